@@ -1,0 +1,62 @@
+//! Time: the wall clock, which expiry follows, and the boot clock, which deadlines follow.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::sys;
+
+/// Where time comes from. Tests inject their own.
+pub trait Clock: Send + Sync {
+    /// Now, UTC. Jumps when the clock is set.
+    fn wall(&self) -> Timestamp;
+
+    /// Time since boot, suspend included. Never jumps.
+    fn boot(&self) -> Duration;
+}
+
+/// The kernel's clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        let now = sys::clock::realtime();
+        let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        // The subsecond part is below 10^9, which always fits; a clock beyond the year 9999 reads as the last instant.
+        Timestamp::new(seconds, i32::try_from(now.subsec_nanos()).unwrap_or(0)).unwrap_or(Timestamp::MAX)
+    }
+
+    fn boot(&self) -> Duration {
+        sys::clock::boottime()
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds, as the logs write it: `2026-01-31T09:30:00.000Z`.
+pub fn rfc3339_ms(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// RFC 3339 in UTC with whole seconds, as AWS writes it: `2026-01-31T09:30:00Z`.
+pub fn rfc3339_s(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_aws_and_the_logs_write_them() {
+        let time: Timestamp = "2026-01-31T09:30:00.1239Z".parse().expect("a time");
+        assert_eq!(rfc3339_ms(time), "2026-01-31T09:30:00.123Z");
+        assert_eq!(rfc3339_s(time), "2026-01-31T09:30:00Z");
+    }
+
+    #[test]
+    fn the_system_clock_runs() {
+        let clock = SystemClock;
+        assert!(clock.wall() > "2024-01-01T00:00:00Z".parse().expect("a time"));
+        assert!(clock.boot() > Duration::ZERO);
+    }
+}

@@ -1,0 +1,74 @@
+//! sentinel brokers AWS credentials on a host: it fetches short-lived credentials and serves them
+//! to exactly the process tree that should have them.
+//!
+//! The modules, in the order in which a request meets them:
+//!
+//! | module | job |
+//! |---|---|
+//! | [`cli`] | commands, the flag table, help |
+//! | [`launch`] | what the child gets: environment, generated files, a private directory |
+//! | [`warden`] | the process that starts the child and whose descendants are "the tree" |
+//! | [`server`] | sockets, connection slots, deadlines |
+//! | [`peer`] | which process is on the other end of a connection |
+//! | [`http`] | bytes to request, answer to bytes |
+//! | [`auth`] | does this peer hold a live token, inside its binding |
+//! | [`broker`] | may they, now: the only maker of a grant |
+//! | [`policy`] | rules, strictly parsed, purely evaluated |
+//! | [`source`] | credentials in exchange for a grant; the cache |
+//! | [`aws`] | signing, carrying, and what AWS's answers mean |
+//! | [`profile`] | AWS config and credentials files |
+//! | [`log`] | the operator log and the decision log |
+//!
+//! Below them all: [`error`], [`secret`], [`clock`], [`nearest`], [`duration`] and [`sys`], the only module with
+//! unsafe code.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
+#[forbid(unsafe_code)]
+pub mod auth;
+#[forbid(unsafe_code)]
+pub mod aws;
+#[forbid(unsafe_code)]
+pub mod broker;
+#[forbid(unsafe_code)]
+pub mod cli;
+#[forbid(unsafe_code)]
+pub mod clock;
+#[forbid(unsafe_code)]
+pub mod duration;
+#[forbid(unsafe_code)]
+pub mod error;
+#[forbid(unsafe_code)]
+pub mod http;
+#[forbid(unsafe_code)]
+pub mod launch;
+#[forbid(unsafe_code)]
+pub mod log;
+#[forbid(unsafe_code)]
+pub mod nearest;
+#[forbid(unsafe_code)]
+pub mod peer;
+#[forbid(unsafe_code)]
+pub mod policy;
+#[forbid(unsafe_code)]
+pub mod profile;
+#[forbid(unsafe_code)]
+pub mod secret;
+#[forbid(unsafe_code)]
+pub mod server;
+#[forbid(unsafe_code)]
+pub mod source;
+pub mod sys;
+#[forbid(unsafe_code)]
+pub mod warden;
