@@ -19,8 +19,8 @@
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`nearest`], [`duration`] and [`sys`], the only module with
-//! unsafe code.
+//! Below them all: [`error`], [`secret`], [`clock`], [`env`], [`nearest`], [`duration`] and [`sys`], the only module
+//! with unsafe code.
 
 #![cfg_attr(
     not(test),
@@ -47,6 +47,8 @@ pub mod cli;
 pub mod clock;
 #[forbid(unsafe_code)]
 pub mod duration;
+#[forbid(unsafe_code)]
+pub mod env;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
