@@ -7,6 +7,11 @@
 pub mod alloc;
 pub mod clock;
 pub mod memory;
+pub mod netlink;
+pub mod pidfd;
+pub mod process;
+pub mod signal;
+pub mod socket;
 pub mod user;
 
 use std::io;

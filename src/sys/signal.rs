@@ -1,0 +1,109 @@
+//! Signals as bytes in a pipe: the handler writes what came, ordinary code reads it.
+
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::cerr;
+
+/// A signal that this process got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signal {
+    /// Its number.
+    pub number: i32,
+    /// Whether a process sent it (kill(2), tgkill(2), sigqueue(3)), and not the kernel: Ctrl-C comes from the terminal,
+    /// which sends it to the whole foreground process group.
+    pub sent_by_process: bool,
+}
+
+/// The reading end. Dropping it does not bring the old handlers back.
+#[derive(Debug)]
+pub struct Signals {
+    reader: UnixStream,
+}
+
+/// Where the handler writes: the descriptor of a socket that is never closed.
+static WRITER: AtomicI32 = AtomicI32::new(-1);
+
+impl Signals {
+    /// Handles these signals from now on. A handler, and not SIG_IGN or a blocked mask, because a child inherits those
+    /// and exec puts a handler back to the default.
+    ///
+    /// A second call, as in a forked child, replaces the first one's pipe, so that two processes never share one.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn install(numbers: &[i32]) -> io::Result<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        writer.set_nonblocking(true)?;
+        reader.set_nonblocking(true)?;
+        WRITER.store(writer.into_raw_fd(), Ordering::SeqCst);
+        for number in numbers {
+            let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = note;
+            // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid.
+            let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+            action.sa_sigaction = handler as libc::sighandler_t;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
+            // SAFETY: `action` is live; the handler has the signature that SA_SIGINFO asks for and calls only
+            // async-signal-safe functions; the old action is not asked for.
+            cerr(unsafe { libc::sigaction(*number, &action, std::ptr::null_mut()) })?;
+        }
+        Ok(Self { reader })
+    }
+
+    /// The next signal, if one has come.
+    pub fn take(&mut self) -> Option<Signal> {
+        let mut record = [0; 2];
+        // Two bytes to a stream socket arrive together: the kernel queues each write as one buffer.
+        self.reader.read_exact(&mut record).ok()?;
+        let [number, sender] = record;
+        Some(Signal { number: i32::from(number), sent_by_process: sender == 1 })
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+/// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
+extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t for the handler's duration.
+    let code = unsafe { (*info).si_code };
+    // si_code is at most 0 for what a process sent (SI_USER, SI_QUEUE, SI_TKILL) and above 0 for what the kernel sent.
+    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0)];
+    // SAFETY: errno's address is valid for this thread's whole life.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above; reading an int.
+    let before = unsafe { *errno };
+    // SAFETY: `record` is live and two bytes long; write is async-signal-safe. A full pipe loses the record, which takes
+    // thousands of unread signals.
+    unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
+    // SAFETY: as above; writing back the int that was there.
+    unsafe { *errno = before };
+}
+
+/// Stops this process, as the terminal's Ctrl-Z would; returns once it is continued.
+pub fn stop_self() {
+    // SAFETY: raise takes one integer.
+    let result = unsafe { libc::raise(libc::SIGSTOP) };
+    debug_assert_eq!(result, 0);
+}
+
+/// Waits until one of the descriptors can be read or is closed, or `timeout_ms` is over (-1: never).
+/// Returns which ones.
+///
+/// # Errors
+/// The kernel's; EINTR is tried again by returning "none".
+pub fn wait_readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout_ms: i32) -> io::Result<[bool; N]> {
+    let mut polls = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    let count = libc::nfds_t::try_from(N).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to `count` live pollfds, and the descriptors stay open because they are borrowed.
+    match cerr(unsafe { libc::poll(polls.as_mut_ptr(), count, timeout_ms) }) {
+        Ok(_) => Ok(polls.map(|poll| poll.revents != 0)),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; N]),
+        Err(error) => Err(error),
+    }
+}
