@@ -1,1 +1,59 @@
-//! peer
+//! Which process is on the other end of a connection.
+//!
+//! A [`Peer`] can only be made from a socket. Invariants: its process is held by a handle that a recycled pid cannot
+//! satisfy; its uid at connect was its uid when the peer was made; what cannot be established is a refusal, never a guess.
+
+pub mod kernel;
+pub mod process;
+pub mod tree;
+pub mod unix;
+
+use std::fmt;
+
+pub use kernel::Kernel;
+pub use process::Process;
+pub use tree::Tree;
+pub use unix::Peer;
+
+/// Why a peer could not be established. For the operator; a refused caller is told nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unattested {
+    /// The process has ended, or has given its number to another.
+    Gone,
+    /// Namespaces make the identity ambiguous: pid 0, or an id that the map does not hold.
+    Ambiguous(&'static str),
+    /// The process changed its uid after it connected.
+    UidChanged,
+    /// The process that connect(2) named does not hold the other end of the connection.
+    NotTheHolder,
+    /// The process runs another program than the one that connected.
+    ProgramChanged,
+    /// The ancestry kept changing while it was walked.
+    Unsettled,
+    /// The kernel would not say, with its reason.
+    Unreadable(String),
+}
+
+impl fmt::Display for Unattested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the process has ended"),
+            Self::Ambiguous(what) => write!(f, "ambiguous identity: {what}"),
+            Self::UidChanged => f.write_str("the process changed its uid after it connected"),
+            Self::NotTheHolder => f.write_str("the process that connected does not hold the connection"),
+            Self::ProgramChanged => f.write_str("the process executed another program on an open connection"),
+            Self::Unsettled => f.write_str("the process's ancestry kept changing"),
+            Self::Unreadable(why) => write!(f, "the kernel would not say who it is: {why}"),
+        }
+    }
+}
+
+impl From<std::io::Error> for Unattested {
+    fn from(error: std::io::Error) -> Self {
+        match error.raw_os_error() {
+            // ESRCH from /proc and pidfds, ENOENT from /proc/PID, EINVAL from SO_PEERPIDFD: the process has been reaped.
+            Some(libc::ESRCH | libc::ENOENT | libc::EINVAL) => Self::Gone,
+            _ => Self::Unreadable(error.to_string()),
+        }
+    }
+}

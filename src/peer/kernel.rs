@@ -1,0 +1,140 @@
+//! What this kernel can say of processes: a probe, made once at start.
+
+use std::fmt;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+
+use super::process::Process;
+use crate::error::{Error, Result};
+use crate::sys;
+use crate::sys::process::own_pid;
+use crate::sys::user::{Gid, Uid};
+
+/// How a process is held, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// SO_PEERPIDFD, and an inode that is never used again (Linux 6.9).
+    PidfsInode,
+    /// SO_PEERPIDFD, held and polled (Linux 6.5).
+    PeerPidfd,
+    /// pidfd_open of SO_PEERCRED's pid, held and polled, and the peer's socket found among its descriptors (Linux 5.3).
+    Pidfd,
+    /// The same with a descriptor of /proc/PID.
+    ProcDirectory,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PidfsInode => "pidfs inode",
+            Self::PeerPidfd => "peer pidfd",
+            Self::Pidfd => "pidfd",
+            Self::ProcDirectory => "proc directory",
+        })
+    }
+}
+
+/// What the probe found.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    tier: Tier,
+    get_info: bool,
+    overflow_uid: Option<Uid>,
+    overflow_gid: Option<Gid>,
+}
+
+impl Kernel {
+    /// Tries each tier on this process itself.
+    ///
+    /// # Errors
+    /// This kernel, or its /proc, cannot name peers at all.
+    pub fn probe() -> Result<Self> {
+        let (left, right) = UnixStream::pair().map_err(cannot)?;
+        let pid = own_pid().ok_or_else(|| cannot(io::Error::other("this process has no pid")))?;
+        let tier = match sys::socket::peer_pidfd(left.as_fd()) {
+            Ok(pidfd) if pidfd.inode().is_ok_and(|inode| inode.is_some()) => Tier::PidfsInode,
+            Ok(_) => Tier::PeerPidfd,
+            Err(_) => {
+                let inode = super::unix::other_end(&left).map_err(cannot)?;
+                if !super::unix::holds_socket(pid, inode).map_err(cannot)? {
+                    return Err(cannot(io::Error::other("/proc does not show this process's own sockets")));
+                }
+                match sys::pidfd::PidFd::open(pid) {
+                    Ok(_) => Tier::Pidfd,
+                    Err(_) => Tier::ProcDirectory,
+                }
+            }
+        };
+        drop(right);
+        let kernel = Self {
+            tier,
+            get_info: sys::pidfd::PidFd::open(pid).and_then(|pidfd| pidfd.info()).is_ok(),
+            overflow_uid: overflow("uid").map(Uid),
+            overflow_gid: overflow("gid").map(Gid),
+        };
+        // Without PIDFD_GET_INFO everything hangs on /proc, which must be ours and not that of another pid namespace.
+        let own = Process::open(&kernel, pid).and_then(|own| own.facts(&kernel));
+        match own {
+            Ok(facts) if facts.pid == pid => Ok(kernel),
+            Ok(_) => Err(cannot(io::Error::other("/proc belongs to another pid namespace"))),
+            Err(why) => Err(cannot(io::Error::other(why.to_string()))),
+        }
+    }
+
+    /// How processes are held.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Whether PIDFD_GET_INFO works (Linux 6.13); /proc is read otherwise.
+    pub(super) fn has_get_info(&self) -> bool {
+        self.get_info
+    }
+
+    /// Whether this uid or gid is the one that stands for every id outside of this user namespace's map.
+    pub(super) fn is_overflow(&self, uid: Uid, gid: Gid) -> bool {
+        self.overflow_uid == Some(uid) || self.overflow_gid == Some(gid)
+    }
+}
+
+fn cannot(why: io::Error) -> Error {
+    Error::new("this kernel cannot tell which process is on the other end of a socket").because(why).hint(
+        "tokens cannot be bound to a process tree here; `--allow-fallback` lets any process of your uid use them, and \
+         every log line says so",
+    )
+}
+
+/// The overflow id (`uid` or `gid`), unless the map of this user namespace holds every id, when 65534 is just a user.
+fn overflow(kind: &str) -> Option<u32> {
+    let map = std::fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
+    if map_is_total(&map) {
+        return None;
+    }
+    let text = std::fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}")).unwrap_or_default();
+    Some(text.trim().parse().unwrap_or(65_534))
+}
+
+/// Whether the ranges of a uid_map or gid_map cover all ids (user_namespaces(7)).
+fn map_is_total(map: &str) -> bool {
+    let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    lengths.sum::<u64>() >= u64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_total_only_if_it_holds_every_id() {
+        assert!(map_is_total("         0          0 4294967295\n"));
+        assert!(!map_is_total("         0       1000          1\n"));
+        assert!(!map_is_total("0 1000 1\n1 100000 65536\n"));
+        assert!(!map_is_total(""));
+    }
+
+    #[test]
+    fn the_probe_finds_a_tier_here() {
+        Kernel::probe().expect("a tier");
+    }
+}

@@ -1,0 +1,221 @@
+//! A process that cannot be mistaken for a later one with its number.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use super::Unattested;
+use super::kernel::{Kernel, Tier};
+use crate::sys::pidfd::PidFd;
+use crate::sys::process::Pid;
+use crate::sys::user::{Gid, Uid};
+
+/// A process, held by a handle that names it alone.
+#[derive(Debug)]
+pub struct Process {
+    pid: Pid,
+    handle: Handle,
+    /// The pidfs inode, where there is one.
+    inode: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Handle {
+    PidFd(PidFd),
+    /// An O_PATH descriptor of /proc/PID, whose files give ESRCH once the process is gone.
+    Directory(File),
+}
+
+/// What is so of a process now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Facts {
+    /// Its id in our pid namespace.
+    pub pid: Pid,
+    /// Its parent; `None` where the parent is outside of our pid namespace, or there is none.
+    pub parent: Option<Pid>,
+    /// Its effective uid.
+    pub uid: Uid,
+    /// Its effective gid.
+    pub gid: Gid,
+}
+
+/// Most of one /proc file that is read. `stat` and `status` are under 2 KiB.
+const PROC_FILE_LIMIT_BYTES: u64 = 16 * 1024;
+
+impl Process {
+    /// Holds the process that has this number now.
+    ///
+    /// # Errors
+    /// There is none, or the kernel's refusal.
+    pub fn open(kernel: &Kernel, pid: Pid) -> Result<Self, Unattested> {
+        if kernel.tier() == Tier::ProcDirectory {
+            let directory = OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+                .open(format!("/proc/{pid}"))?;
+            return Ok(Self { pid, handle: Handle::Directory(directory), inode: None });
+        }
+        Self::from_pidfd(PidFd::open(pid)?, pid)
+    }
+
+    /// Takes a pidfd of the process that had this number when the kernel made the pidfd.
+    pub(super) fn from_pidfd(pidfd: PidFd, pid: Pid) -> Result<Self, Unattested> {
+        let inode = pidfd.inode()?;
+        Ok(Self { pid, handle: Handle::PidFd(pidfd), inode })
+    }
+
+    /// Its number, which is another's once [`Process::is_alive`] says no.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Whether it still runs. A zombie does not.
+    pub fn is_alive(&self) -> bool {
+        match &self.handle {
+            Handle::PidFd(pidfd) => pidfd.has_ended().is_ok_and(|ended| !ended),
+            Handle::Directory(_) => {
+                self.read("stat").ok().and_then(|stat| state(&stat)).is_some_and(|s| !"ZXx".contains(s))
+            }
+        }
+    }
+
+    /// Whether both are one process.
+    pub fn is(&self, other: &Self) -> bool {
+        match (self.inode, other.inode) {
+            (Some(own), Some(its)) => own == its,
+            // While both live, one number cannot be two processes.
+            _ => self.pid == other.pid && self.is_alive() && other.is_alive(),
+        }
+    }
+
+    /// Its parent and current ids.
+    ///
+    /// # Errors
+    /// It has ended, or the kernel's refusal.
+    pub fn facts(&self, kernel: &Kernel) -> Result<Facts, Unattested> {
+        if let Handle::PidFd(pidfd) = &self.handle
+            && kernel.has_get_info()
+        {
+            let info = pidfd.info()?;
+            let pid = Pid::new(info.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
+            return Ok(Facts { pid, parent: Pid::new(info.parent), uid: info.uid, gid: info.gid });
+        }
+        let status = self.read("status")?;
+        let unreadable = || Unattested::Unreadable("/proc/PID/status cannot be understood".to_owned());
+        let number = |name: &str, column: usize| -> Option<u32> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().nth(column)?.parse().ok()
+        };
+        let pid = number("Tgid:", 0).and_then(|n| Pid::new(n.cast_signed())).ok_or_else(unreadable)?;
+        let parent = number("PPid:", 0).ok_or_else(unreadable)?;
+        // The columns are real, effective, saved and filesystem ids (proc_pid_status(5)).
+        let uid = number("Uid:", 1).ok_or_else(unreadable)?;
+        let gid = number("Gid:", 1).ok_or_else(unreadable)?;
+        // Read by number: true of this process only if it still lived afterwards.
+        if !self.is_alive() {
+            return Err(Unattested::Gone);
+        }
+        Ok(Facts { pid, parent: Pid::new(parent.cast_signed()), uid: Uid(uid), gid: Gid(gid) })
+    }
+
+    /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.
+    pub fn executable(&self) -> Option<PathBuf> {
+        fs::read_link(self.path("exe")).ok()
+    }
+
+    /// Device and inode of the program that it runs.
+    pub fn executable_identity(&self) -> Option<(u64, u64)> {
+        fs::metadata(self.path("exe")).ok().map(|file| (file.dev(), file.ino()))
+    }
+
+    /// Its arguments, at most 16 KiB of them: to be shown, not to be trusted.
+    pub fn arguments(&self) -> Vec<String> {
+        let text = self.read("cmdline").unwrap_or_default();
+        text.split_terminator('\0').map(str::to_owned).collect()
+    }
+
+    /// The address space that it has now; `None` where it may not be seen (a process that is not dumpable).
+    pub(super) fn image(&self) -> Option<Image> {
+        File::open(self.path("environ")).ok().map(Image).filter(Image::is_current)
+    }
+
+    fn read(&self, name: &str) -> io::Result<String> {
+        let mut bytes = Vec::with_capacity(2048);
+        File::open(self.path(name))?.take(PROC_FILE_LIMIT_BYTES).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn path(&self, name: &str) -> String {
+        match &self.handle {
+            Handle::PidFd(_) => format!("/proc/{}/{name}", self.pid),
+            Handle::Directory(directory) => format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()),
+        }
+    }
+}
+
+/// The address space that a process had when this was made. execve(2) gives a process a new one.
+///
+/// An open /proc/PID/environ stays with the address space of the moment of opening: once that is gone, reading gives
+/// nothing. So one pread(2) tells that no other program was executed, where device and inode of the executable would
+/// miss a program that executes itself again.
+#[derive(Debug)]
+pub(super) struct Image(File);
+
+impl Image {
+    pub(super) fn is_current(&self) -> bool {
+        self.0.read_at(&mut [0; 1], 0).is_ok_and(|read| read == 1)
+    }
+}
+
+/// The state letter of /proc/PID/stat: behind the LAST `)`, because the name before it may hold anything.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::own_pid;
+
+    #[test]
+    fn the_state_is_behind_the_last_parenthesis() {
+        assert_eq!(state("7 (a) R) S 1 7 7"), Some('S'));
+        assert_eq!(state("7 (x"), None);
+    }
+
+    #[test]
+    fn this_process_is_itself_and_alive() {
+        let kernel = Kernel::probe().expect("a tier");
+        let pid = own_pid().expect("a pid");
+        let (a, b) = (Process::open(&kernel, pid).expect("open"), Process::open(&kernel, pid).expect("open"));
+        assert!(a.is(&b));
+        assert!(a.is_alive());
+        let facts = a.facts(&kernel).expect("facts");
+        assert_eq!(facts.pid, pid);
+        assert_eq!(facts.uid, crate::sys::user::effective_uid());
+        assert_eq!(facts.parent.map(Pid::as_raw).map(i32::cast_unsigned), Some(std::os::unix::process::parent_id()));
+    }
+
+    #[test]
+    fn an_ended_process_is_gone_on_every_handle() {
+        let kernel = Kernel::probe().expect("a tier");
+        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+        let by_pidfd = Process::open(&kernel, pid).expect("open");
+        let directory =
+            OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(format!("/proc/{pid}")).expect("open");
+        let by_directory = Process { pid, handle: Handle::Directory(directory), inode: None };
+        assert!(by_pidfd.is_alive() && by_directory.is_alive());
+        assert!(by_pidfd.is(&by_directory));
+        let image = by_pidfd.image().expect("an image");
+        drop(child.stdin.take());
+        child.wait().expect("wait");
+        assert!(!by_pidfd.is_alive() && !by_directory.is_alive());
+        assert!(!by_pidfd.is(&by_directory));
+        assert!(!image.is_current());
+        assert_eq!(by_pidfd.facts(&kernel), Err(Unattested::Gone));
+        assert_eq!(by_directory.facts(&kernel), Err(Unattested::Gone));
+    }
+}
