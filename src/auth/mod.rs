@@ -1,1 +1,55 @@
-//! auth
+//! Does this peer hold a live token, inside the token's binding?
+//!
+//! Only [`Authenticator`] makes a [`Caller`] of a connection. The peer is attested before the token is looked up, and the
+//! token is looked up whatever the attestation said, so that neither the answer nor its time tells which of them failed.
+
+mod authenticator;
+mod registry;
+mod token;
+
+use std::fmt;
+
+pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Visitor};
+pub use registry::{Binding, Registered, Registry};
+pub use token::Token;
+
+use crate::peer::Unattested;
+
+/// Why a request was refused: for the operator. The caller gets one answer for all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The peer could not be established, or is not any more what it was.
+    Unattested(Unattested),
+    /// The request's bytes were written by another process than the one that connected.
+    PassedOn,
+    /// No token.
+    Missing,
+    /// No token that was ever given out, or one that was revoked.
+    Unknown,
+    /// Another uid's token.
+    WrongUid,
+    /// Not a descendant of the warden.
+    OutsideTree,
+    /// The token belongs to another process of the tree.
+    WrongProcess,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unattested(why) => why.fmt(f),
+            Self::PassedOn => f.write_str("the request was written by another process than the one that connected"),
+            Self::Missing => f.write_str("no token"),
+            Self::Unknown => f.write_str("unknown or revoked token"),
+            Self::WrongUid => f.write_str("the token of another uid"),
+            Self::OutsideTree => f.write_str("not a descendant of the command that sentinel started"),
+            Self::WrongProcess => f.write_str("the token is bound to another process of the tree"),
+        }
+    }
+}
+
+impl From<Unattested> for Refusal {
+    fn from(why: Unattested) -> Self {
+        Self::Unattested(why)
+    }
+}

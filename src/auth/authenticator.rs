@@ -1,0 +1,241 @@
+//! From a connection and a token to a [`Caller`].
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Refusal;
+use super::registry::{Entry, Registered, Registry, Rule};
+use crate::peer::{Kernel, Peer, Process, Tree, Unattested, unix};
+use crate::sys::user::{Gid, Uid};
+
+/// Where every connection is judged.
+pub struct Authenticator {
+    registry: Registry,
+    mode: Mode,
+    /// Device and inode of this program: a peer that runs it is our own credentials helper.
+    own_program: Option<(u64, u64)>,
+}
+
+/// What peers are held against: decided once, at start, never for one connection.
+enum Mode {
+    /// This kernel names peers; tokens are bound to this tree.
+    Attested { kernel: Kernel, tree: Tree },
+    /// This kernel cannot name peers and `--allow-fallback` was given: the uid is all there is.
+    UidOnly,
+}
+
+/// The process on the other end of one connection, attested once; rechecked at every request.
+pub struct Visitor {
+    attested: Result<Attested, Refusal>,
+}
+
+struct Attested {
+    uid: Uid,
+    summary: PeerSummary,
+    /// `None` in the fallback mode.
+    named: Option<Named>,
+}
+
+struct Named {
+    peer: Peer,
+    in_tree: bool,
+}
+
+/// What the log says of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerSummary {
+    /// Its pid, 0 where this kernel does not say.
+    pub pid: i32,
+    /// Its effective uid.
+    pub uid: Uid,
+    /// Its effective gid.
+    pub gid: Gid,
+    /// The program that it runs, in its own mount namespace: to be shown, not to be trusted.
+    pub executable: Option<PathBuf>,
+}
+
+/// Proof that a request was authenticated: this peer held this token, inside its binding.
+pub struct Caller {
+    who: Who,
+}
+
+enum Who {
+    Peer { summary: PeerSummary, entry: Arc<Entry> },
+    Invoker,
+}
+
+/// This process's own user: who runs `exec` without a server, or `credentials`. There is no peer to be authenticated.
+pub struct Invoker;
+
+impl Authenticator {
+    /// Holds peers against this tree.
+    pub fn attested(kernel: Kernel, tree: Tree) -> Self {
+        let own = crate::sys::process::own_pid().and_then(|pid| Process::open(&kernel, pid).ok());
+        let own_program = own.and_then(|process| process.executable_identity());
+        Self { registry: Registry::default(), mode: Mode::Attested { kernel, tree }, own_program }
+    }
+
+    /// Holds peers against their uid only.
+    pub fn uid_only() -> Self {
+        Self { registry: Registry::default(), mode: Mode::UidOnly, own_program: None }
+    }
+
+    /// The tokens.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Ends a token.
+    pub fn revoke(&self, registered: &Registered) {
+        self.registry.revoke(registered);
+    }
+
+    /// Attests the peer of an accepted connection. What cannot be attested is kept, and refused at every request, so that
+    /// it is answered as any other refusal.
+    pub fn visitor(&self, stream: &UnixStream) -> Visitor {
+        Visitor { attested: self.attest(stream) }
+    }
+
+    fn attest(&self, stream: &UnixStream) -> Result<Attested, Refusal> {
+        match &self.mode {
+            Mode::UidOnly => {
+                let noted = unix::credentials(stream).map_err(Unattested::from)?;
+                let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
+                Ok(Attested { uid: noted.uid, summary, named: None })
+            }
+            Mode::Attested { kernel, tree } => {
+                let peer = Peer::of(stream, kernel)?;
+                // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
+                let in_tree = tree.holds(kernel, peer.process())?;
+                let summary = PeerSummary {
+                    pid: peer.process().pid().as_raw(),
+                    uid: peer.uid(),
+                    gid: peer.gid(),
+                    executable: peer.executable().cloned(),
+                };
+                Ok(Attested { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
+            }
+        }
+    }
+
+    /// Judges one request. `writers_agree`: all bytes of the request were written by the process that connected.
+    ///
+    /// # Errors
+    /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
+    pub fn authenticate(
+        &self,
+        visitor: &Visitor,
+        writers_agree: bool,
+        token: Option<&[u8]>,
+    ) -> Result<Caller, Refusal> {
+        let present = self.recheck(visitor, writers_agree);
+        let known = self.registry.find(token.unwrap_or_default());
+        let attested = present?;
+        let entry = known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
+        if entry.uid != attested.uid {
+            return Err(Refusal::WrongUid);
+        }
+        self.inside(&entry, attested)?;
+        Ok(Caller { who: Who::Peer { summary: attested.summary.clone(), entry } })
+    }
+
+    fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Attested, Refusal> {
+        let attested = visitor.attested.as_ref().map_err(Refusal::clone)?;
+        if let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) {
+            named.peer.recheck(kernel)?;
+            if !tree.is_alive() {
+                return Err(Refusal::OutsideTree);
+            }
+        }
+        // Who connected may have passed the connection on; the kernel names the writer of each byte.
+        if !writers_agree {
+            return Err(Refusal::PassedOn);
+        }
+        Ok(attested)
+    }
+
+    /// Whether the peer is inside the token's binding.
+    fn inside(&self, entry: &Entry, attested: &Attested) -> Result<(), Refusal> {
+        let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) else {
+            return match entry.rule {
+                Rule::Uid => Ok(()),
+                // Tokens of the fallback mode are made with the uid binding; any other is not for this mode.
+                Rule::Tree | Rule::Process(_) => Err(Refusal::OutsideTree),
+            };
+        };
+        let owner = match &entry.rule {
+            Rule::Uid => return Ok(()),
+            _ if !named.in_tree => return Err(Refusal::OutsideTree),
+            Rule::Tree => return Ok(()),
+            Rule::Process(owner) => owner,
+        };
+        let principal = tree.principal(kernel, named.peer.process(), |process| self.is_helper(process))?;
+        // `set` is a compare-and-set: of any number of first uses at once, one wins, and the others see its process.
+        match owner.set(principal) {
+            Ok(()) => Ok(()),
+            Err(mine) if owner.get().is_some_and(|winner| winner.is(&mine)) => Ok(()),
+            Err(_) => Err(Refusal::WrongProcess),
+        }
+    }
+
+    /// Judges a second time, before the answer to a caller is written: the exchange took a while.
+    ///
+    /// # Errors
+    /// What has changed since.
+    pub fn confirm(&self, visitor: &Visitor, caller: &Caller) -> Result<(), Refusal> {
+        self.recheck(visitor, true)?;
+        if caller.is_live() { Ok(()) } else { Err(Refusal::Unknown) }
+    }
+
+    /// Our own `credentials` helper, or the `sh -c` that an SDK ran it with: neither is who the credentials are for.
+    fn is_helper(&self, process: &Process) -> bool {
+        if self.own_program.is_some() && process.executable_identity() == self.own_program {
+            return true;
+        }
+        match process.arguments().as_slice() {
+            [shell, option, command, ..] => {
+                shell.ends_with("sh") && option == "-c" && command.trim_end().ends_with(" credentials")
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Visitor {
+    /// Whether the next request on this connection could be authenticated at all: not for a peer whose change of program
+    /// would not be seen.
+    pub fn may_ask_again(&self) -> bool {
+        self.attested
+            .as_ref()
+            .is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.peer.program_is_watched()))
+    }
+
+    /// The pid that connected, for comparing with the writers of the request; `None` where it was not established.
+    pub fn pid(&self) -> Option<i32> {
+        self.attested.as_ref().ok().map(|attested| attested.summary.pid)
+    }
+}
+
+impl Caller {
+    /// The caller for work that this process's own user asked for.
+    pub fn invoker(_: Invoker) -> Self {
+        Self { who: Who::Invoker }
+    }
+
+    /// The peer, where there is one.
+    pub fn peer(&self) -> Option<&PeerSummary> {
+        match &self.who {
+            Who::Peer { summary, .. } => Some(summary),
+            Who::Invoker => None,
+        }
+    }
+
+    /// Whether the token has not been revoked since.
+    fn is_live(&self) -> bool {
+        match &self.who {
+            Who::Peer { entry, .. } => entry.is_live(),
+            Who::Invoker => true,
+        }
+    }
+}
