@@ -3,6 +3,7 @@
 use std::io;
 
 use ring::digest::{SHA256, digest};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::secret::Secret;
@@ -52,7 +53,7 @@ impl Digest {
 
     /// Equality in constant time.
     pub(super) fn equals(&self, other: &Self) -> bool {
-        subtle::ConstantTimeEq::ct_eq(&self.0, &other.0).into()
+        self.0.as_slice().ct_eq(other.0.as_slice()).into()
     }
 }
 

@@ -1,1 +1,80 @@
-//! warden
+//! The warden: a process of its own that holds no secret, starts the child, and is the root of "the tree".
+//!
+//! It is forked before anything secret is read and before any thread starts. It alone is a subreaper, so whatever the child
+//! leaves behind stays under it, and whatever else comes to sentinel (children that a shell left across exec, orphans
+//! that come to pid 1, sentinel's own helpers) does not. It starts nothing but the child.
+//!
+//! Broker and warden talk over a socket pair ([`wire`]); the end of either is the end of serving.
+
+mod process;
+mod wire;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+pub use wire::{Program, Report};
+
+use crate::error::{Error, Result};
+use crate::sys::process::{Fork, Pid, fork_single_threaded};
+use wire::Order;
+
+/// The broker's end.
+pub struct Warden {
+    pid: Pid,
+    pipe: UnixStream,
+}
+
+impl Warden {
+    /// Forks the warden, which then waits for [`Warden::start`]. To be called while this process has one thread.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn fork() -> Result<Self> {
+        let cannot = |why: io::Error| Error::new("cannot start the process that watches over the command").because(why);
+        let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
+        match fork_single_threaded().map_err(cannot)? {
+            Fork::Parent(pid) => Ok(Self { pid, pipe: ours }),
+            Fork::Child => {
+                drop(ours);
+                // Exits without running what the broker's copy of this stack would clean up.
+                std::process::exit(process::run(theirs))
+            }
+        }
+    }
+
+    /// Its pid, which stays its own: this process is its parent and does not reap it.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Starts the child. The answer is [`Report::Started`] or [`Report::CannotStart`].
+    ///
+    /// # Errors
+    /// The warden is gone.
+    pub fn start(&self, program: &Program) -> io::Result<()> {
+        wire::send_order(&self.pipe, &Order::Start, Some(program))
+    }
+
+    /// Passes a signal on to the child.
+    ///
+    /// # Errors
+    /// The warden is gone.
+    pub fn signal(&self, number: i32) -> io::Result<()> {
+        wire::send_order(&self.pipe, &Order::Signal(number), None)
+    }
+
+    /// The next report; `None` when the warden is gone. Waits; [`AsFd`] tells when it need not.
+    ///
+    /// # Errors
+    /// The pipe's.
+    pub fn report(&self) -> io::Result<Option<Report>> {
+        wire::receive_report(&self.pipe)
+    }
+}
+
+impl AsFd for Warden {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}

@@ -1,0 +1,131 @@
+//! The warden process itself: starts the child, reaps, forwards, reports.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use super::wire::{self, Order, Program, Report};
+use crate::sys::process::{self, ChildEvent, Pid};
+use crate::sys::signal::{Signals, wait_readable};
+
+/// What the terminal or a process group's sender may send to every process of the group. The child gets its own copy;
+/// the warden must neither die nor stop of it, because it has to see what the child does.
+const HANDLED: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGTSTP,
+];
+
+/// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
+/// nobody but a debugger reads.
+pub(super) fn run(pipe: UnixStream) -> i32 {
+    process::name_thread(c"sentinel-warden");
+    match supervise(&pipe) {
+        Ok(()) => 0,
+        // The broker sees the end of the pipe and says so to the person.
+        Err(_) => 1,
+    }
+}
+
+fn supervise(pipe: &UnixStream) -> io::Result<()> {
+    process::become_subreaper()?;
+    let mut signals = Signals::install(&HANDLED)?;
+    let mut child = Child::default();
+    loop {
+        let [signalled, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
+        if signalled {
+            while signals.take().is_some() {}
+            if child.observe(pipe)? == After::End {
+                return Ok(());
+            }
+        }
+        if !spoken {
+            continue;
+        }
+        match wire::receive_order(pipe)? {
+            Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
+            Some(Order::Signal(number)) => child.signal(number),
+            None => {
+                // The broker was killed. Its job ends with it: the child may clean up, and gets no more credentials.
+                child.signal(libc::SIGTERM);
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Child {
+    pid: Option<Pid>,
+    wait_for_tree: bool,
+    ended: bool,
+}
+
+#[derive(PartialEq, Eq)]
+enum After {
+    GoOn,
+    End,
+}
+
+impl Child {
+    fn start(&mut self, pipe: &UnixStream, program: Program) -> io::Result<()> {
+        self.wait_for_tree = program.wait_for_tree;
+        let Some((name, arguments)) = program.arguments.split_first() else {
+            return wire::send_report(pipe, Report::CannotStart(libc::EINVAL));
+        };
+        let started = Command::new(name).args(arguments).env_clear().envs(program.environment.iter()).spawn();
+        match started {
+            Ok(child) => {
+                self.pid = Pid::new(child.id().cast_signed());
+                wire::send_report(pipe, Report::Started(child.id().cast_signed()))
+            }
+            Err(error) => wire::send_report(pipe, Report::CannotStart(error.raw_os_error().unwrap_or(libc::EINVAL))),
+        }
+    }
+
+    /// A child that has ended is a zombie until it is reaped here, so its number cannot have become another's.
+    fn signal(&self, number: i32) {
+        if let (Some(pid), false) = (self.pid, self.ended) {
+            // It may be a set-uid program, which may not be signalled: as without us.
+            let _refused = process::signal(pid, number);
+        }
+    }
+
+    /// Takes note of all that happened to children: the child's fate is reported, adopted orphans are reaped.
+    fn observe(&mut self, pipe: &UnixStream) -> io::Result<After> {
+        loop {
+            let (pid, event) = match process::next_child_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => return Ok(After::GoOn),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {
+                    if !self.ended {
+                        return Ok(After::GoOn);
+                    }
+                    wire::send_report(pipe, Report::TreeEnded)?;
+                    return Ok(After::End);
+                }
+                Err(error) => return Err(error),
+            };
+            if Some(pid) != self.pid || self.ended {
+                continue;
+            }
+            let report = match event {
+                ChildEvent::Exited(status) => Report::Exited(status),
+                ChildEvent::Killed(signal) => Report::Killed(signal),
+                ChildEvent::Stopped(signal) => Report::Stopped(signal),
+                ChildEvent::Continued => Report::Continued,
+            };
+            self.ended = matches!(report, Report::Exited(_) | Report::Killed(_));
+            wire::send_report(pipe, report)?;
+            if self.ended && !self.wait_for_tree {
+                return Ok(After::End);
+            }
+        }
+    }
+}
