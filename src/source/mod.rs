@@ -1,1 +1,39 @@
-//! source
+//! Credentials, in exchange for a grant.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`credentials`] | what leaves this room |
+//! | [`vault`] | exchanges a grant for credentials: the only way to them |
+//! | `flight` | one fetch at a time, waited for with a bound, tried again with backoff |
+//! | [`chain`] | a resolved profile, walked: base keys, then role after role |
+//! | [`process`] | base keys from a `credential_process` |
+
+pub mod chain;
+pub mod credentials;
+mod flight;
+pub mod process;
+pub mod vault;
+
+pub use chain::Chain;
+pub use credentials::Credentials;
+pub use flight::Unavailable;
+pub use vault::{Receipt, Vault};
+
+use crate::aws::identity::Identity;
+use crate::broker::Lease;
+use crate::error::Result;
+
+/// Where credentials come from. Calls may take long and are made on threads of their own.
+pub trait Source: Send + Sync {
+    /// Fetches new credentials.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    fn fetch(&self, lease: &Lease) -> Result<Credentials>;
+
+    /// Asks AWS who the base credentials belong to.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    fn identity(&self) -> Result<Identity>;
+}

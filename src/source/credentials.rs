@@ -1,0 +1,52 @@
+//! Credentials as they leave for a child.
+
+use jiff::Timestamp;
+
+use crate::aws::keys::Keys;
+
+/// Credentials, made by a [`super::Source`] and handed out by the [`super::Vault`] only.
+pub struct Credentials {
+    pub(super) keys: Keys,
+    pub(super) expiration: Option<Timestamp>,
+    pub(super) issued_at: Timestamp,
+    pub(super) account: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) source_identity: Option<String>,
+}
+
+impl Credentials {
+    /// The keys.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// When they end; `None` for long-lived keys, which only `--no-session` hands out.
+    pub fn expiration(&self) -> Option<Timestamp> {
+        self.expiration
+    }
+
+    /// The account that they act in, where known.
+    pub fn account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// The role that they act as, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.role_arn.as_deref()
+    }
+
+    /// The SourceIdentity that AWS records for them, where one was set.
+    pub fn source_identity(&self) -> Option<&str> {
+        self.source_identity.as_deref()
+    }
+
+    /// Seconds from issue to expiration.
+    pub fn lifetime_s(&self) -> Option<i64> {
+        self.expiration.map(|end| end.as_second().saturating_sub(self.issued_at.as_second()))
+    }
+
+    /// Seconds left at `now`: below 1 they are not handed out.
+    pub(super) fn left_s(&self, now: Timestamp) -> Option<i64> {
+        self.expiration.map(|end| end.as_second().saturating_sub(now.as_second()))
+    }
+}

@@ -1,0 +1,157 @@
+//! Where a grant is exchanged for credentials, and the cache behind it.
+//!
+//! Credentials leave only for a [`Grant`], which the exchange consumes. Never expired, empty or half-made ones: an error
+//! instead. While AWS is down, what is still valid is handed out.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::flight::{Flight, Freshness, Unavailable};
+use super::{Credentials, Source};
+use crate::auth::Caller;
+use crate::aws::identity::Identity;
+use crate::broker::{Grant, Lease, Ruling};
+use crate::clock::Clock;
+
+/// What is left of a session when the next one is fetched, at most; boto asks at every signature below 15 minutes.
+const REFRESH_AHEAD_S: i64 = 20 * 60;
+/// How long the refresher sleeps at most: the wall clock, which expiry follows, may be set meanwhile.
+const LONGEST_NAP: Duration = Duration::from_secs(15);
+
+/// Exchanges grants for one profile's credentials.
+pub struct Vault {
+    source: Arc<dyn Source>,
+    clock: Arc<dyn Clock>,
+    credentials: Arc<Flight<Credentials>>,
+    identity: Arc<Flight<Identity>>,
+    stopped: AtomicBool,
+}
+
+/// What is left of a grant after its exchange: who asked, and the ruling, for the record.
+pub struct Receipt {
+    /// Who asked.
+    pub caller: Caller,
+    /// What was decided, and why.
+    pub ruling: Ruling,
+}
+
+impl Vault {
+    /// A vault over one source.
+    pub fn new(source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            source,
+            credentials: Flight::new(Arc::clone(&clock)),
+            identity: Flight::new(Arc::clone(&clock)),
+            clock,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// Exchanges a grant: waits at most `wait` for AWS.
+    pub fn exchange(&self, grant: Grant, wait: Duration) -> (Receipt, Result<Arc<Credentials>, Unavailable>) {
+        let (caller, ruling, lease) = grant.redeem();
+        let now = self.clock.wall();
+        let answer = self.credentials.ask(wait, |value| freshness(value, now), self.fetch(lease));
+        (Receipt { caller, ruling }, answer)
+    }
+
+    /// Who the base credentials belong to: asked of AWS once. Waits at most `wait`.
+    ///
+    /// # Errors
+    /// AWS has not answered yet, or not well.
+    pub fn identity(&self, wait: Duration) -> Result<Arc<Identity>, Unavailable> {
+        let source = Arc::clone(&self.source);
+        self.identity.ask(wait, |_| Freshness::Fresh, move || source.identity())
+    }
+
+    /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own.
+    pub fn keep_fresh(&self, lease: &Lease) {
+        while !self.stopped.load(Ordering::SeqCst) {
+            let now = self.clock.wall();
+            let nap = self.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, self.fetch(lease.renewed()));
+            std::thread::park_timeout(nap);
+        }
+    }
+
+    /// Ends [`Vault::keep_fresh`], once its thread is unparked.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    fn fetch(&self, lease: Lease) -> impl FnOnce() -> crate::error::Result<Credentials> + Send + 'static {
+        let source = Arc::clone(&self.source);
+        move || source.fetch(&lease)
+    }
+}
+
+fn freshness(credentials: &Credentials, now: jiff::Timestamp) -> Freshness {
+    match (credentials.left_s(now), due_in(credentials, now)) {
+        (Some(left), _) if left < 1 => Freshness::Ended,
+        (_, Some(Duration::ZERO)) => Freshness::Due,
+        _ => Freshness::Fresh,
+    }
+}
+
+/// How long until the next ones should be fetched: once less than 20 minutes or two thirds of the lifetime are left,
+/// whichever is less. `None`: never.
+fn due_in(credentials: &Credentials, now: jiff::Timestamp) -> Option<Duration> {
+    let (left, lifetime) = (credentials.left_s(now)?, credentials.lifetime_s()?);
+    let ahead = REFRESH_AHEAD_S.min(lifetime.saturating_mul(2) / 3);
+    Some(Duration::from_secs(u64::try_from(left.saturating_sub(ahead)).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::{SignedDuration, Timestamp};
+
+    use super::*;
+    use crate::aws::keys::Keys;
+    use crate::secret::Secret;
+
+    fn credentials(lifetime_s: i64) -> Credentials {
+        let issued_at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let secret = || Secret::take_string("secret".to_owned()).expect("memory");
+        Credentials {
+            keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
+            expiration: Some(issued_at + SignedDuration::from_secs(lifetime_s)),
+            issued_at,
+            account: None,
+            role_arn: None,
+            source_identity: None,
+        }
+    }
+
+    #[test]
+    fn refresh_is_ahead_by_twenty_minutes_or_two_thirds() {
+        for (lifetime_s, after_s, wanted) in [
+            (3600, 0, Freshness::Fresh),
+            (3600, 2399, Freshness::Fresh),
+            (3600, 2400, Freshness::Due),
+            (3600, 3599, Freshness::Due),
+            (3600, 3600, Freshness::Ended),
+            (900, 299, Freshness::Fresh),
+            (900, 300, Freshness::Due),
+            (900, 900, Freshness::Ended),
+            (900, 99_999, Freshness::Ended),
+        ] {
+            let credentials = credentials(lifetime_s);
+            let now = credentials.issued_at + SignedDuration::from_secs(after_s);
+            assert_eq!(freshness(&credentials, now), wanted, "{lifetime_s} {after_s}");
+        }
+    }
+
+    #[test]
+    fn long_lived_keys_never_end() {
+        let credentials = Credentials { expiration: None, ..credentials(0) };
+        assert_eq!(freshness(&credentials, Timestamp::MAX), Freshness::Fresh);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_them_from_ending() {
+        let credentials = credentials(900);
+        let before = credentials.issued_at - SignedDuration::from_hours(1);
+        assert_eq!(freshness(&credentials, before), Freshness::Fresh);
+        assert_eq!(due_in(&credentials, before), Some(Duration::from_secs(3600 + 300)));
+    }
+}
