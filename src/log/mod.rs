@@ -1,1 +1,10 @@
-//! log
+//! What sentinel writes down: lines for the people who run it, and one record for every decision.
+//!
+//! The operator log ([`operator`]) may lose a line; the decision log ([`decision`]) may not: no credential is given
+//! without its record (T17).
+
+pub mod decision;
+pub mod operator;
+
+mod escape;
+mod sink;

@@ -1,1 +1,18 @@
-//! policy
+//! Who may have which credentials, and when: rules that are read strictly and evaluated purely.
+//!
+//! [`Policy::parse`] turns text into a [`Policy`] or says what is wrong with it; [`Policy::evaluate`] answers a
+//! [`Question`] with a [`Verdict`]; [`PolicyFile`] keeps a policy in step with its file, and is the only part that does
+//! input. A document that this version cannot enforce to the letter is refused, never read with a part left out.
+
+mod evaluate;
+mod flaw;
+mod json;
+mod load;
+mod pattern;
+mod schema;
+mod time;
+
+pub use evaluate::{Mode, Question, Verdict};
+pub use flaw::Flaw;
+pub use load::PolicyFile;
+pub use schema::{Effect, Policy};

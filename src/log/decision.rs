@@ -1,0 +1,228 @@
+//! The decision log: one JSON line for every decision, written before anything is given.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::escape;
+use super::sink::Sink;
+use crate::clock::rfc3339_ms;
+use crate::error::{Error, Result};
+use crate::policy::{Effect, Mode};
+use crate::sys::user::{Gid, Uid};
+
+/// The longest line, line feed included: pipes keep lines of this length whole too (PIPE_BUF).
+const MAX_LINE_BYTES: usize = 4096;
+
+/// One decision. Fields that are `None` are left out of the line.
+#[derive(Debug, Clone)]
+pub struct Decision<'a> {
+    /// When it was made.
+    pub timestamp: Timestamp,
+    /// Who asked, as AWS knows them.
+    pub user: Option<&'a str>,
+    /// Whose credentials were asked for.
+    pub profile: &'a str,
+    /// Whether they may be given.
+    pub effect: Effect,
+    /// The name of the rule that decided.
+    pub rule: Option<&'a str>,
+    /// Its place in the policy, from 0.
+    pub rule_index: Option<usize>,
+    /// Why.
+    pub reason: &'a str,
+    /// Where the policy came from.
+    pub policy_path: Option<&'a str>,
+    /// The request's id.
+    pub request_id: Option<&'a str>,
+    /// The source identity that AWS records.
+    pub source_identity: Option<&'a str>,
+    /// The role whose credentials were asked for.
+    pub role_arn: Option<&'a str>,
+    /// How long the credentials were to live.
+    pub session_duration_seconds: Option<u64>,
+    /// How they were asked for.
+    pub mode: Option<Mode>,
+    /// Where they were asked for.
+    pub endpoint: Option<&'a str>,
+    /// The process that asked.
+    pub peer: Option<Peer<'a>>,
+    /// The AWS account of the user.
+    pub account: Option<&'a str>,
+    /// AWS's unique id of the user: `AIDA...`, `AROA...`.
+    pub principal_id: Option<&'a str>,
+    /// What failed.
+    pub error: Option<&'a str>,
+}
+
+/// The process at the other end of a connection, as recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer<'a> {
+    /// Its process id.
+    pub pid: u32,
+    /// Its user.
+    pub uid: Uid,
+    /// Its group.
+    pub gid: Gid,
+    /// The program that it runs, where that is known.
+    pub executable: Option<&'a str>,
+}
+
+/// Where decisions are recorded.
+pub struct DecisionLog {
+    sinks: Mutex<Vec<Sink>>,
+}
+
+impl<'a> Decision<'a> {
+    /// A decision with the fields that every record has.
+    pub fn new(timestamp: Timestamp, profile: &'a str, effect: Effect, reason: &'a str) -> Self {
+        Self {
+            timestamp,
+            user: None,
+            profile,
+            effect,
+            rule: None,
+            rule_index: None,
+            reason,
+            policy_path: None,
+            request_id: None,
+            source_identity: None,
+            role_arn: None,
+            session_duration_seconds: None,
+            mode: None,
+            endpoint: None,
+            peer: None,
+            account: None,
+            principal_id: None,
+            error: None,
+        }
+    }
+
+    /// The record, line feed included, of at most [`MAX_LINE_BYTES`].
+    fn line(&self) -> String {
+        let whole = self.line_with(MAX_LINE_BYTES);
+        if whole.len() <= MAX_LINE_BYTES {
+            return whole;
+        }
+        // The longest texts are cut, all to the same length, the greatest with which the line fits. Names, numbers and
+        // 20 texts of 8 bytes are far below the limit, so the search has an answer.
+        let (mut fits, mut too_long) = (8, MAX_LINE_BYTES);
+        while too_long - fits > 1 {
+            let middle = usize::midpoint(fits, too_long);
+            if self.line_with(middle).len() <= MAX_LINE_BYTES {
+                fits = middle;
+            } else {
+                too_long = middle;
+            }
+        }
+        self.line_with(fits)
+    }
+
+    /// The record with each text cut to `text_limit_bytes`.
+    fn line_with(&self, text_limit_bytes: usize) -> String {
+        let mut object = Object::new(text_limit_bytes);
+        object.text("timestamp", Some(&rfc3339_ms(self.timestamp)));
+        object.text("user", self.user);
+        object.text("profile", Some(self.profile));
+        object.text("effect", Some(self.effect.as_str()));
+        object.text("rule", self.rule);
+        object.number("rule_index", self.rule_index.and_then(|index| u64::try_from(index).ok()));
+        object.text("reason", Some(self.reason));
+        object.text("policy_path", self.policy_path);
+        object.text("request_id", self.request_id);
+        object.text("source_identity", self.source_identity);
+        object.text("role_arn", self.role_arn);
+        object.number("session_duration_seconds", self.session_duration_seconds);
+        object.text("mode", self.mode.map(Mode::as_str));
+        object.text("endpoint", self.endpoint);
+        if let Some(peer) = &self.peer {
+            let mut inner = Object::new(text_limit_bytes);
+            inner.number("pid", Some(peer.pid.into()));
+            inner.number("uid", Some(peer.uid.0.into()));
+            inner.number("gid", Some(peer.gid.0.into()));
+            inner.text("executable", peer.executable);
+            object.object("peer", inner);
+        }
+        object.text("account", self.account);
+        object.text("principal_id", self.principal_id);
+        object.text("error", self.error);
+        object.finish() + "\n"
+    }
+}
+
+impl DecisionLog {
+    /// Opens the log: a file, standard error, or both.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, belongs to another user, is open to others or is not a regular file; and when
+    /// there is neither, because decisions would be lost without a word.
+    pub fn open(file: Option<&Path>, stderr: bool) -> Result<Self> {
+        let mut sinks = Vec::new();
+        if let Some(path) = file {
+            sinks.push(Sink::file(path)?);
+        }
+        if stderr {
+            sinks.push(Sink::stderr());
+        }
+        if sinks.is_empty() {
+            return Err(Error::new("the decision log has nowhere to go").hint("give --log-file or --log-stderr"));
+        }
+        Ok(Self { sinks: Mutex::new(sinks) })
+    }
+
+    /// Writes the decision everywhere it should go, the file first.
+    ///
+    /// # Errors
+    /// When one place did not take the whole line. Nothing may be given then, even if another place has the record.
+    pub fn record(&self, decision: &Decision<'_>) -> Result<()> {
+        let line = decision.line();
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.iter_mut().try_for_each(|sink| sink.append(&line))
+    }
+}
+
+/// A JSON object that is being written. Field names are ours and need no escaping.
+struct Object {
+    text: String,
+    text_limit_bytes: usize,
+}
+
+impl Object {
+    fn new(text_limit_bytes: usize) -> Self {
+        Self { text: String::new(), text_limit_bytes }
+    }
+
+    fn name(&mut self, name: &str) {
+        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        self.text.push_str(&format!("\"{name}\":"));
+    }
+
+    fn text(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.name(name);
+            self.text.push('"');
+            escape::push(&mut self.text, value, &['"', '\\'], self.text_limit_bytes);
+            self.text.push('"');
+        }
+    }
+
+    fn number(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.name(name);
+            self.text.push_str(&value.to_string());
+        }
+    }
+
+    fn object(&mut self, name: &str, value: Object) {
+        self.name(name);
+        self.text.push_str(&value.finish());
+    }
+
+    fn finish(self) -> String {
+        self.text + "}"
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Where whole lines go: a file that is appended to, or standard error.
+
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::sys::user::{self, Uid};
+
+/// A place for lines, each of which is written whole, in one write(2), or is an error.
+pub(super) struct Sink {
+    name: String,
+    out: Box<dyn Write + Send>,
+    /// What was written last did not end its line, so the next line begins with a line feed.
+    torn: bool,
+}
+
+impl Sink {
+    /// Standard error.
+    pub(super) fn stderr() -> Self {
+        Self::new("standard error", io::stderr())
+    }
+
+    /// A file of this user's alone, which is created, with its directory, if it is missing.
+    pub(super) fn file(path: &Path) -> Result<Self> {
+        let file = open(path)?;
+        let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
+        check(path, &Facts::of(&metadata), user::effective_uid())?;
+        let torn = ends_torn(&file, metadata.len()).map_err(|error| cannot_open(path, error))?;
+        let mut sink = Self::new(path.display().to_string(), file);
+        sink.torn = torn;
+        Ok(sink)
+    }
+
+    pub(super) fn new(name: impl Into<String>, out: impl Write + Send + 'static) -> Self {
+        Self { name: name.into(), out: Box::new(out), torn: false }
+    }
+
+    /// Writes one line, which brings its line feed.
+    ///
+    /// # Errors
+    /// When the line was not written, or not whole. The next line then begins on a fresh line.
+    pub(super) fn append(&mut self, line: &str) -> Result<()> {
+        let begin = if self.torn { "\n" } else { "" };
+        let bytes = [begin, line].concat().into_bytes();
+        let written = loop {
+            match self.out.write(&bytes) {
+                // Nothing was written: a signal came first.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(Error::new(format!("cannot write the decision log to {}", self.name)).because(error));
+                }
+                Ok(written) => break written,
+            }
+        };
+        if let Some(last) = bytes.get(..written).and_then(<[u8]>::last) {
+            self.torn = *last != b'\n';
+        }
+        if written == bytes.len() {
+            return Ok(());
+        }
+        let total = bytes.len();
+        Err(Error::new(format!("only {written} of {total} bytes of a decision were written to {}", self.name))
+            .hint("is the disk full?"))
+    }
+}
+
+/// What decides whether a file may hold the log.
+struct Facts {
+    regular: bool,
+    owner: Uid,
+    mode: u32,
+}
+
+impl Facts {
+    fn of(metadata: &Metadata) -> Self {
+        Self { regular: metadata.is_file(), owner: Uid(metadata.uid()), mode: metadata.mode() & 0o7777 }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| {
+            Error::new(format!("cannot create the decision log's directory {}", parent.display())).because(error)
+        })?;
+    }
+    // Reading is for the last byte alone. O_NONBLOCK: opening a FIFO must not wait for a reader.
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::ELOOP) => Error::new(format!("the decision log {} is a symbolic link", path.display()))
+                .hint("name the file that it points to"),
+            _ => cannot_open(path, error),
+        })
+}
+
+fn cannot_open(path: &Path, error: io::Error) -> Error {
+    Error::new(format!("cannot open the decision log {}", path.display())).because(error)
+}
+
+/// Refuses a file that others could read, write or replace, and one that is not meant to be written.
+fn check(path: &Path, facts: &Facts, us: Uid) -> Result<()> {
+    let (path, mode, owner) = (path.display(), facts.mode, facts.owner);
+    if !facts.regular {
+        return Err(Error::new(format!("the decision log {path} is not a regular file")));
+    }
+    if owner != us {
+        return Err(Error::new(format!("the decision log {path} belongs to uid {owner}, not to uid {us}"))
+            .hint("name another file with --log-file"));
+    }
+    if mode & 0o077 != 0 {
+        return Err(Error::new(format!("the decision log {path} is open to its group or others (mode {mode:04o})"))
+            .hint(format!("chmod 600 {path}")));
+    }
+    // root may write to such a file, and should not.
+    if mode & 0o200 == 0 {
+        return Err(Error::new(format!("the decision log {path} is read-only (mode {mode:04o})"))
+            .hint(format!("chmod 600 {path}")));
+    }
+    Ok(())
+}
+
+/// Whether the file ends in the middle of a line, which an earlier process could not finish.
+fn ends_torn(file: &File, length_bytes: u64) -> io::Result<bool> {
+    let Some(last_at) = length_bytes.checked_sub(1) else {
+        return Ok(false);
+    };
+    let mut last = [0];
+    file.read_exact_at(&mut last, last_at)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,221 @@
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+
+use super::*;
+use crate::log::decision::{Decision, DecisionLog};
+use crate::policy::Effect;
+
+/// A directory that goes away with the value.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sentinel-log-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn file(&self, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.join("log");
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("chmod");
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the log")
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("metadata").mode() & 0o7777
+}
+
+/// The error of opening the file, with its path as `FILE`.
+#[track_caller]
+fn refused(path: &Path) -> String {
+    Sink::file(path).err().expect("an error").to_string().replace(&path.display().to_string(), "FILE")
+}
+
+/// Takes what each write is told to take, and keeps it.
+struct Scripted {
+    takes: Vec<io::Result<usize>>,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Write for Scripted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = if self.takes.is_empty() { bytes.len() } else { self.takes.remove(0)? };
+        self.written.lock().expect("the bytes").extend_from_slice(&bytes[..length]);
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn scripted(takes: Vec<io::Result<usize>>) -> (Sink, Arc<Mutex<Vec<u8>>>) {
+    let written = Arc::new(Mutex::new(Vec::new()));
+    (Sink::new("the disk", Scripted { takes, written: Arc::clone(&written) }), written)
+}
+
+fn full_disk() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOSPC)
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let (mut sink, written) = scripted(vec![Err(full_disk())]);
+    let error = sink.append("one\n").expect_err("a full disk");
+    assert_eq!(error.to_string(), "cannot write the decision log to the disk: No space left on device (os error 28)");
+    sink.append("two\n").expect("room");
+    assert_eq!(*written.lock().expect("the bytes"), b"two\n");
+}
+
+#[test]
+fn a_torn_line_is_an_error_and_the_next_begins_afresh() {
+    // Torn, then nothing written twice, then torn after the line feed alone, then whole.
+    let (mut sink, written) = scripted(vec![Ok(2), Err(full_disk()), Ok(0), Ok(1)]);
+    let errors: Vec<String> = (0..4).map(|_| sink.append("line\n").expect_err("no room").to_string()).collect();
+    assert_eq!(errors[0], "only 2 of 5 bytes of a decision were written to the disk\n  is the disk full?");
+    assert_eq!(errors[2], "only 0 of 6 bytes of a decision were written to the disk\n  is the disk full?");
+    assert_eq!(errors[3], "only 1 of 6 bytes of a decision were written to the disk\n  is the disk full?");
+    sink.append("line\n").expect("room");
+    assert_eq!(*written.lock().expect("the bytes"), b"li\nline\n");
+}
+
+#[test]
+fn a_signal_before_the_write_is_no_error() {
+    let (mut sink, written) = scripted(vec![Err(ErrorKind::Interrupted.into())]);
+    sink.append("one\n").expect("a line");
+    assert_eq!(*written.lock().expect("the bytes"), b"one\n");
+}
+
+#[test]
+fn a_line_that_an_earlier_process_tore_is_ended() {
+    let directory = Directory::new();
+    let path = directory.file("{\"timest", 0o600);
+    Sink::file(&path).expect("a log").append("next\n").expect("a line");
+    Sink::file(&path).expect("a log").append("last\n").expect("a line");
+    assert_eq!(read(&path), "{\"timest\nnext\nlast\n");
+}
+
+#[test]
+fn the_file_and_its_directories_are_private() {
+    let directory = Directory::new();
+    let path = directory.0.join("a/b/log");
+    Sink::file(&path).expect("a log").append("one\n").expect("a line");
+    assert_eq!((mode(&path), read(&path).as_str()), (0o600, "one\n"));
+    assert_eq!((mode(&directory.0.join("a")), mode(&directory.0.join("a/b"))), (0o700, 0o700));
+}
+
+#[test]
+fn a_file_that_others_can_open_is_refused() {
+    for bits in [0o640, 0o604, 0o620, 0o601] {
+        let directory = Directory::new();
+        assert_eq!(
+            refused(&directory.file("", bits)),
+            format!("the decision log FILE is open to its group or others (mode {bits:04o})\n  chmod 600 FILE")
+        );
+    }
+}
+
+#[test]
+fn a_file_of_another_owner_is_refused() {
+    let facts = Facts { regular: true, owner: Uid(1001), mode: 0o600 };
+    let error = check(Path::new("/l"), &facts, Uid(1000)).expect_err("another owner");
+    assert_eq!(
+        error.to_string(),
+        "the decision log /l belongs to uid 1001, not to uid 1000\n  name another file with --log-file"
+    );
+    let roots = Facts { owner: Uid(0), ..facts };
+    assert!(check(Path::new("/l"), &roots, Uid(1000)).is_err());
+    let ours = Facts { owner: Uid(1000), ..facts };
+    assert!(check(Path::new("/l"), &ours, Uid(1000)).is_ok());
+}
+
+#[test]
+fn a_read_only_file_is_refused() {
+    let directory = Directory::new();
+    let path = directory.file("", 0o400);
+    // The kernel refuses everyone but root, whom the mode must tell.
+    let expected = if user::effective_uid() == Uid(0) {
+        "the decision log FILE is read-only (mode 0400)\n  chmod 600 FILE"
+    } else {
+        "cannot open the decision log FILE: Permission denied (os error 13)"
+    };
+    assert_eq!(refused(&path), expected);
+}
+
+#[test]
+fn what_is_not_a_regular_file_is_refused() {
+    assert_eq!(refused(Path::new("/dev/full")), "the decision log FILE is not a regular file");
+    let directory = Directory::new();
+    assert_eq!(refused(&directory.0), "cannot open the decision log FILE: Is a directory (os error 21)");
+    let fifo = directory.0.join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
+    assert_eq!(refused(&fifo), "the decision log FILE is not a regular file");
+}
+
+#[test]
+fn a_symbolic_link_is_refused_and_its_target_untouched() {
+    let directory = Directory::new();
+    let (target, link) = (directory.file("kept", 0o600), directory.0.join("link"));
+    symlink(&target, &link).expect("a link");
+    assert_eq!(refused(&link), "the decision log FILE is a symbolic link\n  name the file that it points to");
+    let dangling = directory.0.join("dangling");
+    symlink(directory.0.join("nowhere"), &dangling).expect("a link");
+    assert_eq!(refused(&dangling), "the decision log FILE is a symbolic link\n  name the file that it points to");
+    assert_eq!(read(&target), "kept");
+    assert!(!directory.0.join("nowhere").exists());
+}
+
+#[test]
+fn many_writers_lose_and_tear_nothing() {
+    const THREADS: usize = 8;
+    const LINES: usize = 200;
+    let directory = Directory::new();
+    let path = directory.0.join("log");
+    // Half of the threads share a log, the others open their own, as other processes would.
+    let shared = DecisionLog::open(Some(&path), false).expect("a log");
+    let start = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (shared, start, path) = (&shared, &start, &path);
+            scope.spawn(move || {
+                let own = DecisionLog::open(Some(path), false).expect("a log");
+                let log = if thread % 2 == 0 { shared } else { &own };
+                start.wait();
+                for line in 0..LINES {
+                    let reason = format!("{thread}/{line}/{}", "x".repeat(line * 15));
+                    let decision = Decision::new(jiff::Timestamp::UNIX_EPOCH, "dev", Effect::Allow, &reason);
+                    log.record(&decision).expect("a line");
+                }
+            });
+        }
+    });
+    let mut next = [0; THREADS];
+    for line in read(&path).lines() {
+        let value: serde_json::Value = serde_json::from_str(line).expect("a whole line");
+        let reason = value["reason"].as_str().expect("a reason");
+        let mut parts = reason.split('/');
+        let thread: usize = parts.next().expect("a thread").parse().expect("a number");
+        let number: usize = parts.next().expect("a line").parse().expect("a number");
+        assert_eq!(number, next[thread], "lines of a thread keep their order");
+        assert_eq!(parts.next().map(str::len), Some(number * 15));
+        next[thread] += 1;
+    }
+    assert_eq!(next, [LINES; THREADS]);
+}

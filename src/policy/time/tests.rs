@@ -1,0 +1,170 @@
+use super::*;
+
+fn minute(text: &str) -> Minute {
+    Minute::parse(text).expect("a time of day")
+}
+
+fn window(days: &[Weekday], hours: Option<(&str, &str)>, zone_name: &str) -> Window {
+    Window {
+        days: (!days.is_empty()).then(|| days.to_vec()),
+        hours: hours.map(|(start, end)| Hours::new(minute(start), minute(end)).expect("two minutes")),
+        zone: zone(zone_name).expect("a zone"),
+    }
+}
+
+/// Checks instants, which are written in UTC, against a window.
+#[track_caller]
+fn check(window: &Window, cases: &[(&str, bool)]) {
+    for (now, expected) in cases {
+        assert_eq!(window.contains(now.parse().expect("a time")), *expected, "{now}");
+    }
+}
+
+#[test]
+fn hours_hold_their_start_and_not_their_end() {
+    check(
+        &window(&[], Some(("09:00", "17:30")), "UTC"),
+        &[
+            ("2026-01-05T08:59:59.999999999Z", false),
+            ("2026-01-05T09:00:00Z", true),
+            ("2026-01-05T17:29:59.999999999Z", true),
+            ("2026-01-05T17:30:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_window_over_midnight_belongs_to_the_day_it_began_on() {
+    // 2026-01-02 is a Friday.
+    check(
+        &window(&[Weekday::Friday], Some(("22:00", "06:00")), "UTC"),
+        &[
+            ("2026-01-02T05:59:00Z", false),
+            ("2026-01-02T21:59:59Z", false),
+            ("2026-01-02T22:00:00Z", true),
+            ("2026-01-03T00:00:00Z", true),
+            ("2026-01-03T05:59:59Z", true),
+            ("2026-01-03T06:00:00Z", false),
+            ("2026-01-03T22:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_sunday_night_ends_on_monday_morning() {
+    check(
+        &window(&[Weekday::Sunday], Some(("23:30", "00:30")), "UTC"),
+        &[("2026-01-04T23:30:00Z", true), ("2026-01-05T00:29:59Z", true), ("2026-01-05T00:30:00Z", false)],
+    );
+}
+
+#[test]
+fn an_end_of_midnight_is_the_end_of_the_day() {
+    check(
+        &window(&[Weekday::Monday], Some(("12:00", "00:00")), "UTC"),
+        &[
+            ("2026-01-05T11:59:59Z", false),
+            ("2026-01-05T23:59:59Z", true),
+            ("2026-01-06T00:00:00Z", false),
+            ("2026-01-05T00:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn days_are_those_of_the_zone() {
+    // Monday begins in Auckland (UTC+13 in January) at 11:00 UTC on Sunday, 2026-01-04.
+    check(
+        &window(&[Weekday::Monday], None, "Pacific/Auckland"),
+        &[
+            ("2026-01-04T10:59:59Z", false),
+            ("2026-01-04T11:00:00Z", true),
+            ("2026-01-05T10:59:59Z", true),
+            ("2026-01-05T11:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_skipped_hour_does_not_happen() {
+    // Berlin, 2026-03-29: 01:59:59 is followed by 03:00:00, at 01:00 UTC.
+    check(
+        &window(&[], Some(("02:00", "03:00")), "Europe/Berlin"),
+        &[("2026-03-29T00:59:59Z", false), ("2026-03-29T01:00:00Z", false), ("2026-03-28T01:30:00Z", true)],
+    );
+    check(
+        &window(&[], Some(("01:00", "04:00")), "Europe/Berlin"),
+        &[
+            ("2026-03-28T23:59:59Z", false),
+            ("2026-03-29T00:00:00Z", true),
+            ("2026-03-29T01:59:59Z", true),
+            ("2026-03-29T02:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_repeated_hour_counts_both_times() {
+    // Berlin, 2026-10-25: 02:00 to 02:59 happens at 00:00 UTC and again at 01:00 UTC.
+    check(
+        &window(&[], Some(("02:00", "02:30")), "Europe/Berlin"),
+        &[
+            ("2026-10-24T23:59:59Z", false),
+            ("2026-10-25T00:00:00Z", true),
+            ("2026-10-25T00:30:00Z", false),
+            ("2026-10-25T01:00:00Z", true),
+            ("2026-10-25T01:29:59Z", true),
+            ("2026-10-25T01:30:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_window_over_midnight_and_a_repeated_hour_is_one_window() {
+    // The night from Saturday, 2026-10-24, 22:00 (20:00 UTC) to Sunday 06:00 (05:00 UTC) lasts nine hours.
+    check(
+        &window(&[Weekday::Saturday], Some(("22:00", "06:00")), "Europe/Berlin"),
+        &[
+            ("2026-10-24T19:59:59Z", false),
+            ("2026-10-24T20:00:00Z", true),
+            ("2026-10-25T01:30:00Z", true),
+            ("2026-10-25T04:59:59Z", true),
+            ("2026-10-25T05:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn a_midnight_that_is_skipped_still_begins_the_day() {
+    // Santiago de Chile, 2026-09-06 (a Sunday): 23:59:59 is followed by 01:00:00, at 04:00 UTC.
+    check(
+        &window(&[Weekday::Sunday], None, "America/Santiago"),
+        &[("2026-09-06T03:59:59Z", false), ("2026-09-06T04:00:00Z", true)],
+    );
+}
+
+#[test]
+fn times_of_day_are_two_digits_each() {
+    assert_eq!(Minute::parse("00:00"), Some(Minute(0)));
+    assert_eq!(Minute::parse("23:59"), Some(Minute(1439)));
+    for text in ["", ":", "9:00", "09:0", "24:00", "12:60", "12:00:00", "+9:00", "09:00 ", " 09:00", "0900", "٠٩:٠٠"]
+    {
+        assert_eq!(Minute::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn hours_without_length_are_refused() {
+    assert_eq!(Hours::new(minute("09:00"), minute("09:00")), None);
+}
+
+#[test]
+fn only_zones_of_the_database_are_known() {
+    for name in ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
+        assert!(zone(name).is_some(), "{name}");
+    }
+    for name in ["", "Europe/Berlim", "CET-1CEST,M3.5.0,M10.5.0/3", "Etc/Unknown", "../../etc/passwd", ":UTC", "+02:00"]
+    {
+        assert!(zone(name).is_none(), "{name}");
+    }
+}
