@@ -12,6 +12,7 @@
 //! | [`peer`] | which process is on the other end of a connection |
 //! | [`http`] | bytes to request, answer to bytes |
 //! | [`auth`] | does this peer hold a live token, inside its binding |
+//! | [`vending`] | one request, in the only order there is: decide, fetch, record |
 //! | [`broker`] | may they, now: the only maker of a grant |
 //! | [`policy`] | rules, strictly parsed, purely evaluated |
 //! | [`source`] | credentials in exchange for a grant; the cache |
@@ -72,5 +73,7 @@ pub mod server;
 #[forbid(unsafe_code)]
 pub mod source;
 pub mod sys;
+#[forbid(unsafe_code)]
+pub mod vending;
 #[forbid(unsafe_code)]
 pub mod warden;

@@ -46,6 +46,8 @@ pub struct Decision<'a> {
     pub mode: Option<Mode>,
     /// Where they were asked for.
     pub endpoint: Option<&'a str>,
+    /// How callers are bound: `tree`, `process`, `uid`, or `uid (fallback)` where the kernel cannot name processes.
+    pub binding: Option<&'a str>,
     /// The process that asked.
     pub peer: Option<Peer<'a>>,
     /// The AWS account of the user.
@@ -92,6 +94,7 @@ impl<'a> Decision<'a> {
             session_duration_seconds: None,
             mode: None,
             endpoint: None,
+            binding: None,
             peer: None,
             account: None,
             principal_id: None,
@@ -136,6 +139,7 @@ impl<'a> Decision<'a> {
         object.number("session_duration_seconds", self.session_duration_seconds);
         object.text("mode", self.mode.map(Mode::as_str));
         object.text("endpoint", self.endpoint);
+        object.text("binding", self.binding);
         if let Some(peer) = &self.peer {
             let mut inner = Object::new(text_limit_bytes);
             inner.number("pid", Some(peer.pid.into()));

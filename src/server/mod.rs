@@ -1,1 +1,48 @@
-//! server
+//! Sockets, connection slots, deadlines, and what each path answers.
+//!
+//! | file | job |
+//! |---|---|
+//! | [`listen`] | a socket that is never open to others and never replaces what is not ours |
+//! | `slots` | who holds a connection, and who has to give one up |
+//! | `accept` | one thread that accepts, one thread a connection |
+//! | `connection` | requests in, answers out, bounds on every read |
+//! | `container` | the container credentials endpoint |
+
+mod accept;
+mod connection;
+mod container;
+pub mod listen;
+mod slots;
+
+pub use accept::Server;
+pub use container::Bodies;
+pub use listen::Listening;
+
+use std::sync::Arc;
+
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::http::hosts::Hosts;
+use crate::log::operator::Operator;
+use crate::sys::user::Uid;
+use crate::vending::Vendor;
+
+/// What every connection's thread needs.
+pub struct Service {
+    /// Who may.
+    pub authenticator: Arc<Authenticator>,
+    /// What they get.
+    pub vendor: Arc<Vendor>,
+    /// The answer's body, made once for each set of credentials.
+    pub bodies: Bodies,
+    /// Which Host values name this listener.
+    pub hosts: Hosts,
+    /// The only uid whose connections are kept.
+    pub uid: Uid,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// Deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// For the person who runs this.
+    pub operator: Arc<Operator>,
+}

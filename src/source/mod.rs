@@ -19,6 +19,8 @@ pub use credentials::Credentials;
 pub use flight::Unavailable;
 pub use vault::{Receipt, Vault};
 
+use std::sync::Arc;
+
 use crate::aws::identity::Identity;
 use crate::broker::Lease;
 use crate::error::Result;
@@ -31,9 +33,12 @@ pub trait Source: Send + Sync {
     /// A sentence for people.
     fn fetch(&self, lease: &Lease) -> Result<Credentials>;
 
-    /// Asks AWS who the base credentials belong to.
+    /// Who the base credentials belong to: asked of AWS once.
     ///
     /// # Errors
     /// A sentence for people.
-    fn identity(&self) -> Result<Identity>;
+    fn identity(&self) -> Result<Arc<Identity>>;
+
+    /// Who they belong to, if AWS has been asked already. Does not wait.
+    fn known_identity(&self) -> Option<Arc<Identity>>;
 }

@@ -24,7 +24,7 @@ pub struct Vault {
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
     credentials: Arc<Flight<Credentials>>,
-    identity: Arc<Flight<Identity>>,
+    identity: Arc<Flight<Arc<Identity>>>,
     stopped: AtomicBool,
 }
 
@@ -62,7 +62,12 @@ impl Vault {
     /// AWS has not answered yet, or not well.
     pub fn identity(&self, wait: Duration) -> Result<Arc<Identity>, Unavailable> {
         let source = Arc::clone(&self.source);
-        self.identity.ask(wait, |_| Freshness::Fresh, move || source.identity())
+        self.identity.ask(wait, |_| Freshness::Fresh, move || source.identity()).map(|identity| Arc::clone(&identity))
+    }
+
+    /// Who the base credentials belong to, if AWS has been asked already.
+    pub fn known_identity(&self) -> Option<Arc<Identity>> {
+        self.source.known_identity()
     }
 
     /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own.

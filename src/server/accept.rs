@@ -1,0 +1,139 @@
+//! One thread that accepts; one thread a connection.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::connection;
+use super::slots::{Admission, Slot, Slots};
+use super::{Listening, Service};
+use crate::error::{Error, Result};
+use crate::peer::unix::credentials;
+use crate::sys::signal::wait_readable;
+use crate::sys::socket::PeerCredentials;
+
+/// A connection's thread parses, decides and writes; calls to AWS have threads of their own.
+const STACK_BYTES: usize = 128 * 1024;
+/// How long the end waits for answers that are being written.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long accept rests when descriptors or threads have run out.
+const REST: Duration = Duration::from_millis(20);
+/// How long a connection waits for a slot before it is dropped.
+const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
+
+/// A running server. Dropping it ends it: every connection is closed and the socket is gone.
+pub struct Server {
+    slots: Arc<Slots>,
+    stop: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves on a bound socket.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn start(listening: Listening, service: Arc<Service>) -> Result<Self> {
+        let cannot = |error: io::Error| Error::new("cannot start the server's thread").because(error);
+        let (stop, stopped) = UnixStream::pair().map_err(cannot)?;
+        // The peer of a connection that is gone before it is accepted must not make accept wait for the next one.
+        listening.listener().set_nonblocking(true).map_err(cannot)?;
+        let slots = Slots::new(service.max_connections);
+        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), service };
+        let thread = thread::Builder::new()
+            .name("sentinel-accept".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || acceptor.run())
+            .map_err(cannot)?;
+        Ok(Self { slots, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Wakes the accepting thread, which drops the listener and so removes the socket.
+        let _gone = self.stop.shutdown(std::net::Shutdown::Both);
+        if let Some(thread) = self.thread.take() {
+            // It cannot have panicked: a panic aborts the process.
+            let _ended = thread.join();
+        }
+        self.slots.close(CLOSE_LIMIT);
+    }
+}
+
+struct Acceptor {
+    listening: Listening,
+    stopped: UnixStream,
+    slots: Arc<Slots>,
+    service: Arc<Service>,
+}
+
+impl Acceptor {
+    fn run(self) {
+        loop {
+            match wait_readable([self.listening.listener().as_fd(), self.stopped.as_fd()], -1) {
+                Ok([_, true]) => return,
+                Ok([true, false]) => self.accept(),
+                Ok([false, false]) => {}
+                Err(error) => {
+                    self.service.operator.log("accept", &format!("cannot wait for connections: {error}"));
+                    self.slots.wait(REST);
+                }
+            }
+        }
+    }
+
+    fn accept(&self) {
+        match self.listening.listener().accept() {
+            Ok((stream, _)) => self.take(stream),
+            // The peer is gone, or a signal came.
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => {
+                self.service.operator.log("accept", &format!("cannot accept a connection: {error}"));
+                // Out of descriptors or memory: whoever has waited longest gives theirs.
+                self.slots.evict_one();
+                self.slots.wait(REST);
+            }
+        }
+    }
+
+    fn take(&self, stream: UnixStream) {
+        // Another uid's connection costs an accept and a getsockopt, and never a slot.
+        let Ok(noted) = credentials(&stream) else { return };
+        if noted.uid != self.service.uid {
+            let message = format!("dropped a connection of uid {} (pid {})", noted.uid, noted.pid);
+            self.service.operator.log("foreign uid", &message);
+            return;
+        }
+        // On Linux, accepted sockets do not inherit O_NONBLOCK.
+        let stream = Arc::new(stream);
+        let Some(slot) = self.slot(&stream, noted) else { return };
+        let service = Arc::clone(&self.service);
+        let spawned = thread::Builder::new()
+            .name("sentinel-conn".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || connection::serve(&stream, &slot, &service));
+        if let Err(error) = spawned {
+            self.service.operator.log("thread", &format!("cannot start a thread for a connection: {error}"));
+            self.slots.wait(REST);
+        }
+    }
+
+    fn slot(&self, stream: &Arc<UnixStream>, noted: PeerCredentials) -> Option<Slot> {
+        let began = self.service.clock.boot();
+        loop {
+            let now = self.service.clock.boot();
+            match self.slots.admit(stream, noted.pid, now) {
+                Admission::Admitted(slot) => return Some(slot),
+                Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
+                Admission::Later(_) | Admission::Full => {
+                    self.service.operator.log("full", "dropped a connection: every slot is busy");
+                    return None;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One connection: requests in, answers out, a bound on every read and write.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::Service;
+use super::container::{self, Answer};
+use super::slots::Slot;
+use crate::auth::Visitor;
+use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
+use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
+use crate::sys::socket::read_with_writer;
+
+/// A whole head must have come this long after the connection, or after the head's first byte.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// A kept-alive connection may rest this long between requests.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// An answer of under 8 KiB fits the socket's buffer: who does not read it within this time is not going to.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+/// A read returns at least this often, so that the idle limit is looked at. One setsockopt a connection, not one a request.
+const READ_TICK: Duration = Duration::from_secs(5);
+
+/// Serves until the peer, a bound, a refusal or the server ends it.
+pub(super) fn serve(stream: &UnixStream, slot: &Slot, service: &Service) {
+    let visitor = service.authenticator.visitor(stream);
+    let mut connection =
+        Connection { stream, slot, service, visitor, buffer: [0; HEAD_LIMIT_BYTES], filled: 0, writers_agree: true };
+    if let Err(error) = connection.run() {
+        service.operator.debug(&format!("a connection ended: {error}"));
+    }
+}
+
+struct Connection<'a> {
+    stream: &'a UnixStream,
+    slot: &'a Slot,
+    service: &'a Service,
+    visitor: Visitor,
+    buffer: [u8; HEAD_LIMIT_BYTES],
+    filled: usize,
+    /// Whether every byte so far was written by the process that connected. Never true again once it was not.
+    writers_agree: bool,
+}
+
+/// What one attempt to read brought.
+enum Read {
+    Bytes,
+    Nothing,
+    End,
+}
+
+impl Connection<'_> {
+    fn run(&mut self) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(WRITE_LIMIT))?;
+        self.stream.set_read_timeout(Some(READ_TICK))?;
+        // A new connection has to speak at once; later ones may rest first.
+        let mut rest = HEAD_LIMIT;
+        loop {
+            if !self.request(rest)? {
+                return Ok(());
+            }
+            rest = IDLE_LIMIT;
+        }
+    }
+
+    /// Reads one request and answers it. Returns whether there may be another.
+    fn request(&mut self, rest: Duration) -> io::Result<bool> {
+        let began = self.service.clock.boot();
+        self.slot.waiting(began);
+        let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
+        let mut parser = Parser::default();
+        loop {
+            let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+            match parser.parse(bytes, &self.service.hosts) {
+                Ok(Progress::Incomplete) => {}
+                Ok(Progress::Complete { request, head_bytes }) => {
+                    self.slot.answering();
+                    let answer = container::answer(&request, &self.visitor, self.writers_agree, self.service);
+                    let keep = request.keep_alive && self.visitor.may_ask_again();
+                    let keep = write(self.stream, &answer, request.method, keep)?;
+                    self.buffer.copy_within(head_bytes..self.filled, 0);
+                    self.filled = self.filled.saturating_sub(head_bytes);
+                    return Ok(keep);
+                }
+                Err(refusal) => {
+                    self.service.operator.log("request", &format!("refused a request: {}", refusal.detail()));
+                    return write(self.stream, &Answer::Error(ErrorAnswer::from(refusal)), Method::Get, false);
+                }
+            }
+            let before = self.filled;
+            let outcome = self.read(deadline)?;
+            let now = self.service.clock.boot();
+            match outcome {
+                Read::End => return Ok(false),
+                Read::Bytes if before == 0 => deadline = deadline.min(now.saturating_add(HEAD_LIMIT)),
+                Read::Bytes | Read::Nothing => {}
+            }
+            if now >= deadline {
+                // Who has sent nothing is not owed an answer.
+                return if self.filled == 0 {
+                    Ok(false)
+                } else {
+                    write(self.stream, &Answer::Error(ErrorAnswer::RequestTimeout), Method::Get, false)
+                };
+            }
+        }
+    }
+
+    fn read(&mut self, deadline: Duration) -> io::Result<Read> {
+        // A head that comes in pieces may take what is left of its time, and not a tick more.
+        let left = deadline.saturating_sub(self.service.clock.boot());
+        let partial = self.filled > 0;
+        if partial {
+            self.stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), READ_TICK)))?;
+        }
+        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let outcome = match read_with_writer(self.stream.as_fd(), room) {
+            Ok((0, _)) => Read::End,
+            Ok((read, writer)) => {
+                self.filled = self.filled.saturating_add(read);
+                self.writers_agree &= writer.is_some() && writer == self.visitor.pid();
+                Read::Bytes
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                Read::Nothing
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Read::End,
+            Err(error) => return Err(error),
+        };
+        if partial {
+            self.stream.set_read_timeout(Some(READ_TICK))?;
+        }
+        Ok(outcome)
+    }
+}
+
+/// Writes an answer in one call where the kernel takes it in one. Returns whether the connection goes on.
+fn write(stream: &UnixStream, answer: &Answer, method: Method, keep_alive: bool) -> io::Result<bool> {
+    match answer {
+        Answer::Error(error) => {
+            let keep_alive = keep_alive && !error.closes();
+            write_all(stream, &error.bytes(method, keep_alive), &[])?;
+            Ok(keep_alive)
+        }
+        Answer::Credentials(body) => {
+            let mut buffer = [0; HEAD_BYTES];
+            let head = credentials_head(&mut buffer, body.expose().len(), keep_alive)?;
+            // The body goes from its locked pages to the kernel, without a copy in between.
+            write_all(stream, head, if method == Method::Head { &[] } else { body.expose() })?;
+            Ok(keep_alive)
+        }
+    }
+}
+
+fn write_all(mut stream: &UnixStream, head: &[u8], body: &[u8]) -> io::Result<()> {
+    let mut parts = [IoSlice::new(head), IoSlice::new(body)];
+    let mut parts: &mut [IoSlice<'_>] = &mut parts;
+    IoSlice::advance_slices(&mut parts, 0);
+    while !parts.is_empty() {
+        match stream.write_vectored(parts) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut parts, written),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! Binding a Unix socket: private from its first instant (T1), replacing only a dead socket of ours, under a lock (T2),
+//! and gone when this ends (T3).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::peer::unix::credentials;
+use crate::sys;
+use crate::sys::socket::{PATH_LIMIT_BYTES, bind_private};
+use crate::sys::user::effective_uid;
+
+/// Connections that may wait for accept. The kernel cuts it to net.core.somaxconn.
+const BACKLOG: i32 = 1024;
+/// How often a lock file that was removed between opening and locking is opened again.
+const LOCK_TRIES: usize = 16;
+
+/// A bound socket and the files that belong to it.
+#[derive(Debug)]
+pub struct Listening {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket's file, so that only our own is removed.
+    identity: (u64, u64),
+    lock: Lock,
+}
+
+impl Listening {
+    /// Binds `path`, whose directory must be ours and closed to others.
+    ///
+    /// # Errors
+    /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
+    /// of ours.
+    pub fn bind(path: &Path) -> Result<Self> {
+        let bytes = path.as_os_str().as_bytes().len();
+        if bytes > PATH_LIMIT_BYTES {
+            return Err(Error::new(format!(
+                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
+                path.display()
+            ))
+            .hint("give a shorter path with --unix-socket-path"));
+        }
+        check_directory(path)?;
+        let lock = Lock::take(path)?;
+        clear(path)?;
+        let listener = bind_private(path, BACKLOG)
+            .and_then(|listener| sys::socket::name_writers(std::os::fd::AsFd::as_fd(&listener)).map(|()| listener))
+            .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
+        let file = fs::symlink_metadata(path)
+            .map_err(|error| Error::new(format!("cannot find {} just after binding it", path.display())).because(error))?;
+        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), lock })
+    }
+
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The socket.
+    pub fn listener(&self) -> &UnixListener {
+        &self.listener
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.identity);
+        if ours {
+            // Whoever removed it already did what is wanted here.
+            let _gone = fs::remove_file(&self.path);
+        }
+        self.lock.remove();
+    }
+}
+
+/// `<path>.lock`, locked: held by whoever binds or serves `<path>`.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    fn take(socket: &Path) -> Result<Self> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let cannot = |error: io::Error| Error::new(format!("cannot lock {}", path.display())).because(error);
+        for _ in 0..LOCK_TRIES {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+                .open(&path)
+                .map_err(cannot)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(taken(socket, "another sentinel serves on it")),
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+            }
+            // Its last holder may have removed it between our open and our lock: then another may hold its successor.
+            let opened = file.metadata().map_err(cannot)?;
+            let current = fs::symlink_metadata(&path);
+            if current.is_ok_and(|current| (current.dev(), current.ino()) == (opened.dev(), opened.ino())) {
+                return Ok(Self { path, _file: file });
+            }
+        }
+        Err(cannot(io::Error::other("it kept being replaced")))
+    }
+
+    /// Removes the file while it is still locked.
+    fn remove(&self) {
+        let _gone = fs::remove_file(&self.path);
+    }
+}
+
+/// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out.
+fn check_directory(path: &Path) -> Result<()> {
+    let directory = match path.parent() {
+        None => return Err(Error::new(format!("{} is not a path for a socket", path.display()))),
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+    };
+    let found = fs::metadata(directory)
+        .map_err(|error| Error::new(format!("cannot use the directory {}", directory.display())).because(error).hint(
+            format!("make it: mkdir -m 700 {}", directory.display()),
+        ))?;
+    if !found.is_dir() {
+        return Err(Error::new(format!("{} is not a directory", directory.display())));
+    }
+    if found.uid() != effective_uid().0 {
+        return Err(Error::new(format!("the directory {} belongs to uid {}", directory.display(), found.uid()))
+            .hint("put the socket into a directory of your own"));
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(Error::new(format!(
+            "the directory {} is open to others (mode {:04o})",
+            directory.display(),
+            found.mode() & 0o7777
+        ))
+        .hint(format!("chmod 700 {}, or leave --unix-socket-path out", directory.display())));
+    }
+    Ok(())
+}
+
+/// Makes room at `path`: only a socket of ours that nobody listens on is removed.
+fn clear(path: &Path) -> Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::new(format!("cannot look at {}", path.display())).because(error)),
+        Ok(found) => found,
+    };
+    let kind = found.file_type();
+    if !kind.is_socket() {
+        let kind = if kind.is_symlink() {
+            "a symbolic link"
+        } else if kind.is_dir() {
+            "a directory"
+        } else {
+            "a file"
+        };
+        return Err(taken(path, &format!("it is {kind}")));
+    }
+    if found.uid() != effective_uid().0 {
+        return Err(taken(path, &format!("it is a socket of uid {}", found.uid())));
+    }
+    match UnixStream::connect(path) {
+        Ok(stream) => {
+            let who = credentials(&stream).map_or(String::new(), |peer| format!(" (pid {})", peer.pid));
+            Err(taken(path, &format!("a server{who} listens on it")))
+        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .map_err(|error| Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)),
+        Err(error) => Err(taken(path, "it is a socket that does not answer").because(error)),
+    }
+}
+
+fn taken(path: &Path, why: &str) -> Error {
+    Error::new(format!("the socket path {} is taken: {why}", path.display()))
+        .hint("give another path with --unix-socket-path, or leave it out")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Connection slots: how many there are, who holds one, and who has to give one up.
+//!
+//! A connection that waits for a request (slow, idle, or hostile) may be closed at any time to make room; one whose request
+//! is being answered is not.
+
+use std::collections::HashMap;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long a new connection is safe from eviction: its head is on its way, and its thread has to be scheduled.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// The table of connections.
+pub(super) struct Slots {
+    max: usize,
+    table: Mutex<Table>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct Table {
+    next: u64,
+    closed: bool,
+    held: HashMap<u64, Held>,
+    /// Threads that still run, those of evicted connections included.
+    threads: usize,
+}
+
+struct Held {
+    stream: Arc<UnixStream>,
+    /// The pid that connected.
+    peer: i32,
+    /// Boot time since which it waits for a request; `None` while one is answered.
+    waiting_since: Option<Duration>,
+}
+
+/// A slot; gives it back on drop.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
+    number: u64,
+}
+
+/// What to do with a connection that has just been accepted.
+pub(super) enum Admission {
+    /// Serve it.
+    Admitted(Slot),
+    /// There is room in a moment.
+    Later(Duration),
+    /// Nothing may be evicted.
+    Full,
+}
+
+impl Slots {
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, table: Mutex::default(), freed: Condvar::new() })
+    }
+
+    /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
+    /// quarter of all slots by waiting, else of any, past a short grace.
+    pub(super) fn admit(self: &Arc<Self>, stream: &Arc<UnixStream>, peer: i32, now: Duration) -> Admission {
+        let mut table = self.table();
+        if table.closed {
+            return Admission::Full;
+        }
+        let own_share = (self.max / 4).max(1);
+        let waits = table.held.values().filter(|held| held.peer == peer && held.waiting_since.is_some()).count();
+        if waits >= own_share {
+            table.evict(|held| held.peer == peer);
+        }
+        if table.held.len() >= self.max {
+            match table.longest_waiting() {
+                None => return Admission::Full,
+                Some(since) if now.saturating_sub(since) < GRACE => {
+                    return Admission::Later(GRACE.saturating_sub(now.saturating_sub(since)));
+                }
+                Some(_) => table.evict(|_| true),
+            }
+        }
+        // Evicted connections' threads end as soon as they are scheduled; meanwhile they are bounded too.
+        if table.threads >= self.max.saturating_mul(2) {
+            return Admission::Later(GRACE);
+        }
+        let number = table.next;
+        table.next = number.wrapping_add(1);
+        table.threads = table.threads.saturating_add(1);
+        table.held.insert(number, Held { stream: Arc::clone(stream), peer, waiting_since: Some(now) });
+        Admission::Admitted(Slot { slots: Arc::clone(self), number })
+    }
+
+    /// Evicts the connection that has waited longest, whatever the grace: descriptors have run out.
+    pub(super) fn evict_one(&self) {
+        self.table().evict(|_| true);
+    }
+
+    /// Waits until a connection has ended, at most `longest`.
+    pub(super) fn wait(&self, longest: Duration) {
+        let table = self.table();
+        let _timed_out = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// Closes every connection, now and from now on, and waits (bounded) until their threads have ended.
+    pub(super) fn close(&self, longest: Duration) {
+        let mut table = self.table();
+        table.closed = true;
+        for held in table.held.values() {
+            held.shut();
+        }
+        let _timed_out =
+            self.freed.wait_timeout_while(table, longest, |table| table.threads > 0).unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn longest_waiting(&self) -> Option<Duration> {
+        self.held.values().filter_map(|held| held.waiting_since).min()
+    }
+
+    fn evict(&mut self, eligible: impl Fn(&Held) -> bool) {
+        let waiting = self.held.iter().filter(|(_, held)| eligible(held));
+        let oldest = waiting.filter_map(|(number, held)| Some((held.waiting_since?, *number))).min();
+        if let Some((_, number)) = oldest
+            && let Some(held) = self.held.remove(&number)
+        {
+            held.shut();
+        }
+    }
+}
+
+impl Held {
+    fn shut(&self) {
+        // Wakes the thread that reads from it. It fails only if the peer is gone already.
+        let _gone = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Slot {
+    /// A request is being answered: no eviction.
+    pub(super) fn answering(&self) {
+        self.mark(None);
+    }
+
+    /// Waiting for a request since `now`.
+    pub(super) fn waiting(&self, now: Duration) {
+        self.mark(Some(now));
+    }
+
+    fn mark(&self, waiting_since: Option<Duration>) {
+        if let Some(held) = self.slots.table().held.get_mut(&self.number) {
+            held.waiting_since = waiting_since;
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut table = self.slots.table();
+        table.held.remove(&self.number);
+        table.threads = table.threads.saturating_sub(1);
+        self.slots.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn stream() -> (Arc<UnixStream>, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("socketpair");
+        (Arc::new(ours), theirs)
+    }
+
+    fn admit(slots: &Arc<Slots>, peer: i32, now_ms: u64) -> (Option<Slot>, UnixStream) {
+        let (ours, theirs) = stream();
+        match slots.admit(&ours, peer, Duration::from_millis(now_ms)) {
+            Admission::Admitted(slot) => (Some(slot), theirs),
+            Admission::Later(_) | Admission::Full => (None, theirs),
+        }
+    }
+
+    fn is_closed(mut theirs: &UnixStream) -> bool {
+        theirs.set_nonblocking(true).expect("nonblocking");
+        theirs.read(&mut [0; 1]).is_ok_and(|read| read == 0)
+    }
+
+    #[test]
+    fn the_connection_that_waited_longest_makes_room() {
+        let slots = Slots::new(4);
+        let held: Vec<_> = (0..4).map(|n| admit(&slots, n, u64::try_from(n).expect("small"))).collect();
+        let (later, _) = admit(&slots, 9, 10);
+        assert!(later.is_none(), "within the grace nobody is evicted");
+        let (fifth, _keep) = admit(&slots, 9, 100);
+        assert!(fifth.is_some());
+        assert_eq!(held.iter().map(|(_, theirs)| is_closed(theirs)).collect::<Vec<_>>(), [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_connection_that_is_answered_is_not_evicted() {
+        let slots = Slots::new(2);
+        let (first, first_end) = admit(&slots, 1, 0);
+        let (second, second_end) = admit(&slots, 2, 1);
+        first.as_ref().expect("admitted").answering();
+        let (third, third_end) = admit(&slots, 3, 100);
+        assert!(third.is_some() && !is_closed(&first_end) && is_closed(&second_end));
+        third.as_ref().expect("admitted").answering();
+        assert!(matches!(slots.admit(&stream().0, 4, Duration::from_secs(1)), Admission::Full));
+        drop((second, third_end));
+    }
+
+    #[test]
+    fn one_process_evicts_its_own_first() {
+        let slots = Slots::new(8);
+        let (_other, other_end) = admit(&slots, 1, 0);
+        let own: Vec<_> = (0..3).map(|n| admit(&slots, 7, n + 1)).collect();
+        assert!(!is_closed(&other_end));
+        assert_eq!(own.iter().map(|(_, theirs)| is_closed(theirs)).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn closing_ends_all_and_admits_none() {
+        let slots = Slots::new(4);
+        let (slot, theirs) = admit(&slots, 1, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| slots.close(Duration::from_secs(10)));
+            let mut end = &theirs;
+            assert_eq!(end.read(&mut [0; 1]).expect("an end"), 0);
+            drop(slot);
+        });
+        assert!(admit(&slots, 1, 1).0.is_none());
+    }
+}
