@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::schema::{Effect, Policy, Rule};
+use super::time::Instant;
 
 /// How credentials are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +68,9 @@ impl Policy {
     /// A denial too when a rule turns on who the user is, and that is not known: whether the rule would have matched
     /// decides which rule is next, so nothing after it can be trusted.
     pub fn evaluate(&self, question: &Question<'_>) -> Verdict {
+        let mut instant = Instant::new(question.now);
         for (index, rule) in self.rules.iter().enumerate() {
-            let (effect, reason) = match rule.matches(question) {
+            let (effect, reason) = match rule.matches(question, &mut instant) {
                 Match::No => continue,
                 Match::Yes => (rule.effect, rule.reason()),
                 Match::Unknown => (Effect::Deny, "the caller's identity is not known".to_owned()),
@@ -87,10 +89,10 @@ impl Policy {
 impl Rule {
     /// Users come last, so that a rule that does not match for another reason needs no user. Time comes after the
     /// cheaper conditions.
-    fn matches(&self, question: &Question<'_>) -> Match {
+    fn matches<'a>(&'a self, question: &Question<'_>, instant: &mut Instant<'a>) -> Match {
         let others = self.modes.as_ref().is_none_or(|modes| modes.contains(&question.mode))
             && self.profiles.as_ref().is_none_or(|some| some.iter().any(|one| one.matches(question.profile)))
-            && self.time.as_ref().is_none_or(|window| window.contains(question.now));
+            && self.time.as_ref().is_none_or(|window| window.contains(instant));
         match (&self.users, question.user.filter(|user| !user.is_empty())) {
             _ if !others => Match::No,
             (None, _) => Match::Yes,

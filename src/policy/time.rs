@@ -4,7 +4,7 @@
 //! repeats in autumn counts both times.
 
 use jiff::Timestamp;
-use jiff::civil::Weekday;
+use jiff::civil::{DateTime, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// The names of the days as policies write them.
@@ -39,10 +39,17 @@ pub(super) struct Hours {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Minute(u16);
 
+/// An instant, and what the local clock of the zone that was asked for last shows then. Finding that out costs more
+/// than the rest of a rule, and the rules of a policy tend to be about one zone.
+pub(super) struct Instant<'a> {
+    now: Timestamp,
+    last: Option<(&'a TimeZone, DateTime)>,
+}
+
 impl Window {
     /// Whether the instant lies inside.
-    pub(super) fn contains(&self, now: Timestamp) -> bool {
-        let local = self.zone.to_offset(now).to_datetime(now);
+    pub(super) fn contains<'a>(&'a self, instant: &mut Instant<'a>) -> bool {
+        let local = instant.local(&self.zone);
         let today = local.date().weekday();
         let minute = Minute::of(local.hour(), local.minute());
         let began = match self.hours {
@@ -50,6 +57,23 @@ impl Window {
             Some(hours) => hours.began(today, minute),
         };
         began.is_some_and(|day| self.days.as_ref().is_none_or(|days| days.contains(&day)))
+    }
+}
+
+impl<'a> Instant<'a> {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { now, last: None }
+    }
+
+    fn local(&mut self, zone: &'a TimeZone) -> DateTime {
+        match self.last {
+            Some((last, local)) if last.iana_name().is_some() && last.iana_name() == zone.iana_name() => local,
+            _ => {
+                let local = zone.to_offset(self.now).to_datetime(self.now);
+                self.last = Some((zone, local));
+                local
+            }
+        }
     }
 }
 

@@ -16,7 +16,8 @@ fn window(days: &[Weekday], hours: Option<(&str, &str)>, zone_name: &str) -> Win
 #[track_caller]
 fn check(window: &Window, cases: &[(&str, bool)]) {
     for (now, expected) in cases {
-        assert_eq!(window.contains(now.parse().expect("a time")), *expected, "{now}");
+        let mut instant = Instant::new(now.parse().expect("a time"));
+        assert_eq!(window.contains(&mut instant), *expected, "{now}");
     }
 }
 
@@ -83,6 +84,15 @@ fn days_are_those_of_the_zone() {
             ("2026-01-05T11:00:00Z", false),
         ],
     );
+}
+
+#[test]
+fn each_zone_has_its_own_clock() {
+    let hours = Some(("12:00", "13:00"));
+    let (berlin, utc) = (window(&[], hours, "Europe/Berlin"), window(&[], hours, "UTC"));
+    let mut instant = Instant::new("2026-01-05T11:30:00Z".parse().expect("a time"));
+    let answers = [&berlin, &utc, &berlin, &berlin, &utc, &utc].map(|window| window.contains(&mut instant));
+    assert_eq!(answers, [true, false, true, true, false, false]);
 }
 
 #[test]
