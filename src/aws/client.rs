@@ -27,6 +27,8 @@ use super::network::Network;
 pub const BODY_MAX_BYTES: u64 = 1 << 20;
 /// The largest head taken: STS sends about 300 bytes.
 const HEAD_MAX_BYTES: usize = 16 << 10;
+/// A buffer of a connection: more than a head, so that a head that is too large is seen to be.
+const BUFFER_BYTES: usize = 32 << 10;
 /// The longest wait for a connection, TLS included: it takes milliseconds, and up to a second over bad lines.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// The longest wait for a name: resolvers ask again after 5 s.
@@ -100,8 +102,8 @@ impl Client {
             .timeout_global(Some(timeout))
             .timeout_connect(Some(CONNECT_TIMEOUT))
             .timeout_resolve(Some(RESOLVE_TIMEOUT))
-            .input_buffer_size(HEAD_MAX_BYTES)
-            .output_buffer_size(HEAD_MAX_BYTES)
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
             .max_response_header_size(HEAD_MAX_BYTES)
             .max_idle_connections(0)
             .max_idle_connections_per_host(0)

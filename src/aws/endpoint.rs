@@ -165,6 +165,10 @@ enum Place {
 fn place(host: &str) -> Option<Place> {
     if let Some(inner) = host.strip_prefix('[') {
         let address: Ipv6Addr = inner.strip_suffix(']')?.parse().ok()?;
+        // An IPv4 address in disguise would pass for a distant one.
+        if address.to_ipv4_mapped().is_some() {
+            return None;
+        }
         return Some(place_of(IpAddr::V6(address)));
     }
     if let Ok(address) = host.parse::<Ipv4Addr>() {
@@ -260,6 +264,7 @@ mod tests {
             "http://2130706433",
             "http://0.0.0.0",
             "http://[::ffff:127.0.0.1]",
+            "https://[::ffff:169.254.0.9]",
             "http://127.0.0.1@evil.example",
             "http://127.0.0.1.evil.example",
             "http://127.0.0.1\\.evil.example",

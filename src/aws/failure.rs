@@ -1,5 +1,7 @@
 //! Why a call to AWS failed, and the sentence that tells a person.
 
+use std::fmt;
+
 use crate::duration;
 use crate::error::Error;
 
@@ -40,7 +42,7 @@ pub enum FailureKind {
     PackedPolicy,
     /// The account has not enabled the region.
     RegionDisabled,
-    /// The answer has not the promised form, or misses or lacks a field.
+    /// The answer has not the promised form, or lacks a field.
     Malformed,
     /// The answer exceeds its cap.
     TooLarge,
@@ -234,12 +236,15 @@ impl Failure {
 
     /// Who may not do what, as far as AWS's message tells.
     fn denial(&self) -> (String, String) {
-        // `User: <arn> is not authorized to perform: <action> on resource: <arn>[ because <why>]`
+        // `User: <arn> is not authorized to perform: <action> on resource: <arn>[ because <why> | with an explicit deny ...]`
         let after = |start: &str| self.0.message.split_once(start).map(|(_, rest)| rest);
         let word = |rest: &str| rest.split([' ', ',']).next().unwrap_or_default().to_owned();
         let caller = after("User: ").map(word);
         let action = after("to perform: ").map(word);
-        let because = after(" because ").map(|why| format!(" because {why}")).unwrap_or_default();
+        let because = [" because ", " with an explicit deny"]
+            .iter()
+            .find_map(|start| after(start).map(|rest| format!("{start}{rest}")))
+            .unwrap_or_default();
         let target = self.0.role.as_ref().map(|role| format!(" on {role}")).unwrap_or_default();
         let what = match (&caller, &action) {
             (Some(caller), Some(action)) => format!("{caller} may not perform {action}{target}{because}"),
@@ -250,6 +255,7 @@ impl Failure {
                 "allow sts:SetSourceIdentity in the role's trust policy, or use --source-identity off"
             }
             Some("sts:TagSession") => "allow sts:TagSession in the role's trust policy",
+            _ if self.0.message.contains("with session credentials") => "use an IAM user's own keys, or --no-session",
             _ if because.contains("explicit deny") => "a Deny statement applies: ask who wrote it",
             _ if self.0.role.is_some() => {
                 "the role's trust policy and the caller's policies must both allow it; check the ARN, external ID and MFA"
@@ -278,6 +284,14 @@ impl From<Failure> for Error {
         Error::new(what).hint(hint)
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence().0)
+    }
+}
+
+impl std::error::Error for Failure {}
 
 /// Which kind an answer's status, code and message mean. The code counts before the status.
 fn kind_of(status: u16, code: &str, message: &str) -> FailureKind {

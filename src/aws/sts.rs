@@ -97,7 +97,7 @@ impl Sts {
             form.add(&format!("PolicyArns.member.{number}.arn"), arn);
         }
         form.add_mfa(ask.mfa);
-        self.call(NAME, keys, form, deadline_boot, |answer| {
+        self.call(keys, form, deadline_boot, |answer| {
             answer::read(answer, NAME, |result| {
                 let assumed_role_arn = result.child("AssumedRoleUser")?.text("Arn")?.to_owned();
                 let source_identity = match result.optional("SourceIdentity")? {
@@ -126,7 +126,7 @@ impl Sts {
         let mut form = Form::new(NAME);
         form.add("DurationSeconds", &duration.as_secs().to_string());
         form.add_mfa(mfa);
-        self.call(NAME, keys, form, deadline_boot, |answer| {
+        self.call(keys, form, deadline_boot, |answer| {
             answer::read(answer, NAME, |result| {
                 let (keys, expiration) = self.credentials(result, answer)?;
                 Ok(Issued { keys, expiration, assumed_role_arn: None, source_identity: None })
@@ -141,7 +141,7 @@ impl Sts {
     /// When AWS refuses or cannot be reached, or its answer names no kind of caller that is known.
     pub fn get_caller_identity(&self, keys: &Keys, deadline_boot: Duration) -> Result<Identity, Failure> {
         const NAME: &str = "GetCallerIdentity";
-        self.call(NAME, keys, Form::new(NAME), deadline_boot, |answer| {
+        self.call(keys, Form::new(NAME), deadline_boot, |answer| {
             let identity = answer::read(answer, NAME, |result| {
                 Ok(Identity {
                     account: result.text("Account")?.to_owned(),
@@ -161,13 +161,11 @@ impl Sts {
     /// Signs and sends `form`, anew for every attempt, and reads the answer.
     fn call<T>(
         &self,
-        name: &str,
         keys: &Keys,
         form: Form,
         deadline_boot: Duration,
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        debug_assert!(form.0.starts_with(format!("Action={name}&").as_bytes()), "the form is of this call");
         retry::retry(&*self.clock, &self.pause, deadline_boot, |timeout| {
             let content_type = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
             let mut request = Request {

@@ -88,6 +88,29 @@ fn a_failure_without_an_answer_has_its_sentence() {
 }
 
 #[test]
+fn a_denial_without_a_role_has_its_hint() {
+    for (message, sentence) in [
+        (
+            "Cannot call GetSessionToken with session credentials",
+            "AWS denied GetSessionToken: Cannot call GetSessionToken with session credentials\n  use an IAM user's own keys, or --no-session",
+        ),
+        (
+            "User: arn:aws:iam::1:user/a is not authorized to perform: sts:GetSessionToken on resource: x with an explicit deny in an identity-based policy",
+            "arn:aws:iam::1:user/a may not perform sts:GetSessionToken with an explicit deny in an identity-based policy\n  a Deny statement applies: ask who wrote it",
+        ),
+        (
+            "User: arn:aws:iam::1:user/a is not authorized to perform: sts:GetSessionToken",
+            "arn:aws:iam::1:user/a may not perform sts:GetSessionToken\n  check the policies of the source credentials",
+        ),
+    ] {
+        let endpoint = endpoint::sts("eu-west-1", None).expect("a region");
+        let failure = Failure::answered(403, "AccessDenied", message).during("GetSessionToken", &endpoint, None);
+        assert_eq!(failure.to_string(), sentence.split_once('\n').expect("a hint").0);
+        assert_eq!(Error::from(failure).to_string(), sentence);
+    }
+}
+
+#[test]
 fn a_wrong_clock_is_told_by_how_much() {
     let expired =
         || Failure::answered(403, "SignatureDoesNotMatch", "Signature expired: 20260101T000000Z is now earlier");

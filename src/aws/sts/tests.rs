@@ -368,6 +368,44 @@ fn a_port_that_nobody_serves_is_unreachable() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_left_at_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let deadline = Duration::from_millis(1_000_050);
+    let result = sts_at(&url).get_session_token(&keys(), Duration::from_secs(900), None, deadline);
+    assert_eq!(kind(result), FailureKind::Timeout);
+}
+
+#[test]
+fn https_goes_through_the_proxy_which_gets_no_more_than_the_name() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let proxy = format!("http://me:hunter2@{}", listener.local_addr().expect("an address"));
+    let serve = move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut request = Vec::new();
+        let mut byte = [0; 1];
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).expect("a whole head");
+            request.extend(byte);
+        }
+        stream.write_all(b"HTTP/1.1 407 Denied\r\nContent-Length: 0\r\n\r\n").expect("a client");
+        String::from_utf8(request).expect("text")
+    };
+    let server = std::thread::Builder::new().spawn(serve).expect("a thread");
+    let network = Network { proxy: Some(proxy), ..Network::default() };
+    let clock = HandClock::at(NOW);
+    let pause = clock.pause();
+    let endpoint = endpoint::sts("eu-west-1", Some("https://sts.invalid")).expect("an endpoint");
+    let sts = Sts::new(endpoint, clock, &network).expect("a client").with_pause(pause);
+    let failure = sts.get_caller_identity(&keys(), DEADLINE).expect_err("a refusal");
+    assert_eq!(failure.kind(), FailureKind::Unreachable);
+    assert!(!failure.to_string().contains("hunter2"), "{failure}");
+    let request = server.join().expect("a request");
+    assert!(request.starts_with("CONNECT sts.invalid:443 HTTP/1.1\r\n"), "{request}");
+    assert!(!request.contains("source-token") && !request.contains("Action="), "{request}");
+}
+
+#[test]
 fn nothing_is_sent_after_the_deadline() {
     let fake = Fake::new(vec![whole()]);
     let result = fake.sts().get_session_token(&keys(), Duration::from_secs(900), None, Duration::from_secs(999));
