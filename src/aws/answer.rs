@@ -97,7 +97,7 @@ pub fn malformed(why: &str) -> Failure {
 
 /// The document, if these bytes are one.
 fn parse(body: &[u8]) -> Option<Document<'_>> {
-    let text = std::str::from_utf8(body).ok()?;
+    let text = std::str::from_utf8(body).ok()?.trim_start();
     if text.contains("<!DOCTYPE") {
         return None;
     }
@@ -105,13 +105,14 @@ fn parse(body: &[u8]) -> Option<Document<'_>> {
     Document::parse_with_options(text, options).ok()
 }
 
-/// Code and message of `<ErrorResponse><Error>`; empty where absent.
+/// Code and message of `<ErrorResponse><Error>`, or of `<Errors><Error>` in it, as other services of the Query protocol
+/// and emulators write it; empty where absent.
 fn error_fields<'a>(document: &'a Document<'_>) -> (&'a str, &'a str) {
     let root = Element(document.root_element());
     if root.name() != "ErrorResponse" {
         return ("", "");
     }
-    let Ok(error) = root.child("Error") else { return ("", "") };
+    let Ok(error) = root.child("Error").or_else(|_| root.child("Errors")?.child("Error")) else { return ("", "") };
     let text = |name: &str| error.child(name).ok().and_then(Element::own_text).unwrap_or_default().trim();
     (text("Code"), text("Message"))
 }
@@ -175,6 +176,12 @@ mod tests {
         for (status, body, expected) in [
             (400, error("Throttling"), Failure::answered(400, "Throttling", "m")),
             (403, error("AccessDenied"), Failure::answered(403, "AccessDenied", "m")),
+            (
+                403,
+                error("AccessDenied").replace("<Error>", "<Errors><Error>").replace("</Error>", "</Error></Errors>"),
+                Failure::answered(403, "AccessDenied", "m"),
+            ),
+            (400, format!("\n {}", error("Throttling")), Failure::answered(400, "Throttling", "m")),
             (500, "<!DOCTYPE html><h1>oops</h1>".to_owned(), Failure::answered(500, "", "")),
             (500, String::new(), Failure::answered(500, "", "")),
             (403, "<ErrorResponse/>".to_owned(), Failure::answered(403, "", "")),

@@ -412,3 +412,9 @@ fn nothing_is_sent_after_the_deadline() {
     assert_eq!(kind(result), FailureKind::Timeout);
     assert_eq!(fake.requests(), 0);
 }
+
+/// Compiles only if flights on several threads can share one [`Sts`].
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Sts>();
+};
