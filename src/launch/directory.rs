@@ -145,10 +145,14 @@ fn make(path: &Path, owner: Uid) -> io::Result<Option<File>> {
 
 /// Makes `lock` and locks it. `None`: a cleaner has it, had it, or has removed the directory.
 fn lock_fresh(path: &Path) -> io::Result<Option<File>> {
-    let lock = match create_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        result => result?,
-    };
+    match create_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => claim(path, result?),
+    }
+}
+
+/// Locks the file that was made at `path`. `None`: a cleaner has it, or has removed it.
+fn claim(path: &Path, lock: File) -> io::Result<Option<File>> {
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),
