@@ -1,6 +1,6 @@
 //! Commands: raw arguments and environment become settings, and settings become an action.
 //!
-//! `flags` and `commands` are tables; `parse`, `settings` and `help` derive from them. Nothing before [`run`] has an
+//! `flags` and `commands` are tables; `parse`, `settings` and `help` derive from them. Nothing before `run` has an
 //! effect outside its result.
 
 pub mod commands;
