@@ -68,7 +68,8 @@ fn section_name(kind: &str, name: &str) -> Result<String> {
     Ok(if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() })
 }
 
-/// `name = value`. A nested block's value starts with a newline, and each of its lines is indented.
+/// `name = value`. A nested block's value starts with a newline; every line after the first is indented, so that it
+/// stays part of the value.
 fn push_setting(text: &mut String, name: &str, value: &str) -> Result<()> {
     let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     if !is_name {
@@ -78,11 +79,10 @@ fn push_setting(text: &mut String, name: &str, value: &str) -> Result<()> {
         )));
     }
     let value = value.trim_end_matches('\n');
-    let (first, rest) = value.split_once('\n').unwrap_or((value, ""));
-    let is_nested = value.contains('\n');
-    let nested_is_sound = first.is_empty()
-        && rest.lines().all(|line| line.starts_with([' ', '\t']) && !line.trim_start().starts_with('['));
-    if (is_nested && !nested_is_sound) || value.contains(|c: char| c.is_control() && c != '\n' && c != '\t') {
+    let is_nested = value.starts_with('\n');
+    let is_indented = |line: &str| line.starts_with([' ', '\t']) && !line.trim_start().starts_with('[');
+    if !value.split('\n').skip(1).all(is_indented) || value.contains(|c: char| c.is_control() && c != '\n' && c != '\t')
+    {
         return Err(Error::new(format!(
             "the value of `{name}` has a line break or control character that would change the file"
         ))

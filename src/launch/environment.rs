@@ -113,8 +113,8 @@ fn carry_settings(child: &mut Env, facts: &Facts<'_>) {
 }
 
 fn set_if_unset(child: &mut Env, variable: &str, value: &str) {
-    // A NUL cannot be in an environment; nothing that has one is worth carrying.
-    if child.os(variable).is_none() && !value.is_empty() && !value.contains('\0') {
+    // A NUL cannot be in an environment, and a value of several lines means something in a file only.
+    if child.os(variable).is_none() && !value.is_empty() && !value.contains(char::is_control) {
         child.set(variable, value);
     }
 }

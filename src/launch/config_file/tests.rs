@@ -50,6 +50,15 @@ fn the_profile_default_has_one_section() {
 }
 
 #[test]
+fn a_value_of_several_indented_lines_is_kept() {
+    let mut written = String::new();
+    push_setting(&mut written, "output", "json\n    text").expect("a setting");
+    push_setting(&mut written, "s3", "\n    a = b\n").expect("a setting");
+    push_setting(&mut written, "cli_pager", "").expect("a setting");
+    assert_eq!(written, "output = json\n    text\ns3 =\n    a = b\ncli_pager =\n");
+}
+
+#[test]
 fn a_path_that_sdks_read_differently_is_refused() {
     for path in ["/tmp/a b/sentinel", "/tmp/$x/s", "/tmp/~/s", "/tmp/a;b", "/tmp/a#b", "/tmp/a\"b", "/tmp/é", "d/s"] {
         let facts = Facts { profile_name: "p", ..Facts::default() };
@@ -77,7 +86,8 @@ fn a_name_or_value_that_would_add_a_section_is_refused() {
     );
     let broken = "the value of `output` has a line break or control character that would change the file\n  \
                   mend it in the AWS config file";
-    for value in ["json\n[profile x]", "\n[x]", "\n  a = b\nc = d", "json\r", "a\0b", "\n  [x]", "json\n  a = b"] {
+    for value in ["json\n[profile x]", "\n[x]", "\n  a = b\nc = d", "json\r", "a\0b", "\n  [x]", "json\nx", "a\n\n  b"]
+    {
         let settings = pairs(&[("output", value)]);
         assert_eq!(refusal(&Facts { profile_name: "p", settings: &settings, ..Facts::default() }), broken, "{value:?}");
     }
