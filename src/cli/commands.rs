@@ -1,0 +1,136 @@
+//! The commands, as one table: parser and help derive from it.
+
+/// A command of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandName {
+    /// Runs a program with credentials.
+    Exec,
+    /// Prints credentials as a credential_process does.
+    Credentials,
+    /// Prints the version.
+    Version,
+    /// Prints help.
+    Help,
+}
+
+/// What help says about a command.
+pub struct CommandInfo {
+    /// Which one.
+    pub command: CommandName,
+    /// The word on the command line.
+    pub name: &'static str,
+    /// One line for the overview.
+    pub summary: &'static str,
+    /// How it is written, one way a line.
+    pub synopsis: &'static [&'static str],
+    /// Paragraphs that follow the synopsis.
+    pub description: &'static [&'static str],
+    /// Command lines, each with what it does.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Exit statuses, each with what it means.
+    pub statuses: &'static [(&'static str, &'static str)],
+}
+
+impl CommandName {
+    /// The command that `word` names.
+    pub fn of(word: &str) -> Option<Self> {
+        COMMANDS.iter().find(|info| info.name == word).map(|info| info.command)
+    }
+
+    /// The word on the command line.
+    pub fn name(self) -> &'static str {
+        self.info().map_or("", |info| info.name)
+    }
+
+    /// Its line of the table; a test checks that every command has one.
+    pub fn info(self) -> Option<&'static CommandInfo> {
+        COMMANDS.iter().find(|info| info.command == self)
+    }
+}
+
+const STATUSES: &[(&str, &str)] = &[("0", "done"), ("1", "failed or refused"), ("2", "wrong usage")];
+
+/// Every command, in the order in which help lists them.
+pub static COMMANDS: &[CommandInfo] = &[
+    CommandInfo {
+        command: CommandName::Exec,
+        name: "exec",
+        summary: "run a command with credentials",
+        synopsis: &[
+            "sentinel exec [--profile P | P] [options] -- CMD [ARGS...]",
+            "sentinel exec P [options] CMD [ARGS...]",
+            "sentinel exec --profile P [options] CMD [ARGS...]",
+        ],
+        description: &[
+            "Gets short-lived credentials for the profile and runs CMD with them. CMD defaults to $SHELL, else /bin/sh.",
+            "Without `--`, the first word is the profile, unless --profile is given before it; the next word is CMD. \
+             Everything from CMD on belongs to CMD, options too.",
+            "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE. Every other source of AWS credentials is \
+             removed from the environment of CMD.",
+        ],
+        examples: &[
+            ("sentinel exec prod -- aws s3 ls", "keys in the environment"),
+            ("sentinel exec prod", "a shell"),
+            ("sentinel exec --unix-socket prod -- terraform apply", "credentials that refresh, for this tree only"),
+            ("sentinel exec -- env", "the profile that AWS_PROFILE names"),
+        ],
+        statuses: &[
+            ("N", "CMD's own status"),
+            ("128+N", "signal N ended CMD"),
+            ("125", "sentinel failed, refused, or was used wrongly"),
+            ("126", "CMD cannot be executed"),
+            ("127", "CMD was not found"),
+        ],
+    },
+    CommandInfo {
+        command: CommandName::Credentials,
+        name: "credentials",
+        summary: "print credentials as JSON, for credential_process",
+        synopsis: &["sentinel credentials [--profile P] [options]"],
+        description: &[
+            "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
+             started, it asks that tree's socket.",
+        ],
+        examples: &[
+            ("sentinel credentials --profile prod", "JSON on stdout"),
+            ("credential_process = /usr/local/bin/sentinel credentials --profile prod", "in ~/.aws/config"),
+        ],
+        statuses: STATUSES,
+    },
+    CommandInfo {
+        command: CommandName::Version,
+        name: "version",
+        summary: "print the version",
+        synopsis: &["sentinel version"],
+        description: &[],
+        examples: &[],
+        statuses: STATUSES,
+    },
+    CommandInfo {
+        command: CommandName::Help,
+        name: "help",
+        summary: "print this text, or a command's",
+        synopsis: &["sentinel help [COMMAND]"],
+        description: &[],
+        examples: &[("sentinel help exec", "everything about exec")],
+        statuses: STATUSES,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_one_line_and_its_name_leads_back() {
+        for command in [CommandName::Exec, CommandName::Credentials, CommandName::Version, CommandName::Help] {
+            assert_eq!(COMMANDS.iter().filter(|info| info.command == command).count(), 1);
+            assert_eq!(CommandName::of(command.name()), Some(command));
+            let info = command.info().expect("a line");
+            for line in info.synopsis {
+                assert!(line.starts_with(&format!("sentinel {}", info.name)), "{line}");
+            }
+        }
+        assert_eq!(CommandName::of("serve"), None);
+    }
+}

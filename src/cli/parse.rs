@@ -1,0 +1,229 @@
+//! Raw arguments to a [`Parsed`] value. No side effects, and no defaults: see [`super::settings`].
+
+use std::ffi::{OsStr, OsString};
+
+use lexopt::{Arg, Parser};
+
+use super::commands::{COMMANDS, CommandName};
+use super::flags::{FLAGS, Flag, Id};
+use crate::error::{Error, Result};
+use crate::nearest::did_you_mean;
+
+/// What the command line says, and no more.
+#[derive(Default)]
+pub struct Parsed {
+    /// The command; `None` is `sentinel` alone.
+    pub command: Option<CommandName>,
+    /// The flags given, with the value of those that take one.
+    pub given: Vec<(Id, Option<OsString>)>,
+    /// The profile as a word of its own (exec).
+    pub profile: Option<OsString>,
+    /// The child's program and its arguments (exec). Empty: a shell.
+    pub child: Vec<OsString>,
+    /// What help is wanted about (help).
+    pub topic: Option<CommandName>,
+    /// `-h` or `--help` was given, and nothing after it was read.
+    pub help: Option<HelpLength>,
+}
+
+/// How much help is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HelpLength {
+    /// `-h`: one line a flag.
+    Short,
+    /// `--help` and `help COMMAND`: everything.
+    Long,
+}
+
+impl Parsed {
+    /// Whether the flag was given.
+    pub fn has(&self, id: Id) -> bool {
+        self.given.iter().any(|(given, _)| *given == id)
+    }
+
+    /// The value that the flag was given.
+    pub fn value(&self, id: Id) -> Option<&OsStr> {
+        self.given.iter().find(|(given, _)| *given == id).and_then(|(_, value)| value.as_deref())
+    }
+}
+
+/// Reads the arguments that follow the program's name.
+///
+/// # Errors
+/// Of kind usage, for anything that is not in the tables.
+pub fn parse(args: &[OsString]) -> Result<Parsed> {
+    let parsed = read(args)?;
+    match (&parsed.profile, parsed.value(Id::Profile)) {
+        (Some(word), Some(value)) => Err(Error::usage(format!(
+            "the profile is given twice: `{}` and `--profile {}`",
+            word.display(),
+            value.display()
+        ))),
+        _ => Ok(parsed),
+    }
+}
+
+fn read(args: &[OsString]) -> Result<Parsed> {
+    let mut words = args.iter();
+    let mut parsed = Parsed::default();
+    match words.as_slice().first() {
+        Some(word) if !word.as_encoded_bytes().starts_with(b"-") => {
+            parsed.command = Some(command(word)?);
+            words.next();
+        }
+        _ => {}
+    }
+    let mut parser = Parser::from_args(words);
+    loop {
+        if take_child(&mut parser, &mut parsed)? {
+            return Ok(parsed);
+        }
+        let (flag, letter) = match parser.next().map_err(|error| usage_of(&error))? {
+            None => return Ok(parsed),
+            Some(Arg::Long(name)) => (find_long(name, parsed.command)?, false),
+            Some(Arg::Short(letter)) => (find_short(letter, parsed.command)?, true),
+            Some(Arg::Value(word)) => {
+                take_word(word, &mut parsed)?;
+                continue;
+            }
+        };
+        if parsed.has(flag.id) {
+            return Err(Error::usage(format!("{} is given twice", flag.dashed())));
+        }
+        let value = match flag.value {
+            Some(_) => Some(take_value(&mut parser, flag)?),
+            None => None,
+        };
+        parsed.given.push((flag.id, value));
+        if flag.id == Id::Help {
+            parsed.help = Some(if letter { HelpLength::Short } else { HelpLength::Long });
+            return Ok(parsed);
+        }
+    }
+}
+
+/// Takes the rest of the line as the child's command if the child's command begins here. True if it did.
+///
+/// It begins after `--`, and at the first word that is not an option once the profile is known.
+fn take_child(parser: &mut Parser, parsed: &mut Parsed) -> Result<bool> {
+    let Some(mut rest) = parser.try_raw_args() else { return Ok(false) };
+    let Some(next) = rest.peek() else { return Ok(false) };
+    let is_word = next == "-" || !next.as_encoded_bytes().starts_with(b"-");
+    let marked = next == "--";
+    match parsed.command {
+        Some(CommandName::Exec) if marked => drop(rest.next()),
+        Some(CommandName::Exec) if is_word && (parsed.profile.is_some() || parsed.has(Id::Profile)) => {}
+        Some(command) if marked => {
+            return Err(Error::usage(format!("{} runs no command, so `--` has no place in it", command.name())));
+        }
+        _ => return Ok(false),
+    }
+    parsed.child = rest.collect();
+    Ok(true)
+}
+
+/// A word that is neither an option nor part of the child's command.
+fn take_word(word: OsString, parsed: &mut Parsed) -> Result<()> {
+    match parsed.command {
+        Some(CommandName::Exec) => parsed.profile = Some(word),
+        Some(CommandName::Help) if parsed.topic.is_none() => parsed.topic = Some(command(&word)?),
+        Some(CommandName::Credentials) => {
+            let word = word.display();
+            return Err(Error::usage(format!("credentials takes no argument, and was given `{word}`"))
+                .hint(format!("a profile is named with `--profile {word}`")));
+        }
+        other => {
+            let name = other.map_or("sentinel", CommandName::name);
+            return Err(Error::usage(format!("{name} takes no argument `{}` here", word.display()))
+                .hint("`sentinel help` shows what each command takes"));
+        }
+    }
+    Ok(())
+}
+
+/// The flag's value: attached by `=` (or to the letter), else the next argument unless that looks like an option.
+fn take_value(parser: &mut Parser, flag: &Flag) -> Result<OsString> {
+    let value = match parser.optional_value() {
+        Some(value) => Some(value),
+        None => {
+            parser.try_raw_args().and_then(|mut rest| rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")))
+        }
+    };
+    let name = flag.dashed();
+    let Some(value) = value else {
+        return Err(
+            Error::usage(format!("{name} needs a value")).hint(format!("`{name} {}`", flag.value.unwrap_or_default()))
+        );
+    };
+    if value.is_empty() {
+        return Err(Error::usage(format!("{name} has an empty value")));
+    }
+    Ok(value)
+}
+
+fn command(word: &OsStr) -> Result<CommandName> {
+    let text = word.to_string_lossy();
+    CommandName::of(&text).ok_or_else(|| {
+        let near = did_you_mean(&text, COMMANDS.iter().map(|info| info.name));
+        Error::usage(format!("there is no command `{text}`"))
+            .hint(near.unwrap_or_else(|| "`sentinel help` lists the commands".to_owned()))
+    })
+}
+
+fn find_long(name: &str, command: Option<CommandName>) -> Result<&'static Flag> {
+    let dashed = format!("--{name}");
+    match FLAGS.iter().find(|flag| flag.name == name) {
+        Some(flag) if flag.belongs_to(command) => Ok(flag),
+        Some(flag) => Err(misplaced(flag, &dashed, command)),
+        None => {
+            let known = FLAGS.iter().filter(|flag| flag.belongs_to(command)).map(Flag::dashed).collect::<Vec<_>>();
+            let near = did_you_mean(&dashed, known.iter().map(String::as_str).filter(|known| is_near(name, known)));
+            Err(unknown(&dashed, command, near))
+        }
+    }
+}
+
+fn find_short(letter: char, command: Option<CommandName>) -> Result<&'static Flag> {
+    let dashed = format!("-{letter}");
+    match FLAGS.iter().find(|flag| flag.short == Some(letter)) {
+        Some(flag) if flag.belongs_to(command) => Ok(flag),
+        Some(flag) => Err(misplaced(flag, &dashed, command)),
+        None => Err(unknown(&dashed, command, None)),
+    }
+}
+
+/// Whether the bare names are near: the dashes, which all have in common, must not make them so.
+fn is_near(name: &str, dashed: &str) -> bool {
+    !crate::nearest::nearest(name, [dashed.trim_start_matches('-')]).is_empty()
+}
+
+fn unknown(dashed: &str, command: Option<CommandName>, near: Option<String>) -> Error {
+    let (who, help) = match command {
+        Some(command) => (command.name(), format!("`sentinel help {}` lists its options", command.name())),
+        None => ("sentinel", "`sentinel help` lists the commands; options follow them".to_owned()),
+    };
+    Error::usage(format!("{who} has no option {dashed}")).hint(near.unwrap_or(help))
+}
+
+fn misplaced(flag: &Flag, dashed: &str, command: Option<CommandName>) -> Error {
+    let owners: Vec<&str> = flag.commands.iter().map(|command| command.name()).collect();
+    let hint = match (owners.as_slice(), command) {
+        ([], _) => format!("{dashed} stands alone: `sentinel {dashed}`"),
+        (owners, Some(_)) => format!("{dashed} belongs to {}", owners.join(" and ")),
+        (owners, None) => format!("{dashed} belongs to {}: write it after the command", owners.join(" and ")),
+    };
+    unknown(dashed, command, Some(hint))
+}
+
+/// What lexopt itself can object to: a switch with a value.
+fn usage_of(error: &lexopt::Error) -> Error {
+    match error {
+        lexopt::Error::UnexpectedValue { option, value } => {
+            Error::usage(format!("{option} takes no value, and was given `{}`", value.display()))
+        }
+        other => Error::usage(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! What the user wants, typed: a flag beats its environment variable, which beats the default.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::flags::{Flag, Id};
+use super::parse::Parsed;
+use crate::duration;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::nearest::did_you_mean;
+
+/// The settings of `exec`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exec {
+    /// What exec shares with `credentials`.
+    pub common: Common,
+    /// The server's settings; `None` puts keys into the child's environment.
+    pub server: Option<Server>,
+    /// Start although another sentinel is around.
+    pub nested: bool,
+    /// The child's program, as typed or the shell.
+    pub program: OsString,
+    /// The child's arguments, without the program's name.
+    pub arguments: Vec<OsString>,
+}
+
+/// The settings that every command which gets credentials has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Common {
+    /// The profile asked for; `None` leaves it to AWS's own default.
+    pub profile: Option<String>,
+    /// The region asked for, in place of the profile's.
+    pub region: Option<String>,
+    /// How long credentials in the environment or on stdout live.
+    pub duration: Duration,
+    /// Do not call GetSessionToken first.
+    pub no_session: bool,
+    /// Whether the person is named in CloudTrail.
+    pub source_identity: SourceIdentity,
+    /// The policy file.
+    pub policy: Option<PathBuf>,
+    /// The state directory.
+    pub state_dir: Option<PathBuf>,
+    /// The decision log.
+    pub log_file: Option<PathBuf>,
+    /// Decisions go to stderr too.
+    pub log_stderr: bool,
+    /// Say what is being done.
+    pub debug: bool,
+}
+
+/// The settings of a server on a Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where the socket is; `None` is a private directory.
+    pub socket_path: Option<PathBuf>,
+    /// How long the credentials that it gives out live.
+    pub duration: Duration,
+    /// Who may use the token.
+    pub bind: Bind,
+    /// Serve where the kernel cannot tell processes apart.
+    pub allow_fallback: bool,
+    /// Get credentials at the first request.
+    pub lazy: bool,
+    /// Serve until the last descendant is gone.
+    pub wait_tree: bool,
+}
+
+/// Who may use a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// The child and its descendants.
+    Tree,
+    /// The first process of the tree that uses it.
+    Process,
+    /// Every process of the user.
+    Uid,
+}
+
+/// Whether role sessions carry a source identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceIdentity {
+    /// Where the role allows it.
+    Auto,
+    /// Or not at all.
+    Require,
+    /// Never.
+    Off,
+}
+
+/// The settings of `exec`.
+///
+/// # Errors
+/// Of kind usage, naming the flag or variable and its value.
+pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
+    let given = Given { parsed, env };
+    let common = common(&given)?;
+    let server = if given.switch(Id::UnixSocket)? {
+        Some(Server {
+            socket_path: given.path(Id::UnixSocketPath),
+            duration: given.duration(Id::ServerDuration, "30m", LONGEST_ROLE_SESSION)?,
+            bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?,
+            allow_fallback: given.switch(Id::AllowFallback)?,
+            lazy: given.switch(Id::Lazy)?,
+            wait_tree: given.switch(Id::WaitTree)?,
+        })
+    } else {
+        given.refuse_server_flags()?;
+        None
+    };
+    let mut child = parsed.child.iter().cloned();
+    let shell = || env.os("SHELL").unwrap_or(OsStr::new("/bin/sh")).to_owned();
+    let program = child.next().unwrap_or_else(shell);
+    Ok(Exec { common, server, nested: parsed.has(Id::Nested), program, arguments: child.collect() })
+}
+
+/// The settings of `credentials`.
+///
+/// # Errors
+/// Of kind usage, naming the flag or variable and its value.
+pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Common> {
+    common(&Given { parsed, env })
+}
+
+fn common(given: &Given<'_>) -> Result<Common> {
+    Ok(Common {
+        duration: given.duration(Id::Duration, "1h", LONGEST_SESSION)?,
+        profile: given.profile()?,
+        region: given.region()?,
+        no_session: given.switch(Id::NoSession)?,
+        source_identity: given
+            .choice(Id::SourceIdentity, &[SourceIdentity::Auto, SourceIdentity::Require, SourceIdentity::Off])?,
+        policy: given.path(Id::Policy),
+        state_dir: given.path(Id::StateDir),
+        log_file: given.path(Id::LogFile),
+        log_stderr: given.switch(Id::LogStderr)?,
+        debug: given.switch(Id::Debug)?,
+    })
+}
+
+/// The command line over the environment.
+struct Given<'a> {
+    parsed: &'a Parsed,
+    env: &'a Env,
+}
+
+/// A value, and how the user wrote it.
+struct Said<'a> {
+    value: &'a OsStr,
+    /// `--bind` or `SENTINEL_BIND`.
+    name: String,
+    /// What stands between name and value: a space, or `=`.
+    joint: char,
+}
+
+impl Said<'_> {
+    fn text(&self) -> Result<&str> {
+        self.value.to_str().ok_or_else(|| Error::usage(format!("the value of {} is not UTF-8", self.name)))
+    }
+
+    /// `--bind fork` or `SENTINEL_BIND=fork`.
+    fn quoted(&self) -> String {
+        format!("{}{}{}", self.name, self.joint, self.value.display())
+    }
+}
+
+impl<'a> Given<'a> {
+    fn said(&self, id: Id) -> Option<Said<'a>> {
+        let flag = Flag::of(id)?;
+        if let Some(value) = self.parsed.value(id) {
+            return Some(Said { value, name: flag.dashed(), joint: ' ' });
+        }
+        let variable = flag.variable?;
+        self.env.os(variable).map(|value| Said { value, name: variable.to_owned(), joint: '=' })
+    }
+
+    fn path(&self, id: Id) -> Option<PathBuf> {
+        self.said(id).map(|said| PathBuf::from(said.value))
+    }
+
+    /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE.
+    fn profile(&self) -> Result<Option<String>> {
+        let word =
+            self.parsed.profile.as_deref().map(|value| Said { value, name: "the profile".to_owned(), joint: ' ' });
+        let aws = || self.env.os("AWS_PROFILE").map(|value| Said { value, name: "AWS_PROFILE".to_owned(), joint: '=' });
+        let Some(said) = word.or_else(|| self.said(Id::Profile)).or_else(aws) else { return Ok(None) };
+        match said.text()? {
+            "" => Err(Error::usage(format!("{} is empty", said.name))),
+            name => Ok(Some(name.to_owned())),
+        }
+    }
+
+    /// A region becomes part of host names, so that nothing but a label passes.
+    fn region(&self) -> Result<Option<String>> {
+        let Some(said) = self.said(Id::Region) else { return Ok(None) };
+        let text = said.text()?;
+        let is_label =
+            text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !is_label {
+            return Err(
+                Error::usage(format!("{} is not a region", said.quoted())).hint("a region looks like eu-west-1")
+            );
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    fn switch(&self, id: Id) -> Result<bool> {
+        if self.parsed.has(id) {
+            return Ok(true);
+        }
+        let Some(said) = self.said(id) else { return Ok(false) };
+        match said.text()?.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" => Ok(true),
+            "0" | "false" | "no" => Ok(false),
+            _ => Err(Error::usage(format!("{} is neither yes nor no", said.quoted()))
+                .hint("write 1, true or yes, or 0, false or no")),
+        }
+    }
+
+    /// One of the flag's choices, which `kinds` lists in the same order. The first is the default.
+    fn choice<T: Copy>(&self, id: Id, kinds: &[T]) -> Result<T> {
+        let choices = Flag::of(id).map_or(&[][..], |flag| flag.choices);
+        let Some(said) = self.said(id) else {
+            return kinds.first().copied().ok_or_else(|| Error::usage("a choice without choices"));
+        };
+        let text = said.text()?;
+        let found = choices.iter().zip(kinds).find(|(choice, _)| **choice == text).map(|(_, kind)| *kind);
+        found.ok_or_else(|| {
+            let error = Error::usage(format!("{} is not one of {}", said.quoted(), choices.join(", ")));
+            match did_you_mean(text, choices.iter().copied()) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+
+    fn duration(&self, id: Id, default: &'static str, (longest, whose): (Duration, &str)) -> Result<Duration> {
+        let default = OsStr::new(default);
+        let said = self.said(id).unwrap_or(Said { value: default, name: String::new(), joint: ' ' });
+        let quoted = said.quoted();
+        let Some(length) = duration::parse(said.text()?) else {
+            return Err(Error::usage(format!("{quoted} is not a duration")).hint("write 15m, 1h30m, 900s or seconds"));
+        };
+        if length < SHORTEST_SESSION {
+            let shortest = duration::text(SHORTEST_SESSION);
+            return Err(Error::usage(format!("{quoted} is below {shortest}, the shortest session that AWS issues")));
+        }
+        if length > longest {
+            let limit = hours(longest);
+            return Err(Error::usage(format!("{quoted} is above {limit}, {whose}")));
+        }
+        Ok(length)
+    }
+
+    /// Flags that say something about a server are mistakes without one. Variables are not: they may serve other runs.
+    fn refuse_server_flags(&self) -> Result<()> {
+        for (id, _) in &self.parsed.given {
+            if let Some(flag) = Flag::of(*id).filter(|flag| flag.needs_server()) {
+                let name = flag.dashed();
+                return Err(Error::usage(format!("{name} needs --unix-socket"))
+                    .hint(format!("add --unix-socket, or leave {name} out")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `36h`: hours, because AWS states its limits in hours.
+fn hours(length: Duration) -> String {
+    format!("{}h", length.as_secs() / 3600)
+}
+
+/// AssumeRole and GetSessionToken take no less than 900 seconds.
+const SHORTEST_SESSION: Duration = Duration::from_secs(900);
+/// GetSessionToken's limit. AssumeRole's is 12 hours, and is known only once the profile is.
+const LONGEST_SESSION: (Duration, &str) = (Duration::from_secs(36 * 3600), "the longest session that AWS issues");
+/// AssumeRole's limit.
+const LONGEST_ROLE_SESSION: (Duration, &str) =
+    (Duration::from_secs(12 * 3600), "the longest session that AWS issues for a role");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+use std::os::unix::ffi::OsStringExt;
+
+use super::super::flags::FLAGS;
+use super::super::parse::parse;
+use super::*;
+use crate::error::Kind;
+
+fn read(line: &[&str], env: &[(&str, &str)]) -> Result<Exec> {
+    let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+    exec(&parse(&line)?, &env.iter().copied().collect())
+}
+
+fn refusal(line: &[&str], env: &[(&str, &str)]) -> String {
+    let error = read(line, env).expect_err("a refusal");
+    assert_eq!(error.kind(), Kind::Usage, "{line:?}");
+    error.to_string()
+}
+
+fn defaults() -> Exec {
+    Exec {
+        common: Common {
+            profile: None,
+            region: None,
+            duration: Duration::from_secs(3600),
+            no_session: false,
+            source_identity: SourceIdentity::Auto,
+            policy: None,
+            state_dir: None,
+            log_file: None,
+            log_stderr: false,
+            debug: false,
+        },
+        server: None,
+        nested: false,
+        program: "/bin/sh".into(),
+        arguments: Vec::new(),
+    }
+}
+
+fn default_server() -> Server {
+    Server {
+        socket_path: None,
+        duration: Duration::from_secs(1800),
+        bind: Bind::Tree,
+        allow_fallback: false,
+        lazy: false,
+        wait_tree: false,
+    }
+}
+
+#[test]
+fn nothing_said_is_the_defaults() {
+    assert_eq!(read(&["exec"], &[]).expect("settings"), defaults());
+    let server = Exec { server: Some(default_server()), ..defaults() };
+    assert_eq!(read(&["exec", "--unix-socket"], &[]).expect("settings"), server);
+}
+
+#[test]
+fn every_flag_of_exec_reaches_its_setting() {
+    let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require --unix-socket \
+                --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --policy /p \
+                --state-dir /d --log-file /l --log-stderr --nested --debug -- aws s3 ls";
+    let line: Vec<&str> = line.split_whitespace().collect();
+    let expected = Exec {
+        common: Common {
+            profile: Some("p".into()),
+            region: Some("eu-west-1".into()),
+            duration: Duration::from_secs(7200),
+            no_session: true,
+            source_identity: SourceIdentity::Require,
+            policy: Some("/p".into()),
+            state_dir: Some("/d".into()),
+            log_file: Some("/l".into()),
+            log_stderr: true,
+            debug: true,
+        },
+        server: Some(Server {
+            socket_path: Some("/s".into()),
+            duration: Duration::from_secs(2700),
+            bind: Bind::Uid,
+            allow_fallback: true,
+            lazy: true,
+            wait_tree: true,
+        }),
+        nested: true,
+        program: "aws".into(),
+        arguments: vec!["s3".into(), "ls".into()],
+    };
+    assert_eq!(read(&line, &[]).expect("settings"), expected);
+    for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(super::super::commands::CommandName::Exec))) {
+        let letter = flag.short.map(|letter| format!("-{letter}"));
+        let named = line.iter().any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
+        assert!(named || flag.id == Id::Help, "{} is not tested here", flag.name);
+    }
+}
+
+#[test]
+fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
+    let env = [
+        ("SENTINEL_PROFILE", "p"),
+        ("SENTINEL_REGION", "eu-west-1"),
+        ("SENTINEL_DURATION", "2h"),
+        ("SENTINEL_NO_SESSION", "1"),
+        ("SENTINEL_SOURCE_IDENTITY", "off"),
+        ("SENTINEL_UNIX_SOCKET_PATH", "/s"),
+        ("SENTINEL_SERVER_DURATION", "45m"),
+        ("SENTINEL_BIND", "process"),
+        ("SENTINEL_ALLOW_FALLBACK", "true"),
+        ("SENTINEL_LAZY", "YES"),
+        ("SENTINEL_WAIT_TREE", "yes"),
+        ("SENTINEL_POLICY", "/p"),
+        ("SENTINEL_STATE_DIR", "/d"),
+        ("SENTINEL_LOG_FILE", "/l"),
+        ("SENTINEL_LOG_STDERR", "1"),
+        ("SENTINEL_DEBUG", "True"),
+        ("AWS_PROFILE", "other"),
+    ];
+    let common = Common {
+        profile: Some("p".into()),
+        region: Some("eu-west-1".into()),
+        duration: Duration::from_secs(7200),
+        no_session: true,
+        source_identity: SourceIdentity::Off,
+        policy: Some("/p".into()),
+        state_dir: Some("/d".into()),
+        log_file: Some("/l".into()),
+        log_stderr: true,
+        debug: true,
+    };
+    let server = Server {
+        socket_path: Some("/s".into()),
+        duration: Duration::from_secs(2700),
+        bind: Bind::Process,
+        allow_fallback: true,
+        lazy: true,
+        wait_tree: true,
+    };
+    let expected = Exec { common, server: Some(server), ..defaults() };
+    assert_eq!(read(&["exec", "--unix-socket"], &env).expect("settings"), expected);
+    for flag in FLAGS.iter().filter_map(|flag| flag.variable) {
+        assert!(env.iter().any(|(name, _)| *name == flag), "{flag} is not tested here");
+    }
+
+    let flags = ["exec", "--profile", "q", "--region", "us-east-1", "-d", "3h", "--policy", "/q", "--", "env"];
+    let beaten = read(&flags, &env).expect("settings");
+    assert_eq!(beaten.common.profile.as_deref(), Some("q"));
+    assert_eq!(beaten.common.region.as_deref(), Some("us-east-1"));
+    assert_eq!(beaten.common.duration, Duration::from_secs(3 * 3600));
+    assert_eq!(beaten.common.policy, Some("/q".into()));
+    assert_eq!(beaten.server, None);
+}
+
+#[test]
+fn the_profile_falls_back_to_the_variables_in_order() {
+    let profile = |line: &[&str], env: &[(&str, &str)]| read(line, env).expect("settings").common.profile;
+    let both = [("SENTINEL_PROFILE", "s"), ("AWS_PROFILE", "a")];
+    assert_eq!(profile(&["exec", "word"], &both).as_deref(), Some("word"));
+    assert_eq!(profile(&["exec", "--", "env"], &both).as_deref(), Some("s"));
+    assert_eq!(profile(&["exec", "--", "env"], &[("AWS_PROFILE", "a")]).as_deref(), Some("a"));
+    assert_eq!(profile(&["exec", "--", "env"], &[("AWS_PROFILE", "")]), None);
+}
+
+#[test]
+fn the_child_defaults_to_the_shell() {
+    assert_eq!(read(&["exec", "p"], &[("SHELL", "/bin/zsh")]).expect("settings").program, "/bin/zsh");
+    assert_eq!(read(&["exec", "p"], &[("SHELL", "")]).expect("settings").program, "/bin/sh");
+    assert_eq!(read(&["exec", "p", "env"], &[("SHELL", "/bin/zsh")]).expect("settings").program, "env");
+}
+
+#[test]
+fn flags_about_a_server_need_one_and_variables_do_not() {
+    for flag in FLAGS.iter().filter(|flag| flag.needs_server()) {
+        let name = flag.dashed();
+        let mut line = vec!["exec", &name];
+        line.extend(flag.value);
+        let expected = format!("{name} needs --unix-socket\n  add --unix-socket, or leave {name} out");
+        assert_eq!(refusal(&line, &[]), expected);
+        let variable = flag.variable.expect("a variable");
+        assert_eq!(read(&["exec"], &[(variable, "nonsense")]).expect("settings"), defaults());
+    }
+}
+
+#[test]
+fn wrong_values_are_refused_in_these_words() {
+    // The line, the environment, the refusal.
+    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
+    let cases: &[Case] = &[
+        (&["exec", "-d", "10m"], &[], "--duration 10m is below 15m, the shortest session that AWS issues"),
+        (&["exec", "-d", "899"], &[], "--duration 899 is below 15m, the shortest session that AWS issues"),
+        (&["exec", "-d", "37h"], &[], "--duration 37h is above 36h, the longest session that AWS issues"),
+        (
+            &["exec", "--unix-socket", "--server-duration", "13h"],
+            &[],
+            "--server-duration 13h is above 12h, the longest session that AWS issues for a role",
+        ),
+        (&["exec", "-d", "soon"], &[], "--duration soon is not a duration\n  write 15m, 1h30m, 900s or seconds"),
+        (
+            &["exec"],
+            &[("SENTINEL_DURATION", "1m")],
+            "SENTINEL_DURATION=1m is below 15m, the shortest session that AWS issues",
+        ),
+        // The duration is looked at before anything else.
+        (
+            &["exec", "-d", "1m", "--region", "?"],
+            &[],
+            "--duration 1m is below 15m, the shortest session that AWS issues",
+        ),
+        (&["exec", "--unix-socket", "--bind", "fork"], &[], "--bind fork is not one of tree, process, uid"),
+        (
+            &["exec", "--unix-socket"],
+            &[("SENTINEL_BIND", "proces")],
+            "SENTINEL_BIND=proces is not one of tree, process, uid\n  did you mean `process`?",
+        ),
+        (
+            &["exec"],
+            &[("SENTINEL_DEBUG", "maybe")],
+            "SENTINEL_DEBUG=maybe is neither yes nor no\n  write 1, true or yes, or 0, false or no",
+        ),
+        (
+            &["exec", "--region", "x.example/"],
+            &[],
+            "--region x.example/ is not a region\n  a region looks like eu-west-1",
+        ),
+        (&["exec", ""], &[], "the profile is empty"),
+    ];
+    for (line, env, text) in cases {
+        assert_eq!(refusal(line, env), *text, "{line:?} {env:?}");
+    }
+}
+
+#[test]
+fn the_limits_themselves_are_allowed() {
+    let line = ["exec", "--unix-socket", "-d", "36h", "--server-duration", "12h"];
+    let settings = read(&line, &[]).expect("settings");
+    assert_eq!(settings.common.duration, Duration::from_secs(36 * 3600));
+    assert_eq!(settings.server.map(|server| server.duration), Some(Duration::from_secs(12 * 3600)));
+    assert_eq!(read(&["exec", "-d", "900"], &[]).expect("settings").common.duration, Duration::from_secs(900));
+}
+
+#[test]
+fn paths_may_be_any_bytes_and_names_may_not() {
+    let odd = || OsString::from_vec(vec![b'a', 0xff]);
+    let settings = |flag: &str| {
+        let line = [OsString::from("exec"), flag.into(), odd()];
+        exec(&parse(&line).expect("parsed"), &Env::default())
+    };
+    assert_eq!(settings("--policy").expect("settings").common.policy, Some(odd().into()));
+    for flag in ["--profile", "--region", "--duration", "--source-identity"] {
+        let error = settings(flag).expect_err("a refusal");
+        assert_eq!(error.to_string(), format!("the value of {flag} is not UTF-8"));
+    }
+    let env = Env::from_iter([("AWS_PROFILE", odd())]);
+    let error = exec(&parse(&["exec".into()]).expect("parsed"), &env).expect_err("a refusal");
+    assert_eq!(error.to_string(), "the value of AWS_PROFILE is not UTF-8");
+}
+
+#[test]
+fn credentials_has_the_common_settings() {
+    let line: Vec<OsString> = ["credentials", "--profile", "p", "-d", "2h"].iter().map(OsString::from).collect();
+    let expected = Common { profile: Some("p".into()), duration: Duration::from_secs(7200), ..defaults().common };
+    assert_eq!(credentials(&parse(&line).expect("parsed"), &Env::default()).expect("settings"), expected);
+}

@@ -1,0 +1,52 @@
+use super::*;
+
+fn of(line: &[&str]) -> Result<Command> {
+    let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+    read(&line, &Env::default())
+}
+
+#[test]
+fn lines_lead_to_their_commands() {
+    let cases: &[(&[&str], Command)] = &[
+        (&[], Command::Help(None, HelpLength::Short)),
+        (&["help"], Command::Help(None, HelpLength::Long)),
+        (&["-h"], Command::Help(None, HelpLength::Short)),
+        (&["--help"], Command::Help(None, HelpLength::Long)),
+        (&["help", "exec"], Command::Help(Some(CommandName::Exec), HelpLength::Long)),
+        (&["exec", "-h"], Command::Help(Some(CommandName::Exec), HelpLength::Short)),
+        (&["exec", "prod", "--help"], Command::Help(Some(CommandName::Exec), HelpLength::Long)),
+        (&["credentials", "--help"], Command::Help(Some(CommandName::Credentials), HelpLength::Long)),
+        (&["version"], Command::Version),
+        (&["--version"], Command::Version),
+        (&["-V"], Command::Version),
+    ];
+    for (line, command) in cases {
+        assert_eq!(&of(line).expect("a command"), command, "{line:?}");
+    }
+    assert!(
+        matches!(of(&["exec", "prod"]), Ok(Command::Exec(settings)) if settings.common.profile.as_deref() == Some("prod"))
+    );
+    let Ok(Command::Exec(settings)) = of(&["exec", "prod"]) else { panic!("not exec") };
+    assert_eq!(settings.common.profile.as_deref(), Some("prod"));
+    let Ok(Command::Credentials(settings)) = of(&["credentials"]) else { panic!("not credentials") };
+    assert_eq!(settings.profile, None);
+}
+
+#[test]
+fn an_argument_of_the_child_that_asks_for_help_is_the_childs() {
+    let Ok(Command::Exec(settings)) = of(&["exec", "prod", "aws", "--help"]) else { panic!("not exec") };
+    assert_eq!((settings.program, settings.arguments), ("aws".into(), vec!["--help".into()]));
+}
+
+#[test]
+fn exit_statuses_are_those_that_help_lists() {
+    let status = |line: &[&str], kind| status_of(&line.iter().map(OsString::from).collect::<Vec<_>>(), kind);
+    assert_eq!(status(&["exec", "p"], Kind::Usage), 125);
+    assert_eq!(status(&["exec", "p"], Kind::Failed), 125);
+    assert_eq!(status(&["exec", "p"], Kind::CannotExecute), 126);
+    assert_eq!(status(&["exec", "p"], Kind::NotFound), 127);
+    assert_eq!(status(&["credentials"], Kind::Failed), 1);
+    assert_eq!(status(&["credentials"], Kind::Usage), 2);
+    assert_eq!(status(&["exce"], Kind::Usage), 2);
+    assert_eq!(status(&[], Kind::Usage), 2);
+}
