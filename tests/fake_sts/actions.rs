@@ -40,7 +40,11 @@ impl Ask<'_> {
             "AssumeRole" => self.assume_role(world),
             "GetSessionToken" => self.session_token(world),
             "GetCallerIdentity" => Ok(self.caller_identity()),
-            _ => Err(Refusal::new(400, "InvalidAction", format!("Could not find operation {action} for version 2011-06-15"))),
+            _ => Err(Refusal::new(
+                400,
+                "InvalidAction",
+                format!("Could not find operation {action} for version 2011-06-15"),
+            )),
         }
     }
 
@@ -66,7 +70,11 @@ impl Ask<'_> {
             return Err(Refusal::validation(text, "durationSeconds", "have value greater than or equal to 900"));
         }
         if seconds > max {
-            return Err(Refusal::validation(text, "durationSeconds", &format!("have value less than or equal to {max}")));
+            return Err(Refusal::validation(
+                text,
+                "durationSeconds",
+                &format!("have value less than or equal to {max}"),
+            ));
         }
         Ok(seconds)
     }

@@ -48,12 +48,7 @@ impl Fault {
     pub(super) fn needs_an_outcome(&self) -> bool {
         matches!(
             self,
-            Self::Half
-                | Self::Huge(_)
-                | Self::DateOff(_)
-                | Self::AlreadyExpired
-                | Self::EmptySecret
-                | Self::Hang(_)
+            Self::Half | Self::Huge(_) | Self::DateOff(_) | Self::AlreadyExpired | Self::EmptySecret | Self::Hang(_)
         )
     }
 

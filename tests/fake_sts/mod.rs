@@ -12,6 +12,7 @@
 mod actions;
 mod answers;
 mod fault;
+mod role;
 mod sigv4;
 pub(crate) mod wire;
 mod world;
@@ -26,9 +27,10 @@ use actions::{Ask, Parameters};
 use answers::Refusal;
 use sigv4::Authorization;
 use wire::{Answer, Request, Response, Server};
-use world::{Principal, Role, World};
+use world::{Principal, World};
 
 pub(crate) use fault::{Fault, Gate};
+pub(crate) use role::RoleBuilder;
 pub(crate) use world::{ACCOUNT, Keys};
 
 /// How long a wait for calls may take.
@@ -106,6 +108,14 @@ impl Sts {
         self.state().world.issue(principal, None)
     }
 
+    /// A session of the user's, as GetSessionToken gives it, for an hour.
+    pub(crate) fn session(&self, user: &Keys) -> Keys {
+        let mut state = self.state();
+        let principal = state.world.keys.get(&user.access_key_id).expect("a user of this fake").principal.clone();
+        let expires = Timestamp::from_second(state.now().as_second() + 3600).expect("a time near now");
+        state.world.issue(principal, Some(expires))
+    }
+
     /// Gives the user a device that shows `code`. Returns its serial number.
     pub(crate) fn mfa_device(&self, user: &Keys, code: &str) -> String {
         let serial = user.arn.replace(":user/", ":mfa/");
@@ -116,17 +126,7 @@ impl Sts {
     /// Begins a role that trusts nobody, refuses source identities, and lasts an hour at most. [`RoleBuilder::arn`]
     /// creates it.
     pub(crate) fn role(&self, name: &str) -> RoleBuilder<'_> {
-        let role = Role {
-            arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
-            name: name.to_owned(),
-            id: world::unique_id("AROA"),
-            trusts: Vec::new(),
-            external_id: None,
-            allows_source_identity: false,
-            requires_mfa: false,
-            max_duration_s: 3600,
-        };
-        RoleBuilder { sts: self, role }
+        RoleBuilder::new(self, name)
     }
 
     /// The next `times` requests for `action` (`*`: any) meet `fault`. Faults queue up, first come first served.
@@ -202,52 +202,6 @@ impl Drop for Sts {
     }
 }
 
-/// A role before it exists.
-#[must_use = "arn() creates the role"]
-pub(crate) struct RoleBuilder<'a> {
-    sts: &'a Sts,
-    role: Role,
-}
-
-impl RoleBuilder<'_> {
-    /// Lets a user or a role (by ARN), or everybody (`*`), assume it.
-    pub(crate) fn trusts(mut self, arn: &str) -> Self {
-        self.role.trusts.push(arn.to_owned());
-        self
-    }
-
-    /// Requires this ExternalId.
-    pub(crate) fn external_id(mut self, id: &str) -> Self {
-        self.role.external_id = Some(id.to_owned());
-        self
-    }
-
-    /// Allows sts:SetSourceIdentity.
-    pub(crate) fn allows_source_identity(mut self) -> Self {
-        self.role.allows_source_identity = true;
-        self
-    }
-
-    /// Requires that the caller showed a second factor.
-    pub(crate) fn requires_mfa(mut self) -> Self {
-        self.role.requires_mfa = true;
-        self
-    }
-
-    /// MaxSessionDuration.
-    pub(crate) fn max_duration_s(mut self, seconds: i64) -> Self {
-        self.role.max_duration_s = seconds;
-        self
-    }
-
-    /// Creates it.
-    pub(crate) fn arn(self) -> String {
-        let arn = self.role.arn.clone();
-        self.sts.state().world.roles.insert(arn.clone(), self.role);
-        arn
-    }
-}
-
 impl State {
     fn now(&self) -> Timestamp {
         Timestamp::from_second(SystemClock.wall().as_second() + self.clock_shift_s).expect("a time near now")
@@ -316,7 +270,11 @@ impl Shared {
     ) -> Result<actions::Outcome, Refusal> {
         let type_ = request.header("content-type").unwrap_or_default();
         if request.method != "POST" || !type_.starts_with("application/x-www-form-urlencoded") {
-            return Err(Refusal::new(400, "MalformedInput", format!("{} with {type_} is not a Query request", request.method)));
+            return Err(Refusal::new(
+                400,
+                "MalformedInput",
+                format!("{} with {type_} is not a Query request", request.method),
+            ));
         }
         let mut state = self.state.lock().expect("lock");
         let (now, region, lifetime_s) = (state.now(), state.region.clone(), state.lifetime_s);

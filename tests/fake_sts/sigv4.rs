@@ -29,7 +29,11 @@ impl Authorization {
             Refusal::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
         })?;
         let incomplete = |what: &str| {
-            Refusal::new(400, "IncompleteSignature", format!("Authorization header requires {what}. Authorization={header}"))
+            Refusal::new(
+                400,
+                "IncompleteSignature",
+                format!("Authorization header requires {what}. Authorization={header}"),
+            )
         };
         let parameters =
             header.strip_prefix("AWS4-HMAC-SHA256 ").ok_or_else(|| incomplete("the algorithm 'AWS4-HMAC-SHA256'"))?;
@@ -120,7 +124,9 @@ impl Authorization {
         }
         required.retain(|name| !self.signed_headers.iter().any(|signed| signed == name));
         match required.first() {
-            Some(&"host") => Err("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned()),
+            Some(&"host") => {
+                Err("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.".to_owned())
+            }
             Some(name) => Err(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")),
             None => Ok(()),
         }

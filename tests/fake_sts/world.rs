@@ -71,7 +71,8 @@ pub(crate) struct World {
 impl World {
     /// Whether the key exists, has the right token, and has not expired.
     pub(crate) fn lookup(&self, access_key: &str, token: Option<&str>, now: Timestamp) -> Result<&Issued, Refusal> {
-        let invalid = || Refusal::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
+        let invalid =
+            || Refusal::new(403, "InvalidClientTokenId", "The security token included in the request is invalid.");
         let issued = self.keys.get(access_key).ok_or_else(invalid)?;
         if issued.token.as_deref() != token {
             return Err(invalid());

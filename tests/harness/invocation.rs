@@ -70,11 +70,24 @@ impl Invocation {
 
     /// Starts it, to talk with it.
     pub(crate) fn spawn(mut self) -> Running {
-        let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
-        let words = words.join(" ");
+        let words = self.words.iter().map(|word| shorten(&word.to_string_lossy())).collect::<Vec<_>>().join(" ");
         let child = self.command.spawn().unwrap_or_else(|error| panic!("cannot start {words}: {error}"));
         Running::new(child, words)
     }
+}
+
+/// A script's first line is enough to recognise it by.
+fn shorten(word: &str) -> String {
+    match word.trim_start().split_once('\n') {
+        Some((first, _)) => format!("{first}..."),
+        None => word.to_owned(),
+    }
+}
+
+/// The end of an output, which is enough for a failed test's report.
+pub(super) fn tail(text: &str) -> &str {
+    const LIMIT_BYTES: usize = 4096;
+    &text[text.ceil_char_boundary(text.len().saturating_sub(LIMIT_BYTES))..]
 }
 
 /// How a program ended.
@@ -118,6 +131,7 @@ impl Finished {
 
 impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}\n--- stdout\n{}\n--- stderr\n{}", self.words, self.status, self.stdout, self.stderr)
+        let (stdout, stderr) = (tail(&self.stdout), tail(&self.stderr));
+        write!(f, "`{}`: {}\n--- stdout\n{stdout}\n--- stderr\n{stderr}", self.words, self.status)
     }
 }

@@ -30,7 +30,7 @@ pub(crate) use running::Running;
 use crate::fake_sts::{Keys, Sts};
 
 /// What any single wait may take before the test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The program under test.
 pub(crate) const SENTINEL: &str = env!("CARGO_BIN_EXE_sentinel");
@@ -94,8 +94,10 @@ impl Sandbox {
 
     /// Adds a profile to both files: its keys to the one, `settings` (lines of `name = value`) to the other.
     pub(crate) fn profile(&self, name: &str, keys: &Keys, settings: &str) {
-        let mut section =
-            format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n", keys.access_key_id, keys.secret_access_key);
+        let mut section = format!(
+            "[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            keys.access_key_id, keys.secret_access_key
+        );
         if let Some(token) = &keys.session_token {
             section.push_str(&format!("aws_session_token = {token}\n"));
         }

@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::Builder;
 
-use super::invocation::Finished;
+use super::invocation::{Finished, tail};
 use super::{DEADLINE, eventually, process};
 
 /// The longest line that is read; a program that writes without end fails its test instead of filling memory.
@@ -127,7 +127,8 @@ impl Running {
         self.said[0].extend(self.stdout.try_iter());
         self.said[1].extend(self.stderr.try_iter());
         let state = if process::state(self.pid()) == Some('Z') { "ended" } else { "running" };
-        format!("`{}` ({state})\n--- stdout\n{}\n--- stderr\n{}", self.words, self.said[0], self.said[1])
+        let [stdout, stderr] = &self.said;
+        format!("`{}` ({state})\n--- stdout\n{}\n--- stderr\n{}", self.words, tail(stdout), tail(stderr))
     }
 }
 
