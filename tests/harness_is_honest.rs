@@ -1,0 +1,123 @@
+//! The harness does what the tests take for granted.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use crate::fake_sts::Sts;
+use crate::harness::{Running, SENTINEL, Sandbox, is_root, process, python, skip};
+
+fn sandbox() -> Sandbox {
+    Sandbox::with_endpoint("http://127.0.0.1:9")
+}
+
+#[test]
+fn a_program_gets_a_clean_environment() {
+    let sandbox = sandbox();
+    let done = sandbox.program("env").args(["-0"]).env("EXTRA", "1").without("USER").run();
+    let names: Vec<String> = done.environment().into_keys().collect();
+    let expected = [
+        "AWS_EC2_METADATA_DISABLED",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_REGION",
+        "EXTRA",
+        "HOME",
+        "PATH",
+        "TMPDIR",
+        "XDG_RUNTIME_DIR",
+        "XDG_STATE_HOME",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(done.environment()["HOME"], sandbox.path("home").to_str().expect("UTF-8"));
+}
+
+#[test]
+fn statuses_signals_and_outputs_are_reported() {
+    let sandbox = sandbox();
+    let done = sandbox.program("sh").args(["-c", "cat; echo oh >&2; exit 3"]).stdin(b"text").run();
+    assert_eq!((done.code(), done.signal()), (3, None));
+    assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("text", "oh\n"));
+    let done = sandbox.program("sh").args(["-c", "kill -TERM $$"]).run();
+    assert_eq!((done.code(), done.signal()), (143, Some(15)));
+    sandbox.program("sh").args(["-c", "echo No Such Thing >&2; exit 1"]).run().failed_with(1, &["no such", "thing"]);
+}
+
+#[test]
+fn a_test_can_talk_with_a_running_program() {
+    let sandbox = sandbox();
+    let script = "echo ready; while read line; do echo got $line; done; echo end >&2";
+    let mut running = sandbox.program("sh").args(["-c", script]).spawn();
+    assert_eq!(running.line(), "ready");
+    running.send("one");
+    assert_eq!(running.line(), "got one");
+    running.signal("STOP");
+    process::wait_for_state(running.pid(), 'T');
+    running.signal("CONT");
+    running.send("two");
+    running.close_stdin();
+    assert_eq!(running.error_line("end"), "end");
+    let done = running.finish();
+    assert_eq!(done.stdout, "ready\ngot one\ngot two\n");
+}
+
+#[test]
+fn nothing_outlives_its_test() {
+    let sandbox = sandbox();
+    let spawn = || sandbox.program("sh").args(["-c", "sleep 1000 >/dev/null 2>&1 & echo $!; wait"]).spawn();
+    let mut running: Running = spawn();
+    let left: u32 = running.line().parse().expect("a pid");
+    assert_eq!(process::parent(left), Some(running.pid()));
+    assert_eq!(process::children(running.pid()), [left]);
+    drop(running);
+    process::wait_until_gone(left);
+
+    let mut running = spawn();
+    let left: u32 = running.line().parse().expect("a pid");
+    running.signal("KILL");
+    assert_eq!(running.finish().code(), 137);
+    process::wait_until_gone(left);
+}
+
+#[test]
+fn the_sandbox_is_private_and_goes_away() {
+    let sandbox = sandbox();
+    let root = sandbox.path("");
+    let mode = |path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
+    assert_eq!(mode(root.clone()), 0o700);
+    assert_eq!(mode(sandbox.credentials("")), 0o600);
+    assert_eq!(mode(sandbox.config("")), 0o600);
+    assert_eq!(mode(sandbox.directory("open", 0o777)), 0o777);
+    drop(sandbox);
+    assert!(!root.exists());
+}
+
+#[test]
+fn profiles_are_written_to_both_files() {
+    let sts = Sts::start();
+    let sandbox = Sandbox::new(&sts);
+    let alice = sts.user("alice");
+    sandbox.profile("dev", &alice, "region = eu-west-1");
+    sandbox.settings("role", "source_profile = dev");
+    let read = |path| std::fs::read_to_string(sandbox.path(path)).expect("a file");
+    assert_eq!(read("home/.aws/config"), "[profile dev]\nregion = eu-west-1\n[profile role]\nsource_profile = dev\n");
+    let (id, secret) = (alice.access_key_id, alice.secret_access_key);
+    assert_eq!(
+        read("home/.aws/credentials"),
+        format!("[dev]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+    );
+}
+
+#[test]
+fn another_user_is_another_user() {
+    let sandbox = sandbox();
+    let Some(nobody) = sandbox.as_nobody("id") else {
+        return skip("another_user_is_another_user", "needs root to become nobody");
+    };
+    assert!(is_root());
+    assert_eq!(nobody.args(["-u"]).run().stdout, "65534\n");
+}
+
+#[test]
+fn the_program_and_python_are_there() {
+    assert!(std::fs::metadata(SENTINEL).expect("the program under test").mode() & 0o111 != 0);
+    assert!(std::fs::metadata(python()).is_ok(), "{}", python());
+    assert_eq!(process::status_field(std::process::id(), "Pid"), Some(std::process::id().to_string()));
+}
