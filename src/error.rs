@@ -59,6 +59,13 @@ impl Error {
         self
     }
 
+    /// Puts what was being done in front of what happened.
+    #[must_use]
+    pub fn within(mut self, doing: &str) -> Self {
+        self.what = format!("{doing}: {}", self.what);
+        self
+    }
+
     /// Which exit status this leads to.
     pub fn kind(&self) -> Kind {
         self.kind

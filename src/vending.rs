@@ -2,7 +2,7 @@
 //!
 //! The only order in which this happens, for every mode. Nothing is handed out without its line in the decision log.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
@@ -24,6 +24,8 @@ pub struct Vendor {
     endpoint: Option<String>,
     /// How callers are bound, for the record.
     binding: Option<&'static str>,
+    /// The right to refresh, from the first grant.
+    lease: OnceLock<Lease>,
 }
 
 /// Credentials that may be handed to this caller, now that the record is written.
@@ -49,7 +51,7 @@ pub enum Refused {
 impl Vendor {
     /// A vendor of what `vault` holds, to whom `broker` allows it, recorded in `log`.
     pub fn new(broker: Broker, vault: Vault, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
-        Self { broker, vault, log, clock, endpoint: None, binding: None }
+        Self { broker, vault, log, clock, endpoint: None, binding: None, lease: OnceLock::new() }
     }
 
     /// Names, for the record, where requests come in and how callers are bound.
@@ -80,6 +82,7 @@ impl Vendor {
                 return Err(Refused::PolicyFailed(Arc::new(error)));
             }
         };
+        let _first = self.lease.set(grant.lease());
         let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, wait);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
@@ -96,8 +99,8 @@ impl Vendor {
     }
 
     /// Keeps what is in use fresh, until [`Vendor::stop`]: to be run on a thread of its own.
-    pub fn keep_fresh(&self, lease: &Lease) {
-        self.vault.keep_fresh(lease);
+    pub fn keep_fresh(&self) {
+        self.vault.keep_fresh(|| self.lease.get());
     }
 
     /// Ends [`Vendor::keep_fresh`], once its thread is unparked.
@@ -135,8 +138,7 @@ impl Vendor {
         let user = identity.as_deref().map(Identity::user).or_else(|| ruling.user.clone());
         let policy_path = self.broker.policy_path().map(|path| path.to_string_lossy());
         let verdict = &ruling.verdict;
-        let mut decision =
-            Decision::new(self.clock.wall(), self.broker.profile(), verdict.effect, &verdict.reason);
+        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), verdict.effect, &verdict.reason);
         decision.user = user.as_deref();
         decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);

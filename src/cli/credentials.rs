@@ -1,13 +1,190 @@
-//! `sentinel credentials`: prints credentials as a credential_process does.
+//! `sentinel credentials`: prints credentials as a credential_process does (AWS SDKs and Tools Reference Guide).
+//!
+//! Inside the tree of an `exec --unix-socket` it asks that sentinel's socket, which is how unmodified SDKs come to their
+//! credentials; elsewhere it vends directly.
 
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
+use super::refused;
 use super::settings;
+use crate::clock::{Clock, SystemClock, rfc3339_s};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::http::client::{Answer, parse, request};
+use crate::policy::Mode;
+use crate::sys::process::refuse_inspection;
+use crate::sys::signal::wait_readable;
+
+/// How long a slow login may take. The Rust SDK gives up on a credential_process after 21 s, the first of all.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two questions while the login goes on.
+const PAUSE: Duration = Duration::from_millis(250);
+/// The server answers within 1 s, an error at the latest.
+const ANSWER_LIMIT_MS: i32 = 10_000;
+/// A credentials answer is about 2 KiB.
+const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
 /// Prints the credentials and returns the exit status.
 ///
 /// # Errors
 /// When there are no credentials to give.
-pub(super) fn run(_settings: &settings::Common, _env: &Env) -> Result<u8> {
-    Err(Error::new("credentials is not in this build"))
+pub(super) fn run(settings: &settings::Common, env: &Env) -> Result<u8> {
+    let outer = env.text("AWS_SENTINEL")?;
+    let asks_outer = settings.profile.as_deref().is_none_or(|wanted| Some(wanted) == outer);
+    match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
+        (Some(socket), Some(token)) if asks_outer => from_socket(Path::new(socket), token),
+        _ => directly(settings, env),
+    }
+}
+
+/// The container endpoint's body, as our own server writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Served<'a> {
+    #[serde(borrow)]
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    token: &'a str,
+    expiration: &'a str,
+    account_id: Option<&'a str>,
+}
+
+/// An error's body.
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+/// What a credential_process prints.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Printed<'a> {
+    version: u32,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<&'a str>,
+}
+
+fn from_socket(socket: &Path, token: &str) -> Result<u8> {
+    let clock = SystemClock;
+    let deadline = clock.boot().saturating_add(PATIENCE);
+    loop {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
+        let stream = ask(socket, token, &mut bytes)?;
+        let Some(Answer { status, body }) = parse(&bytes) else {
+            return Err(Error::new(format!("the sentinel on {} gave no whole answer", socket.display()))
+                .hint("it may just have ended; if not, its own messages say why"));
+        };
+        if status == 200 {
+            let served: Served<'_> = serde_json::from_slice(body).map_err(|_| {
+                Error::new(format!("the sentinel on {} gave an answer without credentials", socket.display()))
+            })?;
+            return print(&Printed {
+                version: 1,
+                access_key_id: served.access_key_id,
+                secret_access_key: served.secret_access_key,
+                session_token: Some(served.token),
+                expiration: Some(served.expiration),
+                account_id: served.account_id,
+            });
+        }
+        if status == 503 && clock.boot() < deadline {
+            std::thread::sleep(PAUSE);
+            continue;
+        }
+        let refusal: Refusal = serde_json::from_slice(body)
+            .map_err(|_| Error::new(format!("the sentinel on {} answered with status {status}", socket.display())))?;
+        return Err(explain(&refusal, &stream, socket));
+    }
+}
+
+/// Asks once. Returns the connection, which names who served it.
+fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
+    let unreachable = |error: io::Error| {
+        Error::new(format!("no sentinel answers on {}", socket.display()))
+            .because(error)
+            .hint("the `sentinel exec` that started this shell has ended: start a new one")
+    };
+    let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
+    let mut question = request(token);
+    let sent = stream.write_all(question.as_bytes());
+    question.zeroize();
+    sent.map_err(unreachable)?;
+    let timed_out = || {
+        Error::new(format!("the sentinel on {} did not answer within 10 s", socket.display()))
+            .hint("its own messages say why")
+    };
+    if !wait_readable([stream.as_fd()], ANSWER_LIMIT_MS).map_err(unreachable)?.contains(&true) {
+        return Err(timed_out());
+    }
+    // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
+    // inspection hides. Until here there is nothing to hide but the token, which the whole tree has.
+    refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(unreachable)?;
+    let limit = u64::try_from(ANSWER_LIMIT_BYTES).unwrap_or(u64::MAX);
+    match (&stream).take(limit).read_to_end(answer) {
+        Ok(_) => Ok(stream),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(timed_out()),
+        Err(error) => Err(unreachable(error)),
+    }
+}
+
+fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
+    match refusal.code.as_str() {
+        "Forbidden" => refused::explain(stream, socket),
+        "CredentialsPending" => Error::new("the login that sentinel waits for takes over 20 s")
+            .hint("try again; sentinel goes on with it meanwhile"),
+        "PolicyDenied" => Error::new("the policy denies these credentials now")
+            .hint("the messages and the decision log of the sentinel that started this shell name the rule"),
+        code => Error::new(format!("{} ({code})", refusal.message))
+            .hint("the messages of the sentinel that started this shell say why"),
+    }
+}
+
+fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
+    refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
+    let purpose = Purpose {
+        mode: Mode::CredentialProcess,
+        served: false,
+        duration: settings.duration,
+        default_duration: DEFAULT_DURATION,
+    };
+    let prepared = prepare(settings, env, &purpose)?;
+    let vended = vend_to_invoker(&prepared.vendor)?;
+    let keys = vended.credentials.keys();
+    let expiration = vended.credentials.expiration().map(rfc3339_s);
+    print(&Printed {
+        version: 1,
+        access_key_id: &keys.access_key_id,
+        secret_access_key: keys.secret_access_key.expose_str(),
+        session_token: keys.session_token.as_ref().map(crate::secret::Secret::expose_str),
+        expiration: expiration.as_deref(),
+        account_id: vended.credentials.account(),
+    })
+}
+
+/// Writes the JSON in one piece and past std's buffer, which would keep a copy.
+fn print(printed: &Printed<'_>) -> Result<u8> {
+    let cannot = |error: io::Error| Error::new("cannot write to stdout").because(error);
+    let mut json = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
+    serde_json::to_writer(&mut *json, printed).map_err(|error| cannot(error.into()))?;
+    json.push(b'\n');
+    let mut stdout = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(cannot)?);
+    stdout.write_all(&json).map_err(cannot)?;
+    Ok(0)
 }

@@ -9,6 +9,9 @@ mod exec;
 pub mod flags;
 pub mod help;
 pub mod parse;
+mod prepare;
+mod refused;
+mod serve;
 pub mod settings;
 
 use std::ffi::OsString;

@@ -10,6 +10,7 @@ use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
+use crate::source::chain::SourceIdentityRule;
 
 /// The settings of `exec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,12 @@ pub struct Common {
     pub profile: Option<String>,
     /// The region asked for, in place of the profile's.
     pub region: Option<String>,
-    /// How long credentials in the environment or on stdout live.
-    pub duration: Duration,
+    /// How long credentials in the environment or on stdout live, if the person says.
+    pub duration: Option<Duration>,
     /// Do not call GetSessionToken first.
     pub no_session: bool,
     /// Whether the person is named in CloudTrail.
-    pub source_identity: SourceIdentity,
+    pub source_identity: SourceIdentityRule,
     /// The policy file.
     pub policy: Option<PathBuf>,
     /// The state directory.
@@ -56,8 +57,8 @@ pub struct Common {
 pub struct Server {
     /// Where the socket is; `None` is a private directory.
     pub socket_path: Option<PathBuf>,
-    /// How long the credentials that it gives out live.
-    pub duration: Duration,
+    /// How long the credentials that it gives out live, if the person says.
+    pub duration: Option<Duration>,
     /// Who may use the token.
     pub bind: Bind,
     /// Serve where the kernel cannot tell processes apart.
@@ -79,17 +80,6 @@ pub enum Bind {
     Uid,
 }
 
-/// Whether role sessions carry a source identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceIdentity {
-    /// Where the role allows it.
-    Auto,
-    /// Or not at all.
-    Require,
-    /// Never.
-    Off,
-}
-
 /// The settings of `exec`.
 ///
 /// # Errors
@@ -100,7 +90,7 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
     let server = if given.switch(Id::UnixSocket)? {
         Some(Server {
             socket_path: given.path(Id::UnixSocketPath),
-            duration: given.duration(Id::ServerDuration, "30m", LONGEST_ROLE_SESSION)?,
+            duration: given.duration(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
             bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?,
             allow_fallback: given.switch(Id::AllowFallback)?,
             lazy: given.switch(Id::Lazy)?,
@@ -126,12 +116,14 @@ pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Common> {
 
 fn common(given: &Given<'_>) -> Result<Common> {
     Ok(Common {
-        duration: given.duration(Id::Duration, "1h", LONGEST_SESSION)?,
+        duration: given.duration(Id::Duration, LONGEST_SESSION)?,
         profile: given.profile()?,
         region: given.region()?,
         no_session: given.switch(Id::NoSession)?,
-        source_identity: given
-            .choice(Id::SourceIdentity, &[SourceIdentity::Auto, SourceIdentity::Require, SourceIdentity::Off])?,
+        source_identity: given.choice(
+            Id::SourceIdentity,
+            &[SourceIdentityRule::Auto, SourceIdentityRule::Require, SourceIdentityRule::Off],
+        )?,
         policy: given.path(Id::Policy),
         state_dir: given.path(Id::StateDir),
         log_file: given.path(Id::LogFile),
@@ -236,9 +228,8 @@ impl<'a> Given<'a> {
         })
     }
 
-    fn duration(&self, id: Id, default: &'static str, (longest, whose): (Duration, &str)) -> Result<Duration> {
-        let default = OsStr::new(default);
-        let said = self.said(id).unwrap_or(Said { value: default, name: String::new(), joint: ' ' });
+    fn duration(&self, id: Id, (longest, whose): (Duration, &str)) -> Result<Option<Duration>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
         let quoted = said.quoted();
         let Some(length) = duration::parse(said.text()?) else {
             return Err(Error::usage(format!("{quoted} is not a duration")).hint("write 15m, 1h30m, 900s or seconds"));
@@ -251,7 +242,7 @@ impl<'a> Given<'a> {
             let limit = hours(longest);
             return Err(Error::usage(format!("{quoted} is above {limit}, {whose}")));
         }
-        Ok(length)
+        Ok(Some(length))
     }
 
     /// Flags that say something about a server are mistakes without one. Variables are not: they may serve other runs.

@@ -7,7 +7,9 @@
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
 pub mod body;
+pub mod client;
 mod head;
+
 pub mod hosts;
 mod path;
 pub mod refusal;

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use base::Base;
 
 use crate::error::{Error, Result};
+use crate::sys::socket::PATH_LIMIT_BYTES;
 use crate::sys::user::Uid;
 
 /// A directory of ours alone, removed with its files when this is dropped.
@@ -115,11 +116,11 @@ impl Drop for PrivateDirectory {
 /// Naming the path and its length.
 pub fn check_socket_path(path: &Path) -> Result<()> {
     let length_bytes = path.as_os_str().len();
-    if length_bytes <= SOCKET_PATH_BYTES {
+    if length_bytes <= PATH_LIMIT_BYTES {
         return Ok(());
     }
     Err(Error::new(format!(
-        "the socket path {} is {length_bytes} bytes long, and the kernel takes {SOCKET_PATH_BYTES}",
+        "the socket path {} is {length_bytes} bytes long, and the kernel takes {PATH_LIMIT_BYTES}",
         path.display()
     ))
     .hint("choose a shorter one, or set XDG_RUNTIME_DIR or TMPDIR to a shorter directory"))
@@ -199,9 +200,6 @@ const SOCKET: &str = "s.sock";
 const CONFIG: &str = "config";
 const HELPER: &str = "sentinel";
 const LOCK: &str = "lock";
-
-/// sun_path holds 108 bytes, of which std keeps one for the NUL (unix(7)).
-const SOCKET_PATH_BYTES: usize = 107;
 
 /// How often a directory may be lost to a cleaner before that is an error. Each loss needs another sentinel to start in
 /// the same microseconds.

@@ -50,8 +50,9 @@ impl Listening {
         let listener = bind_private(path, BACKLOG)
             .and_then(|listener| sys::socket::name_writers(std::os::fd::AsFd::as_fd(&listener)).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
-        let file = fs::symlink_metadata(path)
-            .map_err(|error| Error::new(format!("cannot find {} just after binding it", path.display())).because(error))?;
+        let file = fs::symlink_metadata(path).map_err(|error| {
+            Error::new(format!("cannot find {} just after binding it", path.display())).because(error)
+        })?;
         Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), lock })
     }
 
@@ -128,10 +129,11 @@ fn check_directory(path: &Path) -> Result<()> {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,
     };
-    let found = fs::metadata(directory)
-        .map_err(|error| Error::new(format!("cannot use the directory {}", directory.display())).because(error).hint(
-            format!("make it: mkdir -m 700 {}", directory.display()),
-        ))?;
+    let found = fs::metadata(directory).map_err(|error| {
+        Error::new(format!("cannot use the directory {}", directory.display()))
+            .because(error)
+            .hint(format!("make it: mkdir -m 700 {}", directory.display()))
+    })?;
     if !found.is_dir() {
         return Err(Error::new(format!("{} is not a directory", directory.display())));
     }

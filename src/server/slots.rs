@@ -107,8 +107,10 @@ impl Slots {
         for held in table.held.values() {
             held.shut();
         }
-        let _timed_out =
-            self.freed.wait_timeout_while(table, longest, |table| table.threads > 0).unwrap_or_else(PoisonError::into_inner);
+        let _timed_out = self
+            .freed
+            .wait_timeout_while(table, longest, |table| table.threads > 0)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {

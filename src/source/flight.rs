@@ -125,10 +125,11 @@ impl<T: Send + Sync + 'static> Flight<T> {
     fn start(self: &Arc<Self>, state: &mut State<T>, fetch: impl FnOnce() -> Result<T> + Send + 'static) {
         let flight = Arc::clone(self);
         state.running = true;
-        let started = thread::Builder::new().name("sentinel-fetch".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-            let fetched = fetch();
-            flight.land(&mut flight.state(), fetched);
-        });
+        let started =
+            thread::Builder::new().name("sentinel-fetch".to_owned()).stack_size(STACK_BYTES).spawn(move || {
+                let fetched = fetch();
+                flight.land(&mut flight.state(), fetched);
+            });
         if let Err(error) = started {
             let error = Error::new("cannot start a thread to fetch credentials").because(error);
             self.land(state, Err(error.hint("raise the limit on processes (ulimit -u)")));
@@ -189,11 +190,15 @@ mod tests {
                     let (fetches, gate) = (Arc::clone(&fetches), Arc::clone(&gate));
                     let flight = &flight;
                     scope.spawn(move || {
-                        flight.ask(LONG, |_| Freshness::Fresh, move || {
-                            fetches.fetch_add(1, Ordering::SeqCst);
-                            gate.lock().expect("the gate").recv().expect("a release");
-                            Ok(7)
-                        })
+                        flight.ask(
+                            LONG,
+                            |_| Freshness::Fresh,
+                            move || {
+                                fetches.fetch_add(1, Ordering::SeqCst);
+                                gate.lock().expect("the gate").recv().expect("a release");
+                                Ok(7)
+                            },
+                        )
                     })
                 })
                 .collect();
@@ -266,7 +271,10 @@ mod tests {
     fn pauses_double_up_to_a_minute() {
         for (failures, longest_s) in [(1, 1), (2, 2), (3, 4), (7, 60), (100, 60)] {
             let pause = pause(failures);
-            assert!(pause <= Duration::from_secs(longest_s) && pause * 2 >= Duration::from_secs(longest_s), "{failures}");
+            assert!(
+                pause <= Duration::from_secs(longest_s) && pause * 2 >= Duration::from_secs(longest_s),
+                "{failures}"
+            );
         }
     }
 }

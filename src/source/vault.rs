@@ -62,7 +62,9 @@ impl Vault {
     /// AWS has not answered yet, or not well.
     pub fn identity(&self, wait: Duration) -> Result<Arc<Identity>, Unavailable> {
         let source = Arc::clone(&self.source);
-        self.identity.ask(wait, |_| Freshness::Fresh, move || source.identity()).map(|identity| Arc::clone(&identity))
+        self.identity
+            .ask(wait, |_| Freshness::Fresh, move || source.identity())
+            .map(|identity| Arc::clone(identity.as_ref()))
     }
 
     /// Who the base credentials belong to, if AWS has been asked already.
@@ -70,11 +72,15 @@ impl Vault {
         self.source.known_identity()
     }
 
-    /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own.
-    pub fn keep_fresh(&self, lease: &Lease) {
+    /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own. `lease` is the right to do so,
+    /// once there is one.
+    pub fn keep_fresh<'a>(&self, lease: impl Fn() -> Option<&'a Lease>) {
         while !self.stopped.load(Ordering::SeqCst) {
             let now = self.clock.wall();
-            let nap = self.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, self.fetch(lease.renewed()));
+            let nap = lease().map_or(LONGEST_NAP, |lease| {
+                let fetch = self.fetch(lease.renewed());
+                self.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, fetch)
+            });
             std::thread::park_timeout(nap);
         }
     }

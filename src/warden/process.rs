@@ -122,10 +122,21 @@ impl Child {
                 ChildEvent::Continued => Report::Continued,
             };
             self.ended = matches!(report, Report::Exited(_) | Report::Killed(_));
+            if report == Report::Continued {
+                // The broker stops with the child. Who continues the child alone means the job.
+                wake_broker();
+            }
             wire::send_report(pipe, report)?;
             if self.ended && !self.wait_for_tree {
                 return Ok(After::End);
             }
         }
+    }
+}
+
+fn wake_broker() {
+    if let Some(parent) = Pid::new(std::os::unix::process::parent_id().cast_signed()) {
+        // A broker that is gone is noticed by its end of the pipe.
+        let _gone = process::signal(parent, libc::SIGCONT);
     }
 }

@@ -21,9 +21,9 @@ fn defaults() -> Exec {
         common: Common {
             profile: None,
             region: None,
-            duration: Duration::from_secs(3600),
+            duration: None,
             no_session: false,
-            source_identity: SourceIdentity::Auto,
+            source_identity: SourceIdentityRule::Auto,
             policy: None,
             state_dir: None,
             log_file: None,
@@ -38,14 +38,7 @@ fn defaults() -> Exec {
 }
 
 fn default_server() -> Server {
-    Server {
-        socket_path: None,
-        duration: Duration::from_secs(1800),
-        bind: Bind::Tree,
-        allow_fallback: false,
-        lazy: false,
-        wait_tree: false,
-    }
+    Server { socket_path: None, duration: None, bind: Bind::Tree, allow_fallback: false, lazy: false, wait_tree: false }
 }
 
 #[test]
@@ -65,9 +58,9 @@ fn every_flag_of_exec_reaches_its_setting() {
         common: Common {
             profile: Some("p".into()),
             region: Some("eu-west-1".into()),
-            duration: Duration::from_secs(7200),
+            duration: Some(Duration::from_secs(7200)),
             no_session: true,
-            source_identity: SourceIdentity::Require,
+            source_identity: SourceIdentityRule::Require,
             policy: Some("/p".into()),
             state_dir: Some("/d".into()),
             log_file: Some("/l".into()),
@@ -76,7 +69,7 @@ fn every_flag_of_exec_reaches_its_setting() {
         },
         server: Some(Server {
             socket_path: Some("/s".into()),
-            duration: Duration::from_secs(2700),
+            duration: Some(Duration::from_secs(2700)),
             bind: Bind::Uid,
             allow_fallback: true,
             lazy: true,
@@ -118,9 +111,9 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     let common = Common {
         profile: Some("p".into()),
         region: Some("eu-west-1".into()),
-        duration: Duration::from_secs(7200),
+        duration: Some(Duration::from_secs(7200)),
         no_session: true,
-        source_identity: SourceIdentity::Off,
+        source_identity: SourceIdentityRule::Off,
         policy: Some("/p".into()),
         state_dir: Some("/d".into()),
         log_file: Some("/l".into()),
@@ -129,7 +122,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     };
     let server = Server {
         socket_path: Some("/s".into()),
-        duration: Duration::from_secs(2700),
+        duration: Some(Duration::from_secs(2700)),
         bind: Bind::Process,
         allow_fallback: true,
         lazy: true,
@@ -145,7 +138,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     let beaten = read(&flags, &env).expect("settings");
     assert_eq!(beaten.common.profile.as_deref(), Some("q"));
     assert_eq!(beaten.common.region.as_deref(), Some("us-east-1"));
-    assert_eq!(beaten.common.duration, Duration::from_secs(3 * 3600));
+    assert_eq!(beaten.common.duration, Some(Duration::from_secs(3 * 3600)));
     assert_eq!(beaten.common.policy, Some("/q".into()));
     assert_eq!(beaten.server, None);
 }
@@ -232,9 +225,9 @@ fn wrong_values_are_refused_in_these_words() {
 fn the_limits_themselves_are_allowed() {
     let line = ["exec", "--unix-socket", "-d", "36h", "--server-duration", "12h"];
     let settings = read(&line, &[]).expect("settings");
-    assert_eq!(settings.common.duration, Duration::from_secs(36 * 3600));
-    assert_eq!(settings.server.map(|server| server.duration), Some(Duration::from_secs(12 * 3600)));
-    assert_eq!(read(&["exec", "-d", "900"], &[]).expect("settings").common.duration, Duration::from_secs(900));
+    assert_eq!(settings.common.duration, Some(Duration::from_secs(36 * 3600)));
+    assert_eq!(settings.server.and_then(|server| server.duration), Some(Duration::from_secs(12 * 3600)));
+    assert_eq!(read(&["exec", "-d", "900"], &[]).expect("settings").common.duration, Some(Duration::from_secs(900)));
 }
 
 #[test]
@@ -257,6 +250,6 @@ fn paths_may_be_any_bytes_and_names_may_not() {
 #[test]
 fn credentials_has_the_common_settings() {
     let line: Vec<OsString> = ["credentials", "--profile", "p", "-d", "2h"].iter().map(OsString::from).collect();
-    let expected = Common { profile: Some("p".into()), duration: Duration::from_secs(7200), ..defaults().common };
+    let expected = Common { profile: Some("p".into()), duration: Some(Duration::from_secs(7200)), ..defaults().common };
     assert_eq!(credentials(&parse(&line).expect("parsed"), &Env::default()).expect("settings"), expected);
 }

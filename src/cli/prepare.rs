@@ -1,0 +1,135 @@
+//! From settings to a vendor: what every command that gets credentials does first.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::settings::Common;
+use crate::broker::Broker;
+use crate::clock::{Clock, SystemClock};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::launch::settings::{Facts, Services};
+use crate::log::decision::DecisionLog;
+use crate::log::operator::Operator;
+use crate::policy::{Mode, PolicyFile};
+use crate::profile::{Wanted, resolve};
+use crate::source::chain::Plan;
+use crate::source::{Chain, Vault};
+use crate::sys::user::effective_uid;
+use crate::vending::{Refused, Vended, Vendor};
+
+/// How long a person waits for AWS before a command starts.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
+/// How long sessions live that nobody gave a duration for.
+pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
+
+/// What a command works with.
+pub(super) struct Prepared {
+    pub(super) vendor: Vendor,
+    pub(super) profile: Profile,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) operator: Arc<Operator>,
+}
+
+/// What of a profile is not about credentials.
+pub(super) struct Profile {
+    name: String,
+    region: Option<String>,
+    settings: Vec<(String, String)>,
+    services: Option<(String, Vec<(String, String)>)>,
+}
+
+impl Profile {
+    /// What the launcher has to know.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        Facts {
+            profile_name: &self.name,
+            region: self.region.as_deref(),
+            settings: &self.settings,
+            services: self.services.as_ref().map(|(name, settings)| Services { name, settings }),
+        }
+    }
+}
+
+/// What of the plan depends on the command.
+pub(super) struct Purpose {
+    pub(super) mode: Mode,
+    pub(super) served: bool,
+    pub(super) duration: Option<Duration>,
+    pub(super) default_duration: Duration,
+}
+
+/// Reads the profile, the policy and the log's place. Nothing is asked of AWS yet.
+pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<Prepared> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
+    let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
+    let mut resolved = resolve(&wanted, env)?;
+    let profile = Profile {
+        name: resolved.name.clone(),
+        region: resolved.region.clone(),
+        settings: std::mem::take(&mut resolved.settings),
+        services: resolved.services.take(),
+    };
+    let policy = common.policy.as_ref().map(PolicyFile::open).transpose()?;
+    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
+    let plan = Plan {
+        duration: purpose.duration,
+        default_duration: purpose.default_duration,
+        no_session: common.no_session,
+        served: purpose.served,
+        source_identity: common.source_identity,
+    };
+    let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock));
+    let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
+    Ok(Prepared { vendor, profile, clock, operator })
+}
+
+/// Vends to this process's own user, or says why not.
+pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
+    let invoker = crate::auth::Caller::invoker(crate::auth::Invoker);
+    vendor.vend(invoker, START_LIMIT).map_err(|refused| {
+        let profile = vendor.profile();
+        match refused {
+            Refused::Policy(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
+                .hint(match verdict.rule {
+                    Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
+                    None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
+                }),
+            Refused::Pending => Error::new(format!("AWS gave no credentials for profile `{profile}` within 30 s"))
+                .hint("check the network and the region, then try again"),
+            Refused::PolicyFailed(error) | Refused::Failed(error) => {
+                Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
+            }
+        }
+    })
+}
+
+/// `--log-file`, or decisions.jsonl in the state directory.
+fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
+    if let Some(file) = &common.log_file {
+        return Ok(file.clone());
+    }
+    Ok(state_directory(common, env)?.join("decisions.jsonl"))
+}
+
+/// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
+fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
+    if let Some(directory) = &common.state_dir {
+        return Ok(directory.clone());
+    }
+    if let Some(home) = env.os("XDG_STATE_HOME") {
+        return Ok(PathBuf::from(home).join("sentinel"));
+    }
+    if effective_uid().0 == 0 {
+        return Ok(PathBuf::from("/var/lib/sentinel"));
+    }
+    let home = env.os("HOME").ok_or_else(|| {
+        Error::new("there is no place for the decision log: neither XDG_STATE_HOME nor HOME is set")
+            .hint("give --log-file or --state-dir")
+    })?;
+    Ok(PathBuf::from(home).join(".local/state/sentinel"))
+}

@@ -1,0 +1,227 @@
+//! `exec` with a server: the broker's side. Order matters and is the point of this file: the warden first, before anything
+//! secret is read; credentials before the child starts; the end of serving before this process ends.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::exec::cannot_start;
+use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
+use super::settings::{self, Bind};
+use crate::auth::{Authenticator, Binding, Registered};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::http::hosts::Hosts;
+use crate::launch::config_file;
+use crate::launch::directory::{Base, PrivateDirectory};
+use crate::launch::environment::{ChildMode, child_environment};
+use crate::log::operator::Operator;
+use crate::peer::{Kernel, Process, Tree};
+use crate::policy::Mode;
+use crate::server::{Bodies, Listening, Server, Service};
+use crate::sys::signal::{Signal, Signals, stop_self, wait_readable};
+use crate::sys::user::effective_uid;
+use crate::vending::Vendor;
+use crate::warden::{Program, Report, Warden};
+
+/// Sessions that are served are renewed while they last: short ones lose less when they leak.
+const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
+/// Connections at a time.
+const MAX_CONNECTIONS: usize = 64;
+/// The refresher only looks at the clock and starts fetches.
+const REFRESHER_STACK_BYTES: usize = 64 * 1024;
+
+/// Signals that are passed on whoever sent them; the terminal sends SIGINT, SIGQUIT and SIGTSTP to the child as well.
+const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
+const FROM_TERMINAL: [i32; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
+
+/// Serves the child, and returns its exit status.
+pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &Env) -> Result<u8> {
+    let warden = Warden::fork()?;
+    let purpose =
+        Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
+    let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
+    let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    if !server.lazy {
+        vend_to_invoker(&vendor)?;
+    }
+    // From here on there are files to clean up, so signals are taken and not died of.
+    let mut signals = Signals::install(&[&PASSED_ON[..], &FROM_TERMINAL[..]].concat())
+        .map_err(|error| Error::new("cannot handle signals").because(error))?;
+    let directory = private_directory(env)?;
+    let socket = match &server.socket_path {
+        Some(path) => std::path::absolute(path)
+            .map_err(|error| Error::new(format!("cannot use the path {}", path.display())).because(error))?,
+        None => directory.socket(),
+    };
+    let listening = Listening::bind(&socket)?;
+    directory.write_config(&config_file::text(&directory.helper(), &profile.facts())?)?;
+    let (token, registered) = authenticator
+        .registry()
+        .register(effective_uid(), binding)
+        .map_err(|error| Error::new("cannot make a token").because(error))?;
+    let service = Service {
+        authenticator: Arc::new(authenticator),
+        vendor: Arc::new(vendor.serving(socket.display().to_string(), recorded)),
+        bodies: Bodies::default(),
+        hosts: Hosts::unix(),
+        uid: effective_uid(),
+        max_connections: MAX_CONNECTIONS,
+        clock,
+        operator,
+    };
+    let serving = Serving::start(listening, service, registered)?;
+    let mode = ChildMode::UnixSocket { socket: &socket, token: token.expose_str(), config_file: &directory.config() };
+    let program = Program {
+        arguments: std::iter::once(&settings.program).chain(&settings.arguments).cloned().collect(),
+        environment: child_environment(env, &mode, &profile.facts()),
+        wait_for_tree: server.wait_tree,
+    };
+    warden.start(&program).map_err(lost)?;
+    drop(program);
+    let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
+    drop(serving);
+    directory.close()?;
+    status
+}
+
+/// How this run tells callers apart: decided once.
+struct Bound {
+    authenticator: Authenticator,
+    binding: Binding,
+    /// For the record.
+    recorded: &'static str,
+}
+
+fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator) -> Result<Bound> {
+    let kernel = match Kernel::probe() {
+        Ok(kernel) => kernel,
+        Err(error) if server.allow_fallback => {
+            operator.log("fallback", &format!("any process of your uid may use the token: {}", error.summary()));
+            return Ok(Bound {
+                authenticator: Authenticator::uid_only(),
+                binding: Binding::Uid,
+                recorded: "uid (fallback)",
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    operator.debug(&format!("peers are named by: {}", kernel.tier()));
+    let root = Process::open(&kernel, warden.pid())
+        .map_err(|why| Error::new(format!("cannot hold the process that watches over the command: {why}")))?;
+    let (binding, recorded) = match server.bind {
+        Bind::Tree => (Binding::Tree, "tree"),
+        Bind::Process => (Binding::FirstUse, "process"),
+        Bind::Uid => (Binding::Uid, "uid"),
+    };
+    Ok(Bound { authenticator: Authenticator::attested(kernel, Tree::under(root)), binding, recorded })
+}
+
+fn private_directory(env: &Env) -> Result<PrivateDirectory> {
+    let base = Base::choose(env, effective_uid())?;
+    base.clean_stale();
+    let executable =
+        std::env::current_exe().map_err(|error| Error::new("cannot find the path of this program").because(error))?;
+    PrivateDirectory::create(&base, &executable)
+}
+
+/// Everything that serves. Dropping it ends serving: the token first, so that no request is answered any more.
+struct Serving {
+    authenticator: Arc<Authenticator>,
+    registered: Registered,
+    vendor: Arc<Vendor>,
+    server: Option<Server>,
+    refresher: JoinHandle<()>,
+}
+
+impl Serving {
+    fn start(listening: Listening, service: Service, registered: Registered) -> Result<Self> {
+        let (authenticator, vendor) = (Arc::clone(&service.authenticator), Arc::clone(&service.vendor));
+        let server = Server::start(listening, Arc::new(service))?;
+        let refreshed = Arc::clone(&vendor);
+        let refresher = thread::Builder::new()
+            .name("sentinel-refresh".to_owned())
+            .stack_size(REFRESHER_STACK_BYTES)
+            .spawn(move || refreshed.keep_fresh())
+            .map_err(|error| Error::new("cannot start a thread").because(error))?;
+        Ok(Self { authenticator, registered, vendor, server: Some(server), refresher })
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.authenticator.revoke(&self.registered);
+        drop(self.server.take());
+        self.vendor.stop();
+        self.refresher.thread().unpark();
+    }
+}
+
+/// Passes signals on and waits for the child's end. Returns the exit status that a shell would give.
+fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
+    let mut child = Child::Starting;
+    loop {
+        let [signalled, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        while let Some(signal) = signals.take().filter(|_| signalled) {
+            match child {
+                Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
+                _ => pass_on(warden, signal),
+            }
+        }
+        if !reported {
+            continue;
+        }
+        match (warden.report().map_err(lost)?, child) {
+            (Some(Report::Started(_)), _) => child = Child::Running,
+            (Some(Report::CannotStart(errno)), _) => {
+                return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
+            }
+            // The shell that started sentinel sees a stopped job, and continues it as one.
+            (Some(Report::Stopped(_)), _) => stop_self(),
+            (Some(Report::Continued), _) => {}
+            (Some(Report::Exited(status)), _) => {
+                child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
+            }
+            (Some(Report::Killed(signal)), _) => child = Child::Ended(signal_status(signal)),
+            (Some(Report::TreeEnded) | None, Child::Ended(status)) => return Ok(status),
+            (Some(Report::TreeEnded) | None, Child::Starting | Child::Running) => {
+                return Err(lost(io::Error::other("it ended before the command did"))
+                    .hint("no more credentials are served; the command itself may still run"));
+            }
+        }
+        if let (Child::Ended(status), false) = (child, wait_for_tree) {
+            return Ok(status);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Child {
+    Starting,
+    Running,
+    Ended(u8),
+}
+
+/// What the terminal sent has reached the child already.
+fn pass_on(warden: &Warden, signal: Signal) {
+    if signal.sent_by_process || PASSED_ON.contains(&signal.number) {
+        // A warden that is gone is noticed by its end of the pipe.
+        let _gone = warden.signal(signal.number);
+    }
+}
+
+/// Whether a signal ends a process that has no child to pass it on to.
+fn ends(signal: i32) -> bool {
+    !matches!(signal, libc::SIGCONT | libc::SIGTSTP)
+}
+
+fn signal_status(signal: i32) -> u8 {
+    u8::try_from(signal).unwrap_or(127).saturating_add(128)
+}
+
+fn lost(error: io::Error) -> Error {
+    Error::new("lost the process that watches over the command").because(error)
+}
