@@ -24,7 +24,8 @@ def main():
     stamp = directory / "made-from"
     with open(REQUIREMENTS, "rb") as requirements:
         fcntl.flock(requirements, fcntl.LOCK_EX)
-        wanted = f"{sys.version_info.major}.{sys.version_info.minor} {hashlib.sha256(requirements.read()).hexdigest()}\n"
+        digest = hashlib.sha256(requirements.read()).hexdigest()
+        wanted = f"{sys.version_info.major}.{sys.version_info.minor} {digest}\n"
         if python.exists() and stamp.exists() and stamp.read_text() == wanted:
             return
         print(f"making {directory}: the AWS CLI, boto3 and moto, from {REQUIREMENTS.name}", flush=True)
