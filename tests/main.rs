@@ -1,3 +1,6 @@
 //! Integration tests: one binary.
 
+mod cargo;
 mod clients;
+mod dependencies;
+mod layering;

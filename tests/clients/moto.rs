@@ -49,6 +49,7 @@ pub(crate) fn programs() -> PathBuf {
     programs
 }
 
+#[expect(clippy::zombie_processes, reason = "the server outlives every test: it ends when its input is closed")]
 fn start() -> Moto {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/moto_server.py");
     let mut child = Command::new(programs().join("python"))
