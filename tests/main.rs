@@ -4,3 +4,4 @@ mod cargo;
 mod clients;
 mod dependencies;
 mod layering;
+mod threats_table;
