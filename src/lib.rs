@@ -19,7 +19,7 @@
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`env`], [`nearest`], [`duration`] and [`sys`], the only module
+//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`nearest`], [`duration`] and [`sys`], the only module
 //! with unsafe code.
 
 #![cfg_attr(

@@ -34,7 +34,15 @@ def main():
         subprocess.run(
             [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS], check=True
         )
+        mend_launcher(directory / "bin" / "aws")
         stamp.write_text(wanted)
+
+
+def mend_launcher(aws):
+    """The AWS CLI's launcher names its interpreter in a `#!` line, which the kernel cuts at a blank and at 127 bytes."""
+    interpreter = aws.read_text().splitlines()[0]
+    if " " in interpreter or len(interpreter.encode()) > 127:
+        aws.write_text('#!/bin/sh\nexec "$(dirname "$0")/python" -m awscli "$@"\n')
 
 
 if __name__ == "__main__":
