@@ -23,7 +23,7 @@ run: venv ## build sentinel and show it at work against a local stand-in for AWS
 	@program=$$($(release)); exec "$(VENV)/bin/python" demo/demo.py "$$program"
 
 test: venv ## everything that is tested, real clients included
-	cargo test --locked
+	PATH="$(VENV)/bin:$$PATH" cargo test --locked
 
 check: tools ## formatting, lints, documentation, and which module may use which
 	cargo fmt --check
