@@ -1,9 +1,14 @@
-//! Integration tests: one binary. What several files need is in `harness` and `fake_sts`; the rest are tests.
+//! Integration tests: one binary. What several files need is in `harness`, `fake_sts` and `cargo`; the rest are tests.
 
+mod cargo;
 mod fake_sts;
 mod harness;
 
 mod bad_input;
+mod clients;
+mod dependencies;
 mod exec_environment;
 mod fake_sts_is_strict;
 mod harness_is_honest;
+mod layering;
+mod threats_table;

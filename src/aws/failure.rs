@@ -349,5 +349,4 @@ fn printable(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "failure/tests.rs"]
 mod tests;

@@ -262,5 +262,4 @@ impl Form {
 }
 
 #[cfg(test)]
-#[path = "sts/tests.rs"]
 mod tests;
