@@ -243,7 +243,7 @@ fn durations_that_aws_cannot_give_are_refused_before_any_call() {
     }
     for text in ["899s", "14m", "x"] {
         let option = format!("--server-duration={text}");
-        setup.refused_without_a_call(&["--profile", "deploy", "--server", &option], &["--server-duration", text]);
+        setup.refused_without_a_call(&["--profile", "deploy", "--unix-socket", &option], &["--server-duration", text]);
     }
     let run = setup.sandbox.sentinel(["exec", "--profile", "deploy", "--", "true"]).env("SENTINEL_DURATION", "5m");
     run.run().failed_with(125, &["SENTINEL_DURATION", "5m"]);
@@ -253,12 +253,13 @@ fn durations_that_aws_cannot_give_are_refused_before_any_call() {
 #[test]
 fn options_that_exclude_each_other_are_refused() {
     let setup = Setup::new();
-    setup.refused_without_a_call(&["--profile", "base", "--server", "--ec2-server"], &["--server", "--ec2-server"]);
-    setup.refused_without_a_call(&["--profile", "base", "--bind", "tre"], &["--bind", "tre", "tree"]);
     setup.refused_without_a_call(
-        &["--profile", "base", "--server", "--server-port", "70000"],
-        &["--server-port", "70000"],
+        &["--profile", "base", "--unix-socket", "--no-session"],
+        &["--no-session", "--unix-socket", "long-lived"],
     );
+    setup.refused_without_a_call(&["--profile", "base", "--bind", "tree"], &["--bind", "needs --unix-socket"]);
+    setup.refused_without_a_call(&["--profile", "base", "--unix-socket", "--bind", "tre"], &["--bind tre", "tree"]);
+    setup.refused_without_a_call(&["prod", "--profile", "base"], &["--profile", "prod"]);
 }
 
 #[test]

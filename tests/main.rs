@@ -11,4 +11,5 @@ mod exec_environment;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
+mod threats;
 mod threats_table;

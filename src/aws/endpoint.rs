@@ -46,6 +46,12 @@ impl Endpoint {
         &self.host
     }
 
+    /// Host and port as the URL has them: to be shown.
+    pub fn authority(&self) -> &str {
+        let rest = self.url.split_once("://").map_or(self.url.as_str(), |(_, rest)| rest);
+        rest.split_once('/').map_or(rest, |(authority, _)| authority)
+    }
+
     /// Whether the host is loopback or link-local: no proxy is used then.
     pub fn is_local(&self) -> bool {
         self.is_local

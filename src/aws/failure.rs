@@ -137,7 +137,7 @@ impl Failure {
     #[must_use]
     pub(super) fn during(mut self, operation: &'static str, endpoint: &Endpoint, role: Option<&str>) -> Self {
         self.0.operation = operation;
-        self.0.host = endpoint.host().to_owned();
+        self.0.host = endpoint.authority().to_owned();
         self.0.region = endpoint.region().to_owned();
         self.0.role = role.map(printable);
         self

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
     let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    let given = server.socket_path.as_deref().map(socket_path).transpose()?;
     if !server.lazy {
         vend_to_invoker(&vendor)?;
     }
@@ -52,11 +54,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let mut signals = Signals::install(&[&PASSED_ON[..], &FROM_TERMINAL[..]].concat())
         .map_err(|error| Error::new("cannot handle signals").because(error))?;
     let directory = private_directory(env)?;
-    let socket = match &server.socket_path {
-        Some(path) => std::path::absolute(path)
-            .map_err(|error| Error::new(format!("cannot use the path {}", path.display())).because(error))?,
-        None => directory.socket(),
-    };
+    let socket = given.unwrap_or_else(|| directory.socket());
     let listening = Listening::bind(&socket)?;
     directory.write_config(&config_file::text(&directory.helper(), &profile.facts())?)?;
     let (token, registered) = authenticator
@@ -86,6 +84,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     drop(serving);
     directory.close()?;
     status
+}
+
+/// The path that the person gave, absolute, checked before AWS is asked for anything.
+fn socket_path(given: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(given)
+        .map_err(|error| Error::new(format!("cannot use the path {}", given.display())).because(error))?;
+    Listening::check(&path)?;
+    Ok(path)
 }
 
 /// How this run tells callers apart: decided once.

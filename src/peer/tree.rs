@@ -137,7 +137,7 @@ mod tests {
         let root = Process::open(&kernel, own_pid().expect("a pid")).expect("open");
         let tree = Tree::under(root);
         let mut shell = Command::new("sh")
-            .args(["-c", "cat & echo $!; wait"])
+            .args(["-c", "exec 3<&0; cat <&3 & echo $!; wait"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

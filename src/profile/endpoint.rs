@@ -63,8 +63,10 @@ fn nested_url<'a>(entry: &Entry<'a>) -> Option<(usize, &'a str)> {
 fn checked(subject: &str, url: &str) -> Result<String> {
     match check::endpoint_problem(url) {
         None => Ok(url.to_owned()),
-        // The URL itself is left out: its user part may be a password.
-        Some(problem) => Err(Error::new(format!("{subject} {problem}"))
+        // A user part may hold a password, so that such a URL is not repeated.
+        Some(problem) if url.contains('@') => Err(Error::new(format!("{subject} {problem}"))
+            .hint("use https, or http to 127.0.0.1, localhost or [::1], without a user name")),
+        Some(problem) => Err(Error::new(format!("{subject} {problem}: {url}"))
             .hint("use https, or http to 127.0.0.1, localhost or [::1], without a user name")),
     }
 }

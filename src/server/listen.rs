@@ -36,15 +36,7 @@ impl Listening {
     /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
     /// of ours.
     pub fn bind(path: &Path) -> Result<Self> {
-        let bytes = path.as_os_str().as_bytes().len();
-        if bytes > PATH_LIMIT_BYTES {
-            return Err(Error::new(format!(
-                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
-                path.display()
-            ))
-            .hint("give a shorter path with --unix-socket-path"));
-        }
-        check_directory(path)?;
+        Self::check(path)?;
         let lock = Lock::take(path)?;
         clear(path)?;
         let listener = bind_private(path, BACKLOG)
@@ -54,6 +46,22 @@ impl Listening {
             Error::new(format!("cannot find {} just after binding it", path.display())).because(error)
         })?;
         Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), lock })
+    }
+
+    /// Whether a socket may be at `path` at all: so that a mistake is told before anything else is done.
+    ///
+    /// # Errors
+    /// A path that is too long, and a directory that is missing, another's or open to others.
+    pub fn check(path: &Path) -> Result<()> {
+        let bytes = path.as_os_str().as_bytes().len();
+        if bytes > PATH_LIMIT_BYTES {
+            return Err(Error::new(format!(
+                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
+                path.display()
+            ))
+            .hint("give a shorter path with --unix-socket-path"));
+        }
+        check_directory(path)
     }
 
     /// Where it listens.

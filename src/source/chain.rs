@@ -205,11 +205,14 @@ impl Chain {
             return Ok(self.made(issued, now, self.known_account(), None, None));
         }
         let mut expiration = base.expiration;
-        if self.plan.served && expiration.is_none() {
-            // Nobody wrote down when they end: they are good now, if AWS says so, and are asked about again in time.
+        if temporary && expiration.is_none() {
+            // Nobody wrote down when they end: AWS is asked whether they are good now.
             self.sts()?
                 .get_caller_identity(&base.keys, self.deadline())
                 .map_err(|failure| self.explain(failure.into(), base))?;
+        }
+        if self.plan.served && expiration.is_none() {
+            // And again in time, because what is served has to end.
             let horizon = SignedDuration::try_from(wanted).unwrap_or(SignedDuration::MAX);
             expiration = now.checked_add(horizon).ok();
         }

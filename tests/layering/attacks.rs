@@ -165,7 +165,7 @@ fn what_is_allowed_is_left_alone() {
         ("src/http/x.rs", "// use crate::aws;"),
         ("src/http/x.rs", "fn f() { let path = \"/\"; let _ = &path[1..]; }"),
         ("src/http/x.rs", "use crate::http::request::Head;"),
-        ("src/server/accept.rs", "use crate::{auth, broker, http, log, peer, source};"),
+        ("src/server/accept.rs", "use crate::{auth, http, log, peer, source, vending};"),
         (
             "src/cli/x.rs",
             "use crate::{auth, aws, broker, http, launch, log, peer, policy, profile, server, source, warden};",

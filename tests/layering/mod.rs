@@ -32,8 +32,8 @@ const ROOMS: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
-            "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "source", "vending", "server", "launch",
-            "warden",
+            "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "source", "vending", "server",
+            "launch", "warden",
         ],
     ),
 ];

@@ -276,7 +276,9 @@ fn regions_and_endpoints_that_could_lead_elsewhere() {
     let hint = "use https, or http to 127.0.0.1, localhost or [::1], without a user name";
     assert_eq!(
         config(&format!("{base}endpoint_url = http://sts.test\n")),
-        format!("~/.aws/config:4: endpoint_url of profile `a` is http to a host that is not this one\n  {hint}")
+        format!(
+            "~/.aws/config:4: endpoint_url of profile `a` is http to a host that is not this one: http://sts.test\n  {hint}"
+        )
     );
     assert_eq!(
         config(&format!("{base}services = s\n[services s]\nsts =\n  endpoint_url = https://u:p@sts.test\n")),

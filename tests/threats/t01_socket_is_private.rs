@@ -1,0 +1,1 @@
+//! T1: the socket is never open to another uid.

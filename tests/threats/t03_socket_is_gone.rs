@@ -1,0 +1,1 @@
+//! T3: socket and directory are gone after every end.

@@ -1,0 +1,1 @@
+//! T4: a stolen token is useless outside its tree, on every kernel tier.

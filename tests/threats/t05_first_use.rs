@@ -1,0 +1,1 @@
+//! T5: a token bound on first use has one winner.

@@ -1,0 +1,1 @@
+//! T6: a refusal does not tell why.

@@ -1,0 +1,1 @@
+//! T8: only Host values that name the listener are served.

@@ -1,0 +1,1 @@
+//! T11: requests are bounded, and slow clients keep nobody out.

@@ -1,0 +1,1 @@
+//! T12: ambiguous HTTP is refused.

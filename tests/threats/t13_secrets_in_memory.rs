@@ -1,0 +1,1 @@
+//! T13: secrets stay out of logs, errors, argv, core dumps and swap.

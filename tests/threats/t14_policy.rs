@@ -1,0 +1,1 @@
+//! T14: no credential without an allow at the time of the request.

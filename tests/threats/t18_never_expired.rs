@@ -1,0 +1,1 @@
+//! T18: never expired, empty or half-made credentials.

@@ -1,0 +1,1 @@
+//! T19: the child has one source of credentials.

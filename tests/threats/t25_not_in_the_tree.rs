@@ -1,0 +1,1 @@
+//! T25: what sentinel spawned, inherited or adopted is not in the tree.

@@ -1,0 +1,1 @@
+//! T26: a failure to attest never becomes acceptance.

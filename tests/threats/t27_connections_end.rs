@@ -1,0 +1,1 @@
+//! T27: no connection outlives revocation or the child.

@@ -1,0 +1,1 @@
+//! T32: an identity that namespaces make ambiguous is refused.
