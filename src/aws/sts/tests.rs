@@ -275,7 +275,8 @@ fn half_made_or_expired_credentials_are_an_error() {
         assert_eq!(
             sentence(assume(&fake.sts())),
             format!(
-                "cannot use the answer of 127.0.0.1 to AssumeRole: {why}\n  check the endpoint, and any proxy on the way"
+                "cannot use the answer of {} to AssumeRole: {why}\n  check the endpoint, and any proxy on the way",
+                fake.server.server_addr()
             )
         );
         assert_eq!(fake.requests(), 1);
@@ -363,7 +364,9 @@ fn a_port_that_nobody_serves_is_unreachable() {
     assert_eq!(failure.kind(), FailureKind::Unreachable);
     assert_eq!(
         error::Error::from(failure).to_string(),
-        "cannot reach 127.0.0.1: Connection refused (os error 111)\n  check the network, the region and HTTPS_PROXY"
+        format!(
+            "cannot reach 127.0.0.1:{port}: Connection refused (os error 111)\n  check the network, the region and HTTPS_PROXY"
+        )
     );
 }
 
