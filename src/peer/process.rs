@@ -176,6 +176,9 @@ fn state(stat: &str) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::process::Stdio;
+
     use super::*;
     use crate::sys::process::own_pid;
 
@@ -201,7 +204,12 @@ mod tests {
     #[test]
     fn an_ended_process_is_gone_on_every_handle() {
         let kernel = Kernel::probe().expect("a tier");
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let mut child =
+            std::process::Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("cat");
+        // Its answer shows that it is past exec, which sets up the environment's place last of all.
+        let mut answer = [0; 1];
+        child.stdin.as_mut().expect("stdin").write_all(b"x").expect("written");
+        child.stdout.as_mut().expect("stdout").read_exact(&mut answer).expect("an echo");
         let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
         let by_pidfd = Process::open(&kernel, pid).expect("open");
         let directory =

@@ -303,7 +303,7 @@ fn regions_and_endpoints_that_could_lead_elsewhere() {
         (
             "AWS_ENDPOINT_URL",
             "x",
-            format!("AWS_ENDPOINT_URL is not a URL of the form https://HOST[:PORT][/PATH]\n  {hint}"),
+            format!("AWS_ENDPOINT_URL is not a URL of the form https://HOST[:PORT][/PATH]: x\n  {hint}"),
         ),
     ] {
         assert_eq!(Home::with(&base, "").env(&[(name, value)]).refusal(Some("a")), problem);
