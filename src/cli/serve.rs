@@ -23,7 +23,7 @@ use crate::log::operator::Operator;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listening, Server, Service};
-use crate::sys::signal::{Signal, Signals, stop_self, wait_readable};
+use crate::sys::signal::{Signal, Signals, wait_readable};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
 use crate::warden::{Program, Report, Warden};
@@ -185,9 +185,6 @@ fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_t
             (Some(Report::CannotStart(errno)), _) => {
                 return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
             }
-            // The shell that started sentinel sees a stopped job, and continues it as one.
-            (Some(Report::Stopped(_)), _) => stop_self(),
-            (Some(Report::Continued), _) => {}
             (Some(Report::Exited(status)), _) => {
                 child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
             }
