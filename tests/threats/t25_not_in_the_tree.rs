@@ -269,7 +269,7 @@ os._exit(5)
 "#;
 
 #[test]
-fn a_daemon_is_served_as_long_as_the_child_lives_and_not_after() {
+fn a_daemon_is_not_served_after_the_child_has_ended() {
     let setup = Setup::new();
     let arguments = ["exec", "--profile", "dev", "--unix-socket", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
     let mut run = setup.run(SENTINEL).args(arguments).spawn();
