@@ -36,7 +36,7 @@ impl Listening {
     /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
     /// of ours.
     pub fn bind(path: &Path) -> Result<Self> {
-        Self::check(path)?;
+        check_place(path)?;
         let lock = Lock::take(path)?;
         if !is_free(path)? {
             fs::remove_file(path).map_err(|error| {
@@ -57,15 +57,7 @@ impl Listening {
     /// # Errors
     /// As for [`Listening::bind`].
     pub fn check(path: &Path) -> Result<()> {
-        let bytes = path.as_os_str().as_bytes().len();
-        if bytes > PATH_LIMIT_BYTES {
-            return Err(Error::new(format!(
-                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
-                path.display()
-            ))
-            .hint("give a shorter path with --unix-socket-path"));
-        }
-        check_directory(path)?;
+        check_place(path)?;
         is_free(path).map(drop)
     }
 
@@ -133,6 +125,19 @@ impl Lock {
     fn remove(&self) {
         let _gone = fs::remove_file(&self.path);
     }
+}
+
+/// Refuses a path that is too long, and a directory that is not ours alone.
+fn check_place(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes().len();
+    if bytes > PATH_LIMIT_BYTES {
+        return Err(Error::new(format!(
+            "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
+            path.display()
+        ))
+        .hint("give a shorter path with --unix-socket-path"));
+    }
+    check_directory(path)
 }
 
 /// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out.
