@@ -6,8 +6,10 @@ mod harness;
 
 mod bad_input;
 mod clients;
+mod credentials;
 mod dependencies;
 mod exec_environment;
+mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;

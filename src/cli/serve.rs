@@ -23,7 +23,7 @@ use crate::log::operator::Operator;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listening, Server, Service};
-use crate::sys::signal::{Signal, Signals, stop_self, wait_readable};
+use crate::sys::signal::{Signal, Signals, wait_readable};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
 use crate::warden::{Program, Report, Warden};
@@ -170,8 +170,9 @@ impl Drop for Serving {
 fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
     let mut child = Child::Starting;
     loop {
-        let [signalled, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
-        while let Some(signal) = signals.take().filter(|_| signalled) {
+        // A signal may also have ended the wait without having been seen by it.
+        let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        while let Some(signal) = signals.take() {
             match child {
                 Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
                 _ => pass_on(warden, signal),
@@ -185,9 +186,6 @@ fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_t
             (Some(Report::CannotStart(errno)), _) => {
                 return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
             }
-            // The shell that started sentinel sees a stopped job, and continues it as one.
-            (Some(Report::Stopped(_)), _) => stop_self(),
-            (Some(Report::Continued), _) => {}
             (Some(Report::Exited(status)), _) => {
                 child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
             }

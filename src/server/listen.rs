@@ -36,9 +36,13 @@ impl Listening {
     /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
     /// of ours.
     pub fn bind(path: &Path) -> Result<Self> {
-        Self::check(path)?;
+        check_place(path)?;
         let lock = Lock::take(path)?;
-        clear(path)?;
+        if !is_free(path)? {
+            fs::remove_file(path).map_err(|error| {
+                Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)
+            })?;
+        }
         let listener = bind_private(path, BACKLOG)
             .and_then(|listener| sys::socket::name_writers(std::os::fd::AsFd::as_fd(&listener)).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
@@ -51,17 +55,10 @@ impl Listening {
     /// Whether a socket may be at `path` at all: so that a mistake is told before anything else is done.
     ///
     /// # Errors
-    /// A path that is too long, and a directory that is missing, another's or open to others.
+    /// As for [`Listening::bind`].
     pub fn check(path: &Path) -> Result<()> {
-        let bytes = path.as_os_str().as_bytes().len();
-        if bytes > PATH_LIMIT_BYTES {
-            return Err(Error::new(format!(
-                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
-                path.display()
-            ))
-            .hint("give a shorter path with --unix-socket-path"));
-        }
-        check_directory(path)
+        check_place(path)?;
+        is_free(path).map(drop)
     }
 
     /// Where it listens.
@@ -130,6 +127,19 @@ impl Lock {
     }
 }
 
+/// Refuses a path that is too long, and a directory that is not ours alone.
+fn check_place(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes().len();
+    if bytes > PATH_LIMIT_BYTES {
+        return Err(Error::new(format!(
+            "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
+            path.display()
+        ))
+        .hint("give a shorter path with --unix-socket-path"));
+    }
+    check_directory(path)
+}
+
 /// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out.
 fn check_directory(path: &Path) -> Result<()> {
     let directory = match path.parent() {
@@ -160,10 +170,10 @@ fn check_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes room at `path`: only a socket of ours that nobody listens on is removed.
-fn clear(path: &Path) -> Result<()> {
+/// Whether nothing is at `path`. What may be removed is a socket of ours that nobody listens on; all else is an error.
+fn is_free(path: &Path) -> Result<bool> {
     let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(Error::new(format!("cannot look at {}", path.display())).because(error)),
         Ok(found) => found,
     };
@@ -186,8 +196,7 @@ fn clear(path: &Path) -> Result<()> {
             let who = credentials(&stream).map_or(String::new(), |peer| format!(" (pid {})", peer.pid));
             Err(taken(path, &format!("a server{who} listens on it")))
         }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|error| Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
         Err(error) => Err(taken(path, "it is a socket that does not answer").because(error)),
     }
 }

@@ -100,8 +100,8 @@ pub enum ChildEvent {
     Exited(i32),
     /// This signal ended it.
     Killed(i32),
-    /// This signal stopped it.
-    Stopped(i32),
+    /// A signal stopped it.
+    Stopped,
     /// SIGCONT resumed it.
     Continued,
 }
@@ -126,7 +126,7 @@ pub fn next_child_event() -> io::Result<Option<(Pid, ChildEvent)>> {
     let status = unsafe { info.si_status() };
     let event = match info.si_code {
         libc::CLD_EXITED => ChildEvent::Exited(status),
-        libc::CLD_STOPPED => ChildEvent::Stopped(status),
+        libc::CLD_STOPPED => ChildEvent::Stopped,
         libc::CLD_CONTINUED => ChildEvent::Continued,
         _ => ChildEvent::Killed(status),
     };

@@ -30,6 +30,9 @@ impl Signals {
     /// Handles these signals from now on. A handler, and not SIG_IGN or a blocked mask, because a child inherits those
     /// and exec puts a handler back to the default.
     ///
+    /// What this process was started to ignore (`nohup`, a shell's `&` without job control) stays ignored, here and in
+    /// children; SIGCHLD and SIGCONT are handled nevertheless, because supervision needs them.
+    ///
     /// A second call, as in a forked child, replaces the first one's pipe, so that two processes never share one.
     ///
     /// # Errors
@@ -40,6 +43,9 @@ impl Signals {
         reader.set_nonblocking(true)?;
         WRITER.store(writer.into_raw_fd(), Ordering::SeqCst);
         for number in numbers {
+            if !matches!(*number, libc::SIGCHLD | libc::SIGCONT) && is_ignored(*number)? {
+                continue;
+            }
             let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = note;
             // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -68,6 +74,14 @@ impl AsFd for Signals {
     }
 }
 
+fn is_ignored(number: i32) -> io::Result<bool> {
+    // SAFETY: as in `install`: all zeros is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action sigaction only writes the current one to `action`, which is live.
+    cerr(unsafe { libc::sigaction(number, std::ptr::null(), &mut action) })?;
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
 /// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t for the handler's duration.
@@ -83,13 +97,6 @@ extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *m
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
     // SAFETY: as above; writing back the int that was there.
     unsafe { *errno = before };
-}
-
-/// Stops this process, as the terminal's Ctrl-Z would; returns once it is continued.
-pub fn stop_self() {
-    // SAFETY: raise takes one integer.
-    let result = unsafe { libc::raise(libc::SIGSTOP) };
-    debug_assert_eq!(result, 0);
 }
 
 /// Waits until one of the descriptors can be read or is closed, or `timeout_ms` is over (-1: never).

@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 pub use wire::{Program, Report};
 
 use crate::error::{Error, Result};
-use crate::sys::process::{Fork, Pid, fork_single_threaded};
+use crate::sys::process::{Fork, Pid, fork_single_threaded, own_pid};
 use wire::Order;
 
 /// The broker's end.
@@ -32,13 +32,14 @@ impl Warden {
     /// The kernel's refusal.
     pub fn fork() -> Result<Self> {
         let cannot = |why: io::Error| Error::new("cannot start the process that watches over the command").because(why);
+        let broker = own_pid().ok_or_else(|| cannot(io::Error::other("this process has no pid")))?;
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         match fork_single_threaded().map_err(cannot)? {
             Fork::Parent(pid) => Ok(Self { pid, pipe: ours }),
             Fork::Child => {
                 drop(ours);
                 // Exits without running what the broker's copy of this stack would clean up.
-                std::process::exit(process::run(theirs))
+                std::process::exit(process::run(theirs, broker))
             }
         }
     }

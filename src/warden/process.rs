@@ -24,16 +24,16 @@ const HANDLED: [i32; 8] = [
 
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
-pub(super) fn run(pipe: UnixStream) -> i32 {
+pub(super) fn run(pipe: UnixStream, broker: Pid) -> i32 {
     process::name_thread(c"sentinel-warden");
-    match supervise(&pipe) {
+    match supervise(&pipe, broker) {
         Ok(()) => 0,
         // The broker sees the end of the pipe and says so to the person.
         Err(_) => 1,
     }
 }
 
-fn supervise(pipe: &UnixStream) -> io::Result<()> {
+fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
     process::become_subreaper()?;
     let mut signals = Signals::install(&HANDLED)?;
     let mut child = Child::default();
@@ -41,7 +41,7 @@ fn supervise(pipe: &UnixStream) -> io::Result<()> {
         let [signalled, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
         if signalled {
             while signals.take().is_some() {}
-            if child.observe(pipe)? == After::End {
+            if child.observe(pipe, broker)? == After::End {
                 return Ok(());
             }
         }
@@ -50,6 +50,16 @@ fn supervise(pipe: &UnixStream) -> io::Result<()> {
         }
         match wire::receive_order(pipe)? {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
+            // A shell's `fg` has reached the whole group, the child included, and our own SIGCONT to the broker comes
+            // back as this order: only a child that is still stopped is meant.
+            Some(Order::Signal(libc::SIGCONT)) => {
+                if child.observe(pipe, broker)? == After::End {
+                    return Ok(());
+                }
+                if child.stopped {
+                    child.signal(libc::SIGCONT);
+                }
+            }
             Some(Order::Signal(number)) => child.signal(number),
             None => {
                 // The broker was killed. Its job ends with it: the child may clean up, and gets no more credentials.
@@ -64,6 +74,7 @@ fn supervise(pipe: &UnixStream) -> io::Result<()> {
 struct Child {
     pid: Option<Pid>,
     wait_for_tree: bool,
+    stopped: bool,
     ended: bool,
 }
 
@@ -98,7 +109,7 @@ impl Child {
     }
 
     /// Takes note of all that happened to children: the child's fate is reported, adopted orphans are reaped.
-    fn observe(&mut self, pipe: &UnixStream) -> io::Result<After> {
+    fn observe(&mut self, pipe: &UnixStream, broker: Pid) -> io::Result<After> {
         loop {
             let (pid, event) = match process::next_child_event() {
                 Ok(Some(event)) => event,
@@ -118,25 +129,36 @@ impl Child {
             let report = match event {
                 ChildEvent::Exited(status) => Report::Exited(status),
                 ChildEvent::Killed(signal) => Report::Killed(signal),
-                ChildEvent::Stopped(signal) => Report::Stopped(signal),
-                ChildEvent::Continued => Report::Continued,
+                ChildEvent::Stopped => {
+                    self.stopped = true;
+                    signal_broker(broker, libc::SIGSTOP);
+                    continue;
+                }
+                ChildEvent::Continued => {
+                    self.stopped = false;
+                    signal_broker(broker, libc::SIGCONT);
+                    continue;
+                }
             };
-            self.ended = matches!(report, Report::Exited(_) | Report::Killed(_));
-            if report == Report::Continued {
-                // The broker stops with the child. Who continues the child alone means the job.
-                wake_broker();
+            self.ended = true;
+            if self.stopped {
+                // A stopped child can be killed. The broker has to say so.
+                signal_broker(broker, libc::SIGCONT);
             }
             wire::send_report(pipe, report)?;
-            if self.ended && !self.wait_for_tree {
+            if !self.wait_for_tree {
                 return Ok(After::End);
             }
         }
     }
 }
 
-fn wake_broker() {
-    if let Some(parent) = Pid::new(std::os::unix::process::parent_id().cast_signed()) {
-        // A broker that is gone is noticed by its end of the pipe.
-        let _gone = process::signal(parent, libc::SIGCONT);
+/// The broker stops and goes on with the child: the shell that started sentinel sees one job. All its stops come from here,
+/// so that they arrive in the order in which the child's came, and a quick continuation is not overtaken.
+fn signal_broker(broker: Pid, number: i32) {
+    // Once the broker is gone its number may be another's, and this process has another parent.
+    if std::os::unix::process::parent_id().cast_signed() == broker.as_raw() {
+        // That it is gone is noticed by its end of the pipe.
+        let _gone = process::signal(broker, number);
     }
 }

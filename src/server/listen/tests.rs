@@ -65,6 +65,8 @@ fn a_live_server_is_left_alone() {
     assert!(error.to_string().contains(&expected), "{error}");
     drop(other);
     let first = Listening::bind(&path).expect("bound");
+    let error = Listening::check(&path).expect_err("a live server");
+    assert!(error.to_string().contains(&expected), "{error}");
     let error = Listening::bind(&path).expect_err("a second sentinel");
     assert!(error.to_string().contains("another sentinel serves on it"), "{error}");
     UnixStream::connect(first.path()).expect("the first still listens");
