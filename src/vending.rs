@@ -14,6 +14,11 @@ use crate::log::decision::{Decision, DecisionLog, Peer};
 use crate::policy::{Effect, Verdict};
 use crate::source::{Credentials, Receipt, Unavailable, Vault};
 
+/// Why there is no decision, for the record.
+pub const UNREADABLE: &str = "the policy cannot be read";
+const UNIDENTIFIED: &str = "the caller's identity is not known";
+const NOT_YET: &str = "AWS has not answered yet";
+
 /// Vends one profile's credentials in one mode.
 pub struct Vendor {
     broker: Broker,
@@ -67,7 +72,18 @@ impl Vendor {
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
     pub fn vend(&self, caller: Caller, wait: Duration) -> Result<Vended, Refused> {
-        let identity = self.identity(wait)?;
+        let identity = match self.identity(wait) {
+            Ok(identity) => identity,
+            Err(refused) => {
+                let (reason, error) = match &refused {
+                    Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
+                    Refused::Failed(error) => (UNIDENTIFIED, error.summary()),
+                    Refused::Pending | Refused::Policy(_) => (UNIDENTIFIED, NOT_YET.to_owned()),
+                };
+                self.record_undecided(&caller, reason, &error).map_err(|error| Refused::Failed(Arc::new(error)))?;
+                return Err(refused);
+            }
+        };
         let user = identity.as_deref().map(Identity::user);
         let grant = match self.broker.authorize(caller, user.as_deref()) {
             Ok(grant) => grant,
@@ -78,7 +94,9 @@ impl Vendor {
             }
             Err(Denied::Undecided(undecided)) => {
                 let (caller, error) = *undecided;
-                self.record_undecided(&caller, &error).map_err(|error| Refused::Failed(Arc::new(error)))?;
+                let summary = error.summary();
+                self.record_undecided(&caller, UNREADABLE, &summary)
+                    .map_err(|error| Refused::Failed(Arc::new(error)))?;
                 return Err(Refused::PolicyFailed(Arc::new(error)));
             }
         };
@@ -86,7 +104,7 @@ impl Vendor {
         let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, wait);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
-            Err(Unavailable::Pending) => (None, Some("AWS has not answered yet".to_owned())),
+            Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),
             Err(Unavailable::Failed(error)) => (None, Some(error.summary())),
         };
         self.record(&caller, &ruling, credentials.map(Arc::as_ref), failure.as_deref())
@@ -158,16 +176,15 @@ impl Vendor {
         self.log.record(&with_peer(decision, caller))
     }
 
-    fn record_undecided(&self, caller: &Caller, error: &Error) -> crate::error::Result<()> {
+    /// Without a policy, or a user where the policy turns on one, nothing is given: that is a denial on record.
+    fn record_undecided(&self, caller: &Caller, reason: &str, error: &str) -> crate::error::Result<()> {
         let policy_path = self.broker.policy_path().map(|path| path.to_string_lossy());
-        let summary = error.summary();
-        let mut decision =
-            Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, "the policy cannot be read");
+        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, reason);
         decision.policy_path = policy_path.as_deref();
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.endpoint.as_deref();
         decision.binding = self.binding;
-        decision.error = Some(&summary);
+        decision.error = Some(error);
         self.log.record(&with_peer(decision, caller))
     }
 }

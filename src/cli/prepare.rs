@@ -1,6 +1,6 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
-use crate::log::decision::DecisionLog;
+use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
-use crate::policy::{Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicyFile};
 use crate::profile::{Wanted, resolve};
 use crate::source::chain::Plan;
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
-use crate::vending::{Refused, Vended, Vendor};
+use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -72,8 +72,12 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let policy = common.policy.as_ref().map(PolicyFile::open).transpose()?;
     let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
+    let policy = common.policy.as_deref().map(|path| {
+        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
+        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
+    });
+    let policy = policy.transpose()?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -86,6 +90,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
     Ok(Prepared { vendor, profile, clock, operator })
+}
+
+/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
+fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
+    let error = match PolicyFile::open(path) {
+        Ok(policy) => return Ok(policy),
+        Err(error) => error,
+    };
+    let (path, summary) = (path.to_string_lossy(), error.summary());
+    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
+    Err(error)
 }
 
 /// Vends to this process's own user, or says why not.
