@@ -11,7 +11,7 @@ pub(crate) const CLIENT: &str = include_str!("client.py");
 /// Every refusal to authenticate, byte for byte.
 pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
     Content-Type: application/json\r\n\
-    Content-Length: 129\r\n\
+    Content-Length: 119\r\n\
     Cache-Control: no-store\r\n\
     Connection: close\r\n\
     \r\n\
