@@ -1,8 +1,9 @@
-//! Integration tests: one binary. What several files need is in `harness`, `fake_sts` and `cargo`; the rest are tests.
+//! Integration tests: one binary. What several files need is in `harness`, `fake_sts`, `wire` and `cargo`; the rest are tests.
 
 mod cargo;
 mod fake_sts;
 mod harness;
+mod wire;
 
 mod bad_input;
 mod clients;

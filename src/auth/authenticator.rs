@@ -211,6 +211,11 @@ impl Visitor {
             .is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.peer.program_is_watched()))
     }
 
+    /// Whether the peer could be served at all, given a token: a stranger's connection is the first to make room.
+    pub fn is_inside(&self) -> bool {
+        self.attested.as_ref().is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.in_tree))
+    }
+
     /// The pid that connected, for comparing with the writers of the request; `None` where it was not established.
     pub fn pid(&self) -> Option<i32> {
         self.attested.as_ref().ok().map(|attested| attested.summary.pid)

@@ -130,7 +130,8 @@ impl Acceptor {
             match self.slots.admit(stream, noted.pid, now) {
                 Admission::Admitted(slot) => return Some(slot),
                 Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
-                Admission::Later(_) | Admission::Full => {
+                Admission::Closed => return None,
+                Admission::Later(_) => {
                     self.service.operator.log("full", "dropped a connection: every slot is busy");
                     return None;
                 }
