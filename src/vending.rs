@@ -67,11 +67,12 @@ impl Vendor {
         self
     }
 
-    /// Vends to this caller; waits at most `wait` for AWS, once for the user and once for the credentials.
+    /// Vends to this caller; waits at most `wait` for AWS.
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
     pub fn vend(&self, caller: Caller, wait: Duration) -> Result<Vended, Refused> {
+        let deadline = self.clock.boot().saturating_add(wait);
         let identity = match self.identity(wait) {
             Ok(identity) => identity,
             Err(refused) => {
@@ -101,7 +102,8 @@ impl Vendor {
             }
         };
         let _first = self.lease.set(grant.lease());
-        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, wait);
+        let left = deadline.saturating_sub(self.clock.boot());
+        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
             Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),

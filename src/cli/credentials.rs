@@ -21,8 +21,8 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::client::{Answer, parse, request};
 use crate::policy::Mode;
+use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
-use crate::sys::signal::wait_readable;
 
 /// How long a slow login may take. The Rust SDK gives up on a credential_process after 21 s, the first of all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,16 +33,19 @@ const ANSWER_LIMIT_MS: i32 = 10_000;
 /// A credentials answer is about 2 KiB.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
+/// How an answer begins that has credentials behind it.
+const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
+
 /// Prints the credentials and returns the exit status.
 ///
 /// # Errors
 /// When there are no credentials to give.
-pub(super) fn run(settings: &settings::Common, env: &Env) -> Result<u8> {
-    let outer = env.text("AWS_SENTINEL")?;
-    let asks_outer = settings.profile.as_deref().is_none_or(|wanted| Some(wanted) == outer);
+pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
+    let common = &settings.common;
+    let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
         (Some(socket), Some(token)) if asks_outer => from_socket(Path::new(socket), token),
-        _ => directly(settings, env),
+        _ => directly(common, env),
     }
 }
 
@@ -132,13 +135,21 @@ fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
     if !wait_readable([stream.as_fd()], ANSWER_LIMIT_MS).map_err(unreachable)?.contains(&true) {
         return Err(timed_out());
     }
-    // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
-    // inspection hides. Until here there is nothing to hide but the token, which the whole tree has.
-    refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(unreachable)?;
+    let mut status = [0; GRANTED.len()];
+    let begun = (&stream).read_exact(&mut status);
+    if status == *GRANTED {
+        // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
+        // inspection hides, and we may have to ask again. Until here there is nothing to hide but the token, which the
+        // whole tree has.
+        refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
+    }
+    answer.extend_from_slice(&status);
     let limit = u64::try_from(ANSWER_LIMIT_BYTES).unwrap_or(u64::MAX);
-    match (&stream).take(limit).read_to_end(answer) {
+    match begun.and_then(|()| (&stream).take(limit).read_to_end(answer)) {
         Ok(_) => Ok(stream),
+        // Too short for a status line: it is judged, and refused, as any other answer.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(stream),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(timed_out()),
         Err(error) => Err(unreachable(error)),
     }

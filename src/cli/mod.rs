@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::sys::signal::keep_ended_children;
 use commands::CommandName;
 use flags::Id;
 use parse::HelpLength;
@@ -30,7 +31,7 @@ pub enum Command {
     /// Run a program with credentials.
     Exec(Box<settings::Exec>),
     /// Print credentials.
-    Credentials(Box<settings::Common>),
+    Credentials(Box<settings::Credentials>),
     /// Print help, about a command or in general.
     Help(Option<CommandName>, HelpLength),
     /// Print the version.
@@ -71,6 +72,7 @@ pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
 }
 
 fn run(command: &Command, env: &Env) -> Result<u8> {
+    keep_ended_children().map_err(|error| Error::new("cannot handle signals").because(error))?;
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),

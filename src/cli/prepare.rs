@@ -14,7 +14,7 @@ use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
 use crate::policy::{Effect, Mode, PolicyFile};
 use crate::profile::{Wanted, resolve};
-use crate::source::chain::Plan;
+use crate::source::plan::Plan;
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -83,6 +83,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
+        judged: common.policy.is_some(),
         source_identity: common.source_identity,
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;

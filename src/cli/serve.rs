@@ -23,7 +23,8 @@ use crate::log::operator::Operator;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listening, Server, Service};
-use crate::sys::signal::{Signal, Signals, wait_readable};
+use crate::sys::poll::wait_readable;
+use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
 use crate::warden::{Program, Report, Warden};
@@ -61,6 +62,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
+    let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
         vendor: Arc::new(vendor.serving(socket.display().to_string(), recorded)),
@@ -82,7 +84,10 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     drop(program);
     let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
     drop(serving);
-    directory.close()?;
+    if let Err(error) = directory.close() {
+        // The child's status is worth more than this.
+        reporter.log("clean-up", &error.to_string());
+    }
     status
 }
 
@@ -175,6 +180,8 @@ fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_t
         while let Some(signal) = signals.take() {
             match child {
                 Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
+                // Only what the child left behind is still served.
+                Child::Ended(status) if ends(signal.number) => return Ok(status),
                 _ => pass_on(warden, signal),
             }
         }

@@ -176,7 +176,11 @@ const SCRUBBED: &[(&str, &[&str])] = &[
             "SECRET_ACCESS_KEY",
         ],
     ),
-    ("select a profile that the child's config file does not have", &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]),
+    (
+        "select a profile that the child's config file does not have",
+        &["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "SENTINEL_PROFILE"],
+    ),
+    ("says which profiles' helpers are at work above this process", &["SENTINEL_ASKING"]),
     (
         "the identity of a Kubernetes pod or a CI job",
         &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"],

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::stderr::Stderr;
 use crate::error::{Error, Result};
 use crate::sys::user::{self, Uid};
 
@@ -19,7 +20,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Standard error.
     pub(super) fn stderr() -> Self {
-        Self::new("standard error", io::stderr())
+        Self::new("standard error", Stderr)
     }
 
     /// A file of this user's alone, which is created, with its directory, if it is missing.

@@ -12,7 +12,7 @@ use super::slots::{Admission, Slot, Slots};
 use super::{Listening, Service};
 use crate::error::{Error, Result};
 use crate::peer::unix::credentials;
-use crate::sys::signal::wait_readable;
+use crate::sys::poll::wait_readable;
 use crate::sys::socket::PeerCredentials;
 
 /// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy

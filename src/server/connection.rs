@@ -11,7 +11,7 @@ use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
 use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
-use crate::sys::signal::wait_readable;
+use crate::sys::poll::wait_readable;
 use crate::sys::socket::read_with_writer;
 
 /// A whole head must have come this long after the connection, or after the head's first byte.

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -191,7 +191,7 @@ fn is_free(path: &Path) -> Result<bool> {
     if found.uid() != effective_uid().0 {
         return Err(taken(path, &format!("it is a socket of uid {}", found.uid())));
     }
-    match UnixStream::connect(path) {
+    match sys::socket::connect_at_once(path) {
         Ok(stream) => {
             let who = credentials(&stream).map_or(String::new(), |peer| format!(" (pid {})", peer.pid));
             Err(taken(path, &format!("a server{who} listens on it")))

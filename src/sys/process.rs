@@ -42,7 +42,7 @@ pub enum Fork {
 /// # Errors
 /// More than one thread, or the kernel's refusal.
 pub fn fork_single_threaded() -> io::Result<Fork> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+    if std::fs::read_dir("/proc/self/task")?.count() > 1 {
         return Err(io::Error::other("this process has more than one thread"));
     }
     // SAFETY: fork's duty is that the child of a multi-threaded process calls only async-signal-safe functions; the check
@@ -93,6 +93,16 @@ pub fn signal(pid: Pid, signal: i32) -> io::Result<()> {
     cerr(unsafe { libc::kill(pid.0, signal) }).map(drop)
 }
 
+/// Whether both processes are of one process group, which a terminal and `kill -- -PGID` signal as one.
+pub fn share_group(a: Pid, b: Pid) -> bool {
+    // SAFETY: getpgid takes one integer and touches no memory of ours.
+    let (a, b) = (unsafe { libc::getpgid(a.0) }, {
+        // SAFETY: as above.
+        unsafe { libc::getpgid(b.0) }
+    });
+    a > 0 && a == b
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildEvent {
@@ -128,7 +138,9 @@ pub fn next_child_event() -> io::Result<Option<(Pid, ChildEvent)>> {
         libc::CLD_EXITED => ChildEvent::Exited(status),
         libc::CLD_STOPPED => ChildEvent::Stopped,
         libc::CLD_CONTINUED => ChildEvent::Continued,
-        _ => ChildEvent::Killed(status),
+        libc::CLD_KILLED | libc::CLD_DUMPED => ChildEvent::Killed(status),
+        // A child that traces itself stops here (CLD_TRAPPED): nothing that a shell would show.
+        _ => return next_child_event(),
     };
     Ok(Some((pid, event)))
 }

@@ -1,7 +1,7 @@
 //! Signals as bytes in a pipe: the handler writes what came, ordinary code reads it.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -82,6 +82,19 @@ fn is_ignored(number: i32) -> io::Result<bool> {
     Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
+/// Has children wait for their parent to ask how they ended. Some parents start their programs with SIGCHLD ignored, and
+/// then the kernel forgets the children's ends (sigaction(2)).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn keep_ended_children() -> io::Result<()> {
+    // SAFETY: signal takes two integers, of which SIG_DFL is a documented handler value, and touches no memory of ours.
+    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t for the handler's duration.
@@ -97,20 +110,4 @@ extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *m
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
     // SAFETY: as above; writing back the int that was there.
     unsafe { *errno = before };
-}
-
-/// Waits until one of the descriptors can be read or is closed, or `timeout_ms` is over (-1: never).
-/// Returns which ones.
-///
-/// # Errors
-/// The kernel's; EINTR is tried again by returning "none".
-pub fn wait_readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout_ms: i32) -> io::Result<[bool; N]> {
-    let mut polls = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-    let count = libc::nfds_t::try_from(N).map_err(io::Error::other)?;
-    // SAFETY: the pointer is to `count` live pollfds, and the descriptors stay open because they are borrowed.
-    match cerr(unsafe { libc::poll(polls.as_mut_ptr(), count, timeout_ms) }) {
-        Ok(_) => Ok(polls.map(|poll| poll.revents != 0)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; N]),
-        Err(error) => Err(error),
-    }
 }

@@ -4,10 +4,13 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use super::wire::{self, Order, Program, Report};
+use crate::sys::clock;
+use crate::sys::poll::wait_readable;
 use crate::sys::process::{self, ChildEvent, Pid};
-use crate::sys::signal::{Signals, wait_readable};
+use crate::sys::signal::Signals;
 
 /// What the terminal or a process group's sender may send to every process of the group. The child gets its own copy;
 /// the warden must neither die nor stop of it, because it has to see what the child does.
@@ -21,6 +24,11 @@ const HANDLED: [i32; 8] = [
     libc::SIGUSR2,
     libc::SIGTSTP,
 ];
+
+/// A signal to the group and the broker's order are moments apart.
+const GROUP_MEMORY: Duration = Duration::from_secs(1);
+/// How long an order waits for the group's own signal.
+const GROUP_WAIT_MS: i32 = 10;
 
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
@@ -37,13 +45,13 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
     process::become_subreaper()?;
     let mut signals = Signals::install(&HANDLED)?;
     let mut child = Child::default();
+    let mut group = GroupSignals::default();
     loop {
-        let [signalled, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
-        if signalled {
-            while signals.take().is_some() {}
-            if child.observe(pipe, broker)? == After::End {
-                return Ok(());
-            }
+        let [_, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
+        group.note(&mut signals);
+        // Each time, because a child's end may have been noted while an order was carried out.
+        if child.observe(pipe, broker)? == After::End {
+            return Ok(());
         }
         if !spoken {
             continue;
@@ -60,13 +68,49 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
                     child.signal(libc::SIGCONT);
                 }
             }
-            Some(Order::Signal(number)) => child.signal(number),
+            Some(Order::Signal(number)) => {
+                if !(child.is_in_our_group() && group.had(number, &mut signals)?) {
+                    child.signal(number);
+                }
+                if child.observe(pipe, broker)? == After::End {
+                    return Ok(());
+                }
+            }
             None => {
                 // The broker was killed. Its job ends with it: the child may clean up, and gets no more credentials.
                 child.signal(libc::SIGTERM);
                 return Ok(());
             }
         }
+    }
+}
+
+/// Signals that came to this process, and so to its whole group: `timeout`, systemd and `kill -- -PGID` send to a group. The
+/// child has its own then, and must not get a second one by way of the broker: to many programs the second SIGTERM
+/// means "at once".
+#[derive(Default)]
+struct GroupSignals(Vec<(i32, Duration)>);
+
+impl GroupSignals {
+    fn note(&mut self, signals: &mut Signals) {
+        let now = clock::boottime();
+        self.0.retain(|(_, at)| now.saturating_sub(*at) < GROUP_MEMORY);
+        while let Some(signal) = signals.take() {
+            if signal.number != libc::SIGCHLD {
+                self.0.push((signal.number, now));
+            }
+        }
+    }
+
+    /// Whether the group had this signal just now. It may reach this process a moment after the broker.
+    fn had(&mut self, number: i32, signals: &mut Signals) -> io::Result<bool> {
+        self.note(signals);
+        if !self.0.iter().any(|(noted, _)| *noted == number) {
+            wait_readable([signals.as_fd()], GROUP_WAIT_MS)?;
+            self.note(signals);
+        }
+        let found = self.0.iter().position(|(noted, _)| *noted == number);
+        Ok(found.map(|at| self.0.swap_remove(at)).is_some())
     }
 }
 
@@ -106,6 +150,12 @@ impl Child {
             // It may be a set-uid program, which may not be signalled: as without us.
             let _refused = process::signal(pid, number);
         }
+    }
+
+    /// An interactive shell has a group of its own, which is signalled apart from ours.
+    fn is_in_our_group(&self) -> bool {
+        let own = process::own_pid();
+        matches!((self.pid, own), (Some(pid), Some(own)) if !self.ended && process::share_group(pid, own))
     }
 
     /// Takes note of all that happened to children: the child's fate is reported, adopted orphans are reaped.

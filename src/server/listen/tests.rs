@@ -1,5 +1,7 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
+use std::os::unix::net::UnixStream;
+
 use super::*;
 
 /// A private directory of the test's own.
