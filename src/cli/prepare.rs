@@ -1,5 +1,8 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -129,7 +132,32 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
     if let Some(file) = &common.log_file {
         return Ok(file.clone());
     }
-    Ok(state_directory(common, env)?.join("decisions.jsonl"))
+    let directory = state_directory(common, env)?;
+    make_private(&directory)?;
+    Ok(directory.join("decisions.jsonl"))
+}
+
+/// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
+fn make_private(path: &Path) -> Result<()> {
+    let name = path.display();
+    let cannot = |error: io::Error| Error::new(format!("cannot use the state directory {name}")).because(error);
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+    let (found, us) = (fs::symlink_metadata(path).map_err(cannot)?, effective_uid());
+    let refused = |why: String| {
+        Err(Error::new(format!("the state directory {name} {why}")).hint("name another one with --state-dir"))
+    };
+    if !found.is_dir() {
+        return refused("is a symbolic link".to_owned());
+    }
+    if found.uid() != us.0 {
+        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
+    }
+    if found.mode() & 0o077 != 0 {
+        let mode = found.mode() & 0o7777;
+        return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
+            .hint(format!("chmod 700 {name}")));
+    }
+    Ok(())
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.

@@ -26,7 +26,7 @@ pub struct Listening {
     path: PathBuf,
     /// Device and inode of the socket's file, so that only our own is removed.
     identity: (u64, u64),
-    lock: Lock,
+    _lock: Lock,
 }
 
 impl Listening {
@@ -49,7 +49,7 @@ impl Listening {
         let file = fs::symlink_metadata(path).map_err(|error| {
             Error::new(format!("cannot find {} just after binding it", path.display())).because(error)
         })?;
-        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), lock })
+        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), _lock: lock })
     }
 
     /// Whether a socket may be at `path` at all: so that a mistake is told before anything else is done.
@@ -79,11 +79,10 @@ impl Drop for Listening {
             // Whoever removed it already did what is wanted here.
             let _gone = fs::remove_file(&self.path);
         }
-        self.lock.remove();
     }
 }
 
-/// `<path>.lock`, locked: held by whoever binds or serves `<path>`.
+/// `<path>.lock`, locked: held by whoever binds or serves `<path>`, and removed with this, on an error as well.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -120,9 +119,11 @@ impl Lock {
         }
         Err(cannot(io::Error::other("it kept being replaced")))
     }
+}
 
-    /// Removes the file while it is still locked.
-    fn remove(&self) {
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still locked: the file is closed after this.
         let _gone = fs::remove_file(&self.path);
     }
 }

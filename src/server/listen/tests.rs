@@ -55,6 +55,7 @@ fn what_is_not_a_dead_socket_is_left_alone() {
     fs::remove_file(&path).expect("removed");
     fs::create_dir(&path).expect("made");
     assert!(Listening::bind(&path).expect_err("a directory").to_string().contains("it is a directory"));
+    assert_eq!(fs::read_dir(&directory.0).expect("a listing").count(), 1, "a lock is left");
 }
 
 #[test]
