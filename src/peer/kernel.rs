@@ -40,8 +40,26 @@ impl fmt::Display for Tier {
 pub struct Kernel {
     tier: Tier,
     get_info: bool,
-    overflow_uid: Option<Uid>,
-    overflow_gid: Option<Gid>,
+    overflow: Overflow,
+}
+
+/// The uid and the gid that stand for every id outside of this user namespace's map; `None` where the map holds them all.
+#[derive(Debug, Clone)]
+pub struct Overflow {
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+}
+
+impl Overflow {
+    /// Of the user namespace that this process is in.
+    pub fn here() -> Self {
+        Self { uid: overflow("uid").map(Uid), gid: overflow("gid").map(Gid) }
+    }
+
+    /// Whether one of these ids may be anybody's.
+    pub(super) fn holds(&self, uid: Uid, gid: Gid) -> bool {
+        self.uid == Some(uid) || self.gid == Some(gid)
+    }
 }
 
 impl Kernel {
@@ -70,8 +88,7 @@ impl Kernel {
         let kernel = Self {
             tier,
             get_info: sys::pidfd::PidFd::open(pid).and_then(|pidfd| pidfd.info()).is_ok(),
-            overflow_uid: overflow("uid").map(Uid),
-            overflow_gid: overflow("gid").map(Gid),
+            overflow: Overflow::here(),
         };
         // Without PIDFD_GET_INFO everything hangs on /proc, which must be ours and not that of another pid namespace.
         let own = Process::open(&kernel, pid).and_then(|own| own.facts(&kernel));
@@ -92,9 +109,9 @@ impl Kernel {
         self.get_info
     }
 
-    /// Whether this uid or gid is the one that stands for every id outside of this user namespace's map.
-    pub(super) fn is_overflow(&self, uid: Uid, gid: Gid) -> bool {
-        self.overflow_uid == Some(uid) || self.overflow_gid == Some(gid)
+    /// The ids that name nobody.
+    pub(super) fn overflow(&self) -> &Overflow {
+        &self.overflow
     }
 }
 
