@@ -46,6 +46,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
     let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    let vendor = vendor.bound(recorded);
     let given = server.socket_path.as_deref().map(socket_path).transpose()?;
     if !server.lazy {
         vend_to_invoker(&vendor)?;
@@ -63,7 +64,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .map_err(|error| Error::new("cannot make a token").because(error))?;
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(socket.display().to_string(), recorded)),
+        vendor: Arc::new(vendor.serving(socket.display().to_string())),
         bodies: Bodies::default(),
         hosts: Hosts::unix(),
         uid: effective_uid(),
