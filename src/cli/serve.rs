@@ -119,6 +119,11 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
     operator.debug(&format!("peers are named by: {}", kernel.tier()));
     let root = Process::open(&kernel, warden.pid())
         .map_err(|why| Error::new(format!("cannot hold the process that watches over the command: {why}")))?;
+    // Its directory can be held where its files cannot be read: then nobody could ever be told to be below it.
+    if !root.is_alive() {
+        return Err(Error::new("/proc hides the process that watches over the command")
+            .hint("mount /proc without hidepid, or run on Linux 5.3 or later, where /proc is not needed for this"));
+    }
     let (binding, recorded) = match server.bind {
         Bind::Tree => (Binding::Tree, "tree"),
         Bind::Process => (Binding::FirstUse, "process"),
