@@ -21,9 +21,10 @@ const EVERYWHERE: [&str; 13] = [
 ];
 
 /// What needs a pid namespace of our own.
-const RECYCLED: [&str; 4] = [
+const RECYCLED: [&str; 5] = [
     "a thief's pid is a process of the tree: refused",
     "the process that has the thief's pid: served",
+    "30 times in a hurry: refused",
     "served while it lived: served",
     "a thief with the pid and the connection of a process of the tree: refused",
 ];
@@ -33,7 +34,7 @@ fn a_stolen_token_opens_nothing_on_any_tier() {
     if !is_root() {
         skip("a_stolen_token_opens_nothing_on_any_tier", "recycled pids need root; the rest runs");
     }
-    on_every_tier(|tier| {
+    on_every_tier("a_stolen_token_opens_nothing_on_any_tier", |tier| {
         let arena = Arena::new();
         if is_root() {
             let done = arena.fight(&OWN_PIDS, "stolen_token.py", &[tier, "recycle"]);
@@ -49,7 +50,7 @@ fn a_change_of_uid_is_seen_on_every_tier() {
     if !is_root() {
         return skip("a_change_of_uid_is_seen_on_every_tier", "only root changes its uid");
     }
-    on_every_tier(|tier| {
+    on_every_tier("a_change_of_uid_is_seen_on_every_tier", |tier| {
         let done = Arena::of_root().fight(&[], "changed_uid.py", &[tier]);
         assert_report(&done, &["root: served", "connected as root, written as nobody: refused"]);
     });

@@ -41,7 +41,7 @@ fn of_many_first_uses_one_wins_and_its_helper_speaks_for_it() {
     if !is_root() {
         skip("of_many_first_uses_one_wins_and_its_helper_speaks_for_it", "recycled pids need root; the rest runs");
     }
-    on_every_tier(|tier| {
+    on_every_tier("of_many_first_uses_one_wins_and_its_helper_speaks_for_it", |tier| {
         let arena = Arena::new();
         if is_root() {
             let done = arena.fight(&OWN_PIDS, "first_use.py", &[tier, "recycle"]);

@@ -5,7 +5,7 @@ use crate::harness::{is_root, skip};
 
 #[test]
 fn who_cannot_be_identified_is_refused_on_every_tier() {
-    on_every_tier(|tier| {
+    on_every_tier("who_cannot_be_identified_is_refused_on_every_tier", |tier| {
         // Where a socket has to be found among a process's descriptors, one that hides them is refused.
         let hidden = if tier.starts_with("pidfs") || tier.starts_with("peer") { "served" } else { "refused" };
         let expected = [
@@ -53,7 +53,7 @@ fn a_proc_that_hides_processes_is_no_way_in() {
     if !is_root() {
         return skip("a_proc_that_hides_processes_is_no_way_in", "only root mounts a /proc");
     }
-    on_every_tier(|tier| {
+    on_every_tier("a_proc_that_hides_processes_is_no_way_in", |tier| {
         // A process that is not dumpable is hidden even from its own user: what needs /proc to know it refuses it.
         let hidden = if ["pidfs inode", "peer pidfd"].contains(&tier) { "served" } else { "refused" };
         let hidden = format!("not dumpable, inside: {hidden}");

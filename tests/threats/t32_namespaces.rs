@@ -8,7 +8,7 @@ fn process_0_and_what_comes_into_a_pid_namespace_are_refused() {
     if !is_root() {
         return skip("process_0_and_what_comes_into_a_pid_namespace_are_refused", "pid namespaces need root");
     }
-    on_every_tier(|tier| {
+    on_every_tier("process_0_and_what_comes_into_a_pid_namespace_are_refused", |tier| {
         let done = Arena::new().fight(&[], "namespaces.py", &["pids", tier]);
         let expected = [
             "inside: served",

@@ -65,6 +65,8 @@ class Tree(Peer):
             named = f"peers are named by: {tier.partition(',')[0]}\n"
             if named not in self.said():
                 raise SystemExit(f"this is not the tier {tier}: {self.said()}")
+            if "by /proc" in tier and self.has_get_info():
+                raise SystemExit(f"this is not the tier {tier}: PIDFD_GET_INFO works")
         # What everybody gets who is refused.
         self.refusal = self.ask(self.socket, "x" * 43)
         if not self.refusal.startswith("HTTP/1.1 403 Forbidden\r\n"):
@@ -114,8 +116,10 @@ def child_with_pid(peer, wanted):
     for _ in range(200):
         with open("/proc/sys/kernel/ns_last_pid", "w") as last:
             last.write(str(wanted - 1))
-        if peer.wait_as_child() == wanted:
+        found = peer.wait_as_child()
+        if found == wanted:
             return
+        peer.end_child(found)
     raise SystemExit(f"no process got the pid {wanted}")
 
 

@@ -80,6 +80,15 @@ if recycle:
     judge("a thief's pid is a process of the tree", stranger.answer("queued"))
     judge("the process that has the thief's pid", tree.ask(path, token))
 
+    # The same in a hurry, whoever comes first.
+    verdicts = set()
+    for _ in range(30):
+        thief = stranger.leave("hurried", path, whole)
+        child_with_pid(tree, thief)
+        verdicts.add(tree.verdict(stranger.answer("hurried")))
+        tree.end_child(thief)
+    report("30 times in a hurry", " ".join(sorted(verdicts)))
+
     # A process of the tree is served and ends; a thief gets its pid and its connection.
     served, answer = tree.leave_served("alive", path, token)
     judge("served while it lived", answer)
