@@ -21,6 +21,20 @@ fn process_0_and_what_comes_into_a_pid_namespace_are_refused() {
 }
 
 #[test]
+fn a_proc_of_another_pid_namespace_is_refused_at_the_start() {
+    const NAME: &str = "a_proc_of_another_pid_namespace_is_refused_at_the_start";
+    if !is_root() {
+        return skip(NAME, "pid namespaces need root");
+    }
+    on_every_tier(NAME, |tier| {
+        let done = Arena::new().fight(&[], "namespaces.py", &["proc", tier]);
+        let expected = "a foreign /proc: 125 '' sentinel: this kernel cannot tell which process is on the other end of a \
+                        socket: /proc belongs to another pid namespace";
+        assert_report(&done, &[expected]);
+    });
+}
+
+#[test]
 fn process_0_is_refused_also_where_the_user_is_enough() {
     if !is_root() {
         return skip("process_0_is_refused_also_where_the_user_is_enough", "pid namespaces need root");

@@ -99,6 +99,14 @@ class Tree(Peer):
         os.kill(self.process.pid, signal.SIGCONT)
 
 
+def start(tier, prefix=(), user=USER):
+    """Starts a sentinel that is expected to refuse to. Returns its status and its outputs."""
+    words = [*prefix, PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", "dev", "--unix-socket"]
+    ids = {"user": user, "group": user, "extra_groups": []} if ROOT and user is not None else {}
+    done = subprocess.run([*words, "--", "echo", "started"], capture_output=True, text=True, **ids)
+    return done.returncode, done.stdout, done.stderr
+
+
 def state(pid):
     with open(f"/proc/{pid}/stat") as stat:
         return stat.read().rpartition(")")[2].split()[0]

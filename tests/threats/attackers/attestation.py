@@ -4,7 +4,7 @@ import resource
 import subprocess
 import sys
 
-from arena import HERE, PYTHON, ROOT, SENTINEL, USER, Peer, Tree, report
+from arena import ROOT, Peer, Tree, report, start
 from peer import question
 
 tier = sys.argv[1]
@@ -60,17 +60,9 @@ def attack():
     tree.end()
 
 
-def start(options):
-    """Starts a tree that is expected to fail. Returns its status and what it said."""
-    words = [PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", "dev", "--unix-socket", *options]
-    ids = {"user": USER, "group": USER, "extra_groups": []} if ROOT else {}
-    done = subprocess.run([*words, "--", "echo", "started"], capture_output=True, text=True, **ids)
-    return done.returncode, done.stdout, done.stderr
-
-
 def fallback():
     """A kernel that cannot name processes."""
-    code, output, errors = start([])
+    code, output, errors = start(tier)
     print(code, repr(output))
     print(errors, end="")
     tree, stranger = Tree(tier, ["--allow-fallback"]), Peer()
@@ -86,7 +78,7 @@ def fallback():
 def hidepid():
     """A /proc that hides other processes from all but root."""
     subprocess.run(["mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], check=True)
-    code, output, errors = start([])
+    code, output, errors = start(tier)
     if code != 0:
         print(code, repr(output), errors.splitlines()[0])
         return

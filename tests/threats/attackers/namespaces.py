@@ -4,7 +4,7 @@ import ctypes
 import os
 import sys
 
-from arena import HERE, PYTHON, ROOT, USER, Peer, Tree, report
+from arena import HERE, PYTHON, ROOT, USER, Peer, Tree, report, start
 
 AS_USER = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--"]
 OWN_PIDS = ["unshare", "-pf", "--mount-proc", "--kill-child", "--", *AS_USER]
@@ -32,6 +32,13 @@ def pids(tier, options):
     judge("came in, and was adopted by sentinel", tree, came.ask_as_daemon(tree.socket, tree.token))
     came.end()
     tree.end()
+
+
+def foreign_proc(tier):
+    """sentinel is in a pid namespace of its own, and /proc in the one outside: numbers there are other processes'."""
+    prefix = ["unshare", "-pf", "--kill-child", "--", *AS_USER]
+    code, output, errors = start(tier, prefix, user=None)
+    report("a foreign /proc", f"{code} {output!r} {errors.splitlines()[0]}")
 
 
 def users(maps):
@@ -88,6 +95,8 @@ elif what == "users":
     users(rest[0])
 elif what == "enter":
     enter(*rest)
+elif what == "proc":
+    foreign_proc(rest[0])
 elif what == "nobody":
     nobody()
 else:
