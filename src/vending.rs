@@ -59,11 +59,17 @@ impl Vendor {
         Self { broker, vault, log, clock, endpoint: None, binding: None, lease: OnceLock::new() }
     }
 
-    /// Names, for the record, where requests come in and how callers are bound.
+    /// Names, for the record, how callers are bound.
     #[must_use]
-    pub fn serving(mut self, endpoint: String, binding: &'static str) -> Self {
-        self.endpoint = Some(endpoint);
+    pub fn bound(mut self, binding: &'static str) -> Self {
         self.binding = Some(binding);
+        self
+    }
+
+    /// Names, for the record, where requests come in.
+    #[must_use]
+    pub fn serving(mut self, endpoint: String) -> Self {
+        self.endpoint = Some(endpoint);
         self
     }
 

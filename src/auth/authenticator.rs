@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
-use crate::peer::{Kernel, Peer, Process, Tree, Unattested, unix};
+use crate::peer::{Kernel, Overflow, Peer, Process, Tree, unix};
 use crate::sys::user::{Gid, Uid};
 
 /// Where every connection is judged.
@@ -22,7 +22,7 @@ enum Mode {
     /// This kernel names peers; tokens are bound to this tree.
     Attested { kernel: Kernel, tree: Tree },
     /// This kernel cannot name peers and `--allow-fallback` was given: the uid is all there is.
-    UidOnly,
+    UidOnly { overflow: Overflow },
 }
 
 /// The process on the other end of one connection, attested once; rechecked at every request.
@@ -78,7 +78,7 @@ impl Authenticator {
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
-        Self { registry: Registry::default(), mode: Mode::UidOnly, own_program: None }
+        Self { registry: Registry::default(), mode: Mode::UidOnly { overflow: Overflow::here() }, own_program: None }
     }
 
     /// The tokens.
@@ -99,8 +99,8 @@ impl Authenticator {
 
     fn attest(&self, stream: &UnixStream) -> Result<Attested, Refusal> {
         match &self.mode {
-            Mode::UidOnly => {
-                let noted = unix::credentials(stream).map_err(Unattested::from)?;
+            Mode::UidOnly { overflow } => {
+                let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
                 Ok(Attested { uid: noted.uid, summary, named: None })
             }

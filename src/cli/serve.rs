@@ -47,6 +47,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
     let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    let vendor = vendor.bound(recorded);
     let given = server.socket_path.as_deref().map(socket_path).transpose()?;
     if !server.lazy {
         vend_to_invoker(&vendor)?;
@@ -65,7 +66,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(socket.display().to_string(), recorded)),
+        vendor: Arc::new(vendor.serving(socket.display().to_string())),
         bodies: Bodies::default(),
         hosts: Hosts::unix(),
         uid: effective_uid(),
@@ -123,6 +124,11 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
     operator.debug(&format!("peers are named by: {}", kernel.tier()));
     let root = Process::open(&kernel, warden.pid())
         .map_err(|why| Error::new(format!("cannot hold the process that watches over the command: {why}")))?;
+    // Its directory can be held where its files cannot be read: then nobody could ever be told to be below it.
+    if !root.is_alive() {
+        return Err(Error::new("/proc hides the process that watches over the command")
+            .hint("mount /proc without hidepid, or run on Linux 5.3 or later, where /proc is not needed for this"));
+    }
     let (binding, recorded) = match server.bind {
         Bind::Tree => (Binding::Tree, "tree"),
         Bind::Process => (Binding::FirstUse, "process"),
