@@ -15,7 +15,7 @@ use crate::policy::{Effect, Verdict};
 use crate::source::{Credentials, Receipt, Unavailable, Vault};
 
 /// Why there is no decision, for the record.
-pub const UNREADABLE: &str = "the policy cannot be read";
+pub(crate) const UNREADABLE: &str = "the policy cannot be read";
 const UNIDENTIFIED: &str = "the caller's identity is not known";
 const NOT_YET: &str = "AWS has not answered yet";
 

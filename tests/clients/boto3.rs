@@ -6,15 +6,13 @@ use serde_json::Value;
 
 use super::world::{MODES, at_moto, at_the_fake, exec};
 
-/// Makes one client; then one signed call for each line of the input, and prints whose key it was signed with.
+/// Makes one client; then one signed call for each line of the input.
 const CALLS: &str = "
 import sys, boto3
-session = boto3.Session()
-sts = session.client('sts')
+sts = boto3.client('sts')
 print('ready')
 for line in sys.stdin:
-    sts.get_caller_identity()
-    print(session.get_credentials().get_frozen_credentials().access_key)
+    print(sts.get_caller_identity()['Arn'])
 ";
 
 #[test]
@@ -32,25 +30,26 @@ fn a_client_is_the_role() {
 #[test]
 fn a_long_running_client_gets_new_credentials() {
     let (sandbox, sts) = at_the_fake(true);
-    sts.lifetime_s(6);
+    // Renewed when 6 s are left, which is more than a busy machine takes from the helper's answer to the call.
+    sts.lifetime_s(9);
     let mut client = exec(&sandbox, "dev", &["--unix-socket"], &["python", "-u", "-c", CALLS]).spawn();
     assert_eq!(client.line(), "ready");
-    let mut keys = BTreeSet::new();
+    let signed = || -> BTreeSet<String> {
+        let calls = sts.calls_of("GetCallerIdentity").into_iter();
+        calls.map(|call| call.access_key).filter(|key| key.starts_with("ASIA")).collect()
+    };
     let mut calls = 0;
-    // Each call runs the helper, which takes some 10 ms.
-    while keys.len() < 3 {
-        assert!(calls < 3000, "{keys:?}");
+    while signed().len() < 2 {
+        // Each runs the helper, which takes some 10 ms.
+        assert!(calls < 3000, "{:?}", signed());
         client.send("");
-        keys.insert(client.line());
+        assert!(client.line().contains(":assumed-role/first/"));
         calls += 1;
     }
     let done = client.finish();
     assert_eq!(done.code(), 0, "{done}");
-    assert!(sts.calls_of("AssumeRole").len() <= keys.len() + 1, "one call for each session, and one that may follow");
-    let asked = sts.calls_of("GetCallerIdentity");
-    assert!(asked.iter().all(|call| call.answer.as_deref() == Some("ok")), "{:?}", asked.last());
-    let signed: BTreeSet<_> = asked.iter().map(|call| call.access_key.clone()).collect();
-    assert!(signed.is_superset(&keys), "{signed:?} {keys:?}");
+    let refused = sts.calls_of("GetCallerIdentity").into_iter().find(|call| call.answer.as_deref() != Some("ok"));
+    assert!(refused.is_none(), "{refused:?}");
 }
 
 /// boto asks at every signature when 15 minutes or less are left: what is served lasts longer.

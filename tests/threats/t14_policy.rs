@@ -308,6 +308,17 @@ fn a_policy_from_the_environment_binds_as_well() {
 }
 
 #[test]
+fn an_empty_path_is_not_no_policy() {
+    let setup = Setup { policy: PathBuf::new(), ..Setup::new() };
+    for ((_, arguments, _), status) in MODES.into_iter().zip([125, 125, 2]) {
+        let done = setup.run(arguments, true);
+        done.failed_with(status, &["--policy"]);
+        assert!(done.stdout.is_empty() && !setup.started().exists(), "{done}");
+    }
+    assert_eq!(setup.sts.calls().len(), 0);
+}
+
+#[test]
 fn each_way_counts_as_its_own_mode() {
     for way in MODES {
         let setup = Setup::new();

@@ -188,6 +188,52 @@ fn broken_sources_are_errors() {
     setup.nothing_is_given("a whole answer with status 1", "source");
 }
 
+/// Keys in files and in the environment that are half there, or have ended: nothing else takes their place.
+#[test]
+fn broken_keys_are_errors() {
+    let setup = Setup::new();
+    let session = setup.sts.session(&setup.sts.user("bob"));
+    let (id, secret) = (session.access_key_id.as_str(), session.secret_access_key.as_str());
+    let token = session.session_token.as_deref().expect("a token");
+    for keys in [
+        format!("aws_access_key_id = {id}\n"),
+        format!("aws_secret_access_key = {secret}\n"),
+        format!("aws_access_key_id = {id}\naws_secret_access_key =\naws_session_token = {token}\n"),
+        format!("aws_access_key_id =\naws_secret_access_key = {secret}\naws_session_token = {token}\n"),
+        format!("aws_session_token = {token}\n"),
+    ] {
+        setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+        setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
+        setup.nothing_is_given(&keys, "temporary");
+    }
+    assert_eq!(setup.sts.calls().len(), 0);
+
+    let whole = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token)];
+    let run = |changed: (&str, &str)| {
+        let run = setup.sandbox.sentinel(["credentials"]).env("AWS_CONFIG_FILE", "/dev/null");
+        let run = run.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        whole.iter().fold(run, |run, (name, value)| run.env(name, value)).env(changed.0, changed.1).run()
+    };
+    let done = run(("UNRELATED", "1"));
+    assert!(done.code() == 0 && done.stdout.contains(id), "{done}");
+    for changed in [
+        ("AWS_CREDENTIAL_EXPIRATION", "2001-01-01T00:00:00Z"),
+        ("AWS_CREDENTIAL_EXPIRATION", "tomorrow"),
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_SESSION_TOKEN", ""),
+    ] {
+        let done = run(changed);
+        assert!(done.code() == 1 && done.stdout.is_empty(), "{changed:?}: {done}");
+    }
+    // Nobody wrote down when these end: AWS is asked.
+    setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+    let keys = format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n");
+    setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
+    setup.sts.expire(id);
+    setup.nothing_is_given("a session that has ended", "temporary");
+}
+
 /// While AWS hangs, what is there is served to its end and no longer; when AWS answers, the next is served.
 #[test]
 fn over_the_socket_they_last_until_they_end() {
@@ -250,7 +296,11 @@ fn the_helper_waits_for_aws() {
     let gate = setup.sts.hang("AssumeRole");
     let options = ["exec", "--profile", "dev", "--unix-socket", "--lazy", "--", SENTINEL, "credentials"];
     let running = setup.sandbox.sentinel(options).spawn();
-    setup.sts.wait_for_calls("AssumeRole", 1);
+    // It has been told to ask again.
+    eventually("a pending answer", || {
+        let log = std::fs::read_to_string(setup.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
+        log.contains("AWS has not answered yet").then_some(())
+    });
     gate.open();
     let done = running.finish();
     assert!(done.code() == 0 && done.stdout.starts_with(r#"{"Version":1,"AccessKeyId":"ASIA"#), "{done}");
