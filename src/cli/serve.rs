@@ -170,8 +170,9 @@ impl Drop for Serving {
 fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
     let mut child = Child::Starting;
     loop {
-        let [signalled, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
-        while let Some(signal) = signals.take().filter(|_| signalled) {
+        // A signal may also have ended the wait without having been seen by it.
+        let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        while let Some(signal) = signals.take() {
             match child {
                 Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
                 _ => pass_on(warden, signal),
