@@ -93,6 +93,17 @@ pub fn signal(pid: Pid, signal: i32) -> io::Result<()> {
     cerr(unsafe { libc::kill(pid.0, signal) }).map(drop)
 }
 
+/// How many descriptors this process may have open (the soft RLIMIT_NOFILE).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn descriptor_limit() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit, which getrlimit fills.
+    cerr(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildEvent {
