@@ -272,7 +272,7 @@ fn a_token_that_is_revoked_while_its_request_is_answered_gets_nothing() {
     let served = Served::new();
     let server = InProcess::start(&served);
     let register = || server.authenticator.registry().register(effective_uid(), Binding::Tree).expect("a token");
-    let ((token, registered), (other, _keep)) = (register(), register());
+    let ((token, registered), (other, registered_other)) = (register(), register());
     let gate = served.sts.hang("GetSessionToken");
     let script = "s = connect()\nraw = b''\nwhile status(raw) in (0, 503):\n    s.sendall(ask())\n    raw = answer(s)\n\
          print(raw.decode() + to_end(s).decode(), end='')";
@@ -286,7 +286,7 @@ fn a_token_that_is_revoked_while_its_request_is_answered_gets_nothing() {
          sys.stdin.readline()\ns.sendall(ask())\nprint(to_end(s).decode(), end='')";
     let mut inside = served.outside(&format!("{} {}", server.socket, other.expose_str()), script).spawn();
     assert_eq!(inside.line(), "200");
-    server.authenticator.revoke(&_keep);
+    server.authenticator.revoke(&registered_other);
     inside.send("go");
     assert_eq!(inside.finish().stdout, format!("200\n{FORBIDDEN}"));
 }
