@@ -2,8 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sentinel::auth::Binding;
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::sys::user::effective_uid;
 
 use crate::harness::{Invocation, Running, SENTINEL, is_root, process, python, skip};
+use crate::wire::in_process::InProcess;
 use crate::wire::{CLIENT, Served, closing, get, stolen_into};
 
 /// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
@@ -195,6 +204,40 @@ while left:
     }
     seen.sort();
     assert_eq!(seen, ["drip", "half", "second", "silent"]);
+    assert_eq!(inside.finish().code(), 0);
+}
+
+/// A clock that the test moves.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Clock for Ahead {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall()
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot() + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn a_connection_may_rest_for_a_minute() {
+    let served = Served::new();
+    let clock = Ahead::default();
+    let server = InProcess::start(&served, clock.clone());
+    let registered = server.authenticator.registry().register(effective_uid(), Binding::Tree);
+    let (token, _registered) = registered.expect("a token");
+    let script = "s = connect()\nfor _ in range(2):\n    s.sendall(ask())\n    say(status(answer(s)))\n    sys.stdin.readline()\nsay(to_end(s))";
+    let stolen = format!("{} {}", server.socket, token.expose_str());
+    let mut inside = served.outside(&stolen, script).spawn();
+    assert_eq!(inside.line(), "200");
+    clock.0.store(50, Ordering::SeqCst);
+    inside.send("go");
+    assert_eq!(inside.line(), "200");
+    clock.0.store(50 + 61, Ordering::SeqCst);
+    inside.send("go");
+    assert_eq!(inside.line(), "b''");
     assert_eq!(inside.finish().code(), 0);
 }
 
