@@ -24,6 +24,7 @@ use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listening, Server, Service};
 use crate::sys::poll::wait_readable;
+use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
@@ -31,8 +32,12 @@ use crate::warden::{Program, Report, Warden};
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
 const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
-/// Connections at a time.
+/// Connections at a time, where there are descriptors enough.
 const MAX_CONNECTIONS: usize = 64;
+/// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
+const CONNECTION_DESCRIPTORS: usize = 6;
+/// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
+const OTHER_DESCRIPTORS: usize = 32;
 /// The refresher only looks at the clock and starts fetches.
 const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
@@ -70,7 +75,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         bodies: Bodies::default(),
         hosts: Hosts::unix(),
         uid: effective_uid(),
-        max_connections: MAX_CONNECTIONS,
+        max_connections: max_connections(),
         clock,
         operator,
     };
@@ -135,6 +140,13 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
         Bind::Uid => (Binding::Uid, "uid"),
     };
     Ok(Bound { authenticator: Authenticator::attested(kernel, Tree::under(root)), binding, recorded })
+}
+
+/// As many as there are descriptors for, because a peer without descriptors to attest it by is refused.
+fn max_connections() -> usize {
+    let descriptors = descriptor_limit().unwrap_or(0);
+    // An evicted connection keeps its own until its thread is scheduled.
+    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / (2 * CONNECTION_DESCRIPTORS)).clamp(2, MAX_CONNECTIONS)
 }
 
 fn private_directory(env: &Env) -> Result<PrivateDirectory> {

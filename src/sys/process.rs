@@ -95,12 +95,22 @@ pub fn signal(pid: Pid, signal: i32) -> io::Result<()> {
 
 /// Whether both processes are of one process group, which a terminal and `kill -- -PGID` signal as one.
 pub fn share_group(a: Pid, b: Pid) -> bool {
-    // SAFETY: getpgid takes one integer and touches no memory of ours.
-    let (a, b) = (unsafe { libc::getpgid(a.0) }, {
-        // SAFETY: as above.
-        unsafe { libc::getpgid(b.0) }
-    });
-    a > 0 && a == b
+    let group = |pid: Pid| {
+        // SAFETY: getpgid takes one integer and touches no memory of ours.
+        unsafe { libc::getpgid(pid.0) }
+    };
+    group(a) > 0 && group(a) == group(b)
+}
+
+/// How many descriptors this process may have open (the soft RLIMIT_NOFILE).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn descriptor_limit() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit, which getrlimit fills.
+    cerr(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }
 
 /// What happened to a child.

@@ -185,7 +185,7 @@ fn the_verdict_does_not_depend_on_how_the_bytes_arrive() {
     for (first, rest) in splits(&good) {
         assert_eq!(talker.kept_alive(&[first, rest]), whole, "{:?} and the rest", first);
     }
-    let bytes: Vec<&[u8]> = good.split_inclusive("@TOKEN@").flat_map(|part| byte_by_byte(part)).collect();
+    let bytes: Vec<&[u8]> = good.split_inclusive("@TOKEN@").flat_map(byte_by_byte).collect();
     assert_eq!(talker.kept_alive(&bytes), whole);
     talker.end();
 }

@@ -2,6 +2,8 @@
 //!
 //! `client.py` goes in front of every attacker's script; `talk.py` sends whatever bytes a table in Rust holds.
 
+pub(crate) mod in_process;
+
 use crate::fake_sts::Sts;
 use crate::harness::{Invocation, Running, Sandbox, python};
 
