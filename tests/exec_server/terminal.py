@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import shlex
+import signal
 import sys
 import time
 
@@ -43,6 +44,11 @@ class Terminal:
             if not self.fill(repr(text)):
                 sys.exit(f"it ended before {text!r}: {self.seen!r}")
         self.done = found + len(text)
+
+    def settle(self):
+        """Waits until sentinel, where that is what was started, has seen every signal so far: it passes them on in order."""
+        os.kill(self.pid, signal.SIGUSR1)
+        self.expect("<USR1>")
 
     def ends_with(self, status):
         while self.fill("the end"):

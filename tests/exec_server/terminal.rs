@@ -32,6 +32,7 @@ terminal.expect("ready")
 for key, name in [(b"\x03", "INT"), (b"\x1c", "QUIT"), (b"\x03", "INT")]:
     terminal.type(key)
     terminal.expect(f"<{name}>")
+    terminal.settle()
 terminal.type(b"count\n")
 terminal.expect("INT=2 QUIT=1 TSTP=0 CONT=0")
 terminal.type(b"end\n")

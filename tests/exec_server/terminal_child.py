@@ -24,7 +24,7 @@ def count():
     return " ".join(f"{name}={counts['SIG' + name]}" for name in ("INT", "QUIT", "TSTP", "CONT"))
 
 
-for name in ("INT", "QUIT", "CONT"):
+for name in ("INT", "QUIT", "CONT", "USR1"):
     handle(name)
 if "handles-stop" in sys.argv:
     handle("TSTP")
