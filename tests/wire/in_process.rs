@@ -14,7 +14,7 @@ use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
 use sentinel::server::{Bodies, Listening, Server, Service};
-use sentinel::source::chain::{Plan, SourceIdentityRule};
+use sentinel::source::plan::{Plan, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
@@ -43,6 +43,7 @@ impl InProcess {
             default_duration: Duration::from_secs(1800),
             no_session: false,
             served: true,
+        judged: false,
             source_identity: SourceIdentityRule::Off,
         };
         let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator)).expect("a chain");
