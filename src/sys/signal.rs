@@ -74,6 +74,21 @@ impl AsFd for Signals {
     }
 }
 
+/// Undoes what whoever started this process may have left: where SIGCHLD is ignored, the ends of children are lost, and a
+/// blocked signal never comes. To be called before there is a second thread.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn reset() -> io::Result<()> {
+    // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid, and means
+    // SIG_DFL and an empty set.
+    let action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is live; the old action is not asked for.
+    cerr(unsafe { libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut()) })?;
+    // SAFETY: the set is live; the old one is not asked for.
+    cerr(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &action.sa_mask, std::ptr::null_mut()) }).map(drop)
+}
+
 fn is_ignored(number: i32) -> io::Result<bool> {
     // SAFETY: as in `install`: all zeros is a valid sigaction.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
