@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
-use crate::sys::signal::keep_ended_children;
+use crate::sys::signal;
 use commands::CommandName;
 use flags::Id;
 use parse::HelpLength;
@@ -42,7 +42,8 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let env: Env = std::env::vars_os().collect();
-    match read(&args, &env).and_then(|command| run(&command, &env)) {
+    let signals = signal::reset().map_err(|error| Error::new("cannot handle signals").because(error));
+    match signals.and_then(|()| read(&args, &env)).and_then(|command| run(&command, &env)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // Nobody is left to tell if stderr is closed.
@@ -72,7 +73,6 @@ pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
 }
 
 fn run(command: &Command, env: &Env) -> Result<u8> {
-    keep_ended_children().map_err(|error| Error::new("cannot handle signals").because(error))?;
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),

@@ -74,25 +74,27 @@ impl AsFd for Signals {
     }
 }
 
+/// Undoes what whoever started this process may have left: where SIGCHLD is ignored, the ends of children are lost, and a
+/// blocked signal never comes. To be called before there is a second thread.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn reset() -> io::Result<()> {
+    // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid, and means
+    // SIG_DFL and an empty set.
+    let action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is live; the old action is not asked for.
+    cerr(unsafe { libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut()) })?;
+    // SAFETY: the set is live; the old one is not asked for.
+    cerr(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &action.sa_mask, std::ptr::null_mut()) }).map(drop)
+}
+
 fn is_ignored(number: i32) -> io::Result<bool> {
     // SAFETY: as in `install`: all zeros is a valid sigaction.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     // SAFETY: without a new action sigaction only writes the current one to `action`, which is live.
     cerr(unsafe { libc::sigaction(number, std::ptr::null(), &mut action) })?;
     Ok(action.sa_sigaction == libc::SIG_IGN)
-}
-
-/// Has children wait for their parent to ask how they ended. Some parents start their programs with SIGCHLD ignored, and
-/// then the kernel forgets the children's ends (sigaction(2)).
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn keep_ended_children() -> io::Result<()> {
-    // SAFETY: signal takes two integers, of which SIG_DFL is a documented handler value, and touches no memory of ours.
-    if unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) } == libc::SIG_ERR {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.

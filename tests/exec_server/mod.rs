@@ -156,6 +156,28 @@ fn what_nohup_ignores_stays_ignored() {
 }
 
 #[test]
+fn a_parent_that_ignored_or_blocked_signals_does_no_harm() {
+    let setup = Setup::new();
+    let helper = format!(
+        "#!/bin/sh\necho '{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}'\n",
+        setup.alice.access_key_id, setup.alice.secret_access_key
+    );
+    let helper = setup.sandbox.write("helper", &helper, 0o700);
+    setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));
+    for what in
+        ["signal.signal(signal.SIGCHLD, signal.SIG_IGN)", "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))"]
+    {
+        for mode in [&["--profile", "helped"][..], &["--profile", "helped", "--unix-socket"]] {
+            let script = format!("import os, signal, sys; {what}; os.execv(sys.argv[1], sys.argv[1:])");
+            let run =
+                setup.sandbox.program(python()).args(["-c", &script, crate::harness::SENTINEL, "exec"]).args(mode);
+            let done = run.args(["--", "sh", "-c", "exit 3"]).run();
+            assert_eq!((done.code(), done.stderr.as_str()), (3, ""), "{what}: {done}");
+        }
+    }
+}
+
+#[test]
 fn no_descriptor_but_the_callers_own_reaches_the_child() {
     let setup = Setup::new();
     let file = setup.sandbox.write("file", "seven\n", 0o600);

@@ -43,7 +43,7 @@ impl InProcess {
             default_duration: Duration::from_secs(1800),
             no_session: false,
             served: true,
-        judged: false,
+            judged: false,
             source_identity: SourceIdentityRule::Off,
         };
         let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator)).expect("a chain");
