@@ -27,8 +27,6 @@ const HANDLED: [i32; 8] = [
 
 /// A signal to the group and the broker's order are moments apart.
 const GROUP_MEMORY: Duration = Duration::from_secs(1);
-/// How long an order waits for the group's own signal.
-const GROUP_WAIT_MS: i32 = 10;
 
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
@@ -69,7 +67,7 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
                 }
             }
             Some(Order::Signal(number)) => {
-                if !(child.is_in_our_group() && group.had(number, &mut signals)?) {
+                if !(child.is_in_our_group() && group.had(number, &mut signals)) {
                     child.signal(number);
                 }
                 if child.observe(pipe, broker)? == After::End {
@@ -102,15 +100,12 @@ impl GroupSignals {
         }
     }
 
-    /// Whether the group had this signal just now. It may reach this process a moment after the broker.
-    fn had(&mut self, number: i32, signals: &mut Signals) -> io::Result<bool> {
+    /// Whether the group had this signal just now. The kernel marks it for the whole group before the broker's order can be
+    /// on its way, so that it has been noted by now.
+    fn had(&mut self, number: i32, signals: &mut Signals) -> bool {
         self.note(signals);
-        if !self.0.iter().any(|(noted, _)| *noted == number) {
-            wait_readable([signals.as_fd()], GROUP_WAIT_MS)?;
-            self.note(signals);
-        }
         let found = self.0.iter().position(|(noted, _)| *noted == number);
-        Ok(found.map(|at| self.0.swap_remove(at)).is_some())
+        found.map(|at| self.0.swap_remove(at)).is_some()
     }
 }
 

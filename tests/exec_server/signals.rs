@@ -50,6 +50,25 @@ fn what_a_process_sends_reaches_the_child_once() {
     setup.assert_clean();
 }
 
+/// `timeout`, systemd and `kill -- -PGID` send to the whole group, of which the child is one.
+#[test]
+fn what_is_sent_to_the_group_reaches_the_child_once() {
+    let setup = Setup::new();
+    let mut run = setup.python(LISTENER).spawn();
+    child(&mut run);
+    for name in ["TERM", "HUP", "INT", "QUIT", "TERM"] {
+        process::signal_group(run.pid(), name);
+        assert_eq!(run.line(), format!("SIG{name}"));
+        // Orders are carried out one after the other, so a second one would be on its way now, and be the next line.
+        run.signal("USR1");
+        assert_eq!(run.line(), "SIGUSR1");
+    }
+    run.signal("USR2");
+    let done = run.finish();
+    assert_eq!((done.code(), done.stdout.lines().count()), (8, 12), "{done}");
+    setup.assert_clean();
+}
+
 #[test]
 fn a_child_that_ends_of_a_forwarded_signal_is_reported_as_such() {
     let setup = Setup::new();
