@@ -43,7 +43,7 @@ const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
 /// Signals that are passed on whoever sent them; the terminal sends SIGINT, SIGQUIT and SIGTSTP to the child as well.
 const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
-const FROM_TERMINAL: [i32; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
+const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Serves the child, and returns its exit status.
 pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &Env) -> Result<u8> {
@@ -236,6 +236,10 @@ enum Child {
 
 /// What the terminal sent has reached the child already.
 fn pass_on(warden: &Warden, signal: Signal) {
+    // The warden wakes this process after the child, which needs no second SIGCONT.
+    if signal.sender == Some(warden.pid()) {
+        return;
+    }
     if signal.sent_by_process || PASSED_ON.contains(&signal.number) {
         // A warden that is gone is noticed by its end of the pipe.
         let _gone = warden.signal(signal.number);
@@ -244,7 +248,7 @@ fn pass_on(warden: &Warden, signal: Signal) {
 
 /// Whether a signal ends a process that has no child to pass it on to.
 fn ends(signal: i32) -> bool {
-    !matches!(signal, libc::SIGCONT | libc::SIGTSTP)
+    !matches!(signal, libc::SIGCONT | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
 }
 
 fn signal_status(signal: i32) -> u8 {

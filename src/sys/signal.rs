@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::cerr;
+use super::process::Pid;
 
 /// A signal that this process got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Signal {
     /// Whether a process sent it (kill(2), tgkill(2), sigqueue(3)), and not the kernel: Ctrl-C comes from the terminal,
     /// which sends it to the whole foreground process group.
     pub sent_by_process: bool,
+    /// Who sent it, where a process did.
+    pub sender: Option<Pid>,
 }
 
 /// The reading end. Dropping it does not bring the old handlers back.
@@ -60,11 +63,13 @@ impl Signals {
 
     /// The next signal, if one has come.
     pub fn take(&mut self) -> Option<Signal> {
-        let mut record = [0; 2];
-        // Two bytes to a stream socket arrive together: the kernel queues each write as one buffer.
+        let mut record = [0; 6];
+        // Six bytes to a stream socket arrive together: the kernel queues each write as one buffer.
         self.reader.read_exact(&mut record).ok()?;
-        let [number, sender] = record;
-        Some(Signal { number: i32::from(number), sent_by_process: sender == 1 })
+        let [number, sent, sender @ ..] = record;
+        let sent_by_process = sent == 1;
+        let sender = Pid::new(i32::from_ne_bytes(sender)).filter(|_| sent_by_process);
+        Some(Signal { number: i32::from(number), sent_by_process, sender })
     }
 }
 
@@ -99,15 +104,18 @@ fn is_ignored(number: i32) -> io::Result<bool> {
 
 /// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t for the handler's duration.
-    let code = unsafe { (*info).si_code };
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t, which outlives the handler.
+    let info = unsafe { &*info };
     // si_code is at most 0 for what a process sent (SI_USER, SI_QUEUE, SI_TKILL) and above 0 for what the kernel sent.
-    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0)];
+    let code = info.si_code;
+    // SAFETY: si_pid is the live field of what a process sent; of others it is some integer, which is not looked at.
+    let [a, b, c, d] = unsafe { info.si_pid() }.to_ne_bytes();
+    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0), a, b, c, d];
     // SAFETY: errno's address is valid for this thread's whole life.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above; reading an int.
     let before = unsafe { *errno };
-    // SAFETY: `record` is live and two bytes long; write is async-signal-safe. A full pipe loses the record, which takes
+    // SAFETY: `record` is live and as long as is said; write is async-signal-safe. A full pipe loses the record, which takes
     // thousands of unread signals.
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
     // SAFETY: as above; writing back the int that was there.

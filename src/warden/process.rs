@@ -14,7 +14,7 @@ use crate::sys::signal::Signals;
 
 /// What the terminal or a process group's sender may send to every process of the group. The child gets its own copy;
 /// the warden must neither die nor stop of it, because it has to see what the child does.
-const HANDLED: [i32; 8] = [
+const HANDLED: [i32; 11] = [
     libc::SIGCHLD,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -23,6 +23,9 @@ const HANDLED: [i32; 8] = [
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
 ];
 
 /// A signal to the group and the broker's order are moments apart.
@@ -56,16 +59,6 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
         }
         match wire::receive_order(pipe)? {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
-            // A shell's `fg` has reached the whole group, the child included, and our own SIGCONT to the broker comes
-            // back as this order: only a child that is still stopped is meant.
-            Some(Order::Signal(libc::SIGCONT)) => {
-                if child.observe(pipe, broker)? == After::End {
-                    return Ok(());
-                }
-                if child.stopped {
-                    child.signal(libc::SIGCONT);
-                }
-            }
             Some(Order::Signal(number)) => {
                 if !(child.is_in_our_group() && group.had(number, &mut signals)) {
                     child.signal(number);

@@ -74,8 +74,10 @@ fn a_child_that_ends_of_a_forwarded_signal_is_reported_as_such() {
     let setup = Setup::new();
     for (name, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("QUIT", 3), ("USR1", 10)] {
         let mut run = setup.invoke(&[], ["sh", "-c", "ulimit -c 0; echo $$; exec cat"]).spawn();
-        child(&mut run);
+        let child = child(&mut run);
         run.signal(name);
+        // Not by the end of its input, which `finish` brings.
+        wait_until_gone(child);
         let done = run.finish();
         assert_eq!((done.code(), done.signal(), done.stderr.as_str()), (128 + number, None, ""), "{done}");
         setup.assert_clean();

@@ -75,6 +75,18 @@ class Bash(Terminal):
         # Its echo.
         self.expect("\n")
 
+    def ask(self, command, answer):
+        """Asks until the answer has `answer` in it."""
+        self.type(b"\n")
+        self.prompt()
+        while True:
+            begin = self.done
+            self.type(f"{command}; echo asked\n".encode())
+            self.expect("\nasked\r\n")
+            self.prompt()
+            if answer in self.seen[begin : self.done]:
+                return
+
     def status(self, status):
         """Waits for the last command's end."""
         self.prompt()

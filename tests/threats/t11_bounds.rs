@@ -44,8 +44,9 @@ fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
         let field = process::status_field(inside.pid(), name).expect("a field");
         field.split(' ').next().expect("a number").parse().expect("a number")
     };
-    // 64 connections and as many that were evicted and have not ended yet; accept, refresh, and calls to AWS.
-    assert!(number("Threads") <= 128 + 8, "{} threads {meanwhile}", number("Threads"));
+    // 64 connections and as many that were evicted and have not ended yet; accept, refresh, and calls to AWS. And threads
+    // that have given their slot back, which the kernel takes down one by one.
+    assert!(number("Threads") <= 128 + 8 + 128, "{} threads {meanwhile}", number("Threads"));
     assert!(number("VmRSS") < 40 * 1024, "{} KiB {meanwhile}", number("VmRSS"));
 }
 
