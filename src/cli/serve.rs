@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::exec::cannot_start;
 use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
 use super::settings::{self, Bind};
-use crate::auth::{Authenticator, Binding, Registered};
+use crate::auth::{Authenticator, Binding, Registered, Watched};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
@@ -64,6 +64,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let socket = given.unwrap_or_else(|| directory.socket());
     let listening = Listening::bind(&socket)?;
     directory.write_config(&config_file::text(&directory.helper(), &profile.facts())?)?;
+    let made = [directory.path(), &directory.config(), &directory.helper()].map(Watched::at);
+    let made = made.into_iter().collect::<io::Result<Vec<_>>>();
+    let authenticator = authenticator.watching(made.map_err(|error| {
+        Error::new(format!("cannot look at what was made in {}", directory.path().display())).because(error)
+    })?);
     let (token, registered) = authenticator
         .registry()
         .register(effective_uid(), binding)

@@ -1,7 +1,12 @@
 //! T4: a stolen token is useless outside its tree, on every kernel tier.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use super::arena::{Arena, OWN_PIDS, assert_report, on_every_tier};
 use crate::harness::{is_root, skip};
+use crate::wire::Served;
 
 /// What every tier must say, whoever runs the tests.
 const EVERYWHERE: [&str; 13] = [
@@ -43,6 +48,41 @@ fn a_stolen_token_opens_nothing_on_any_tier() {
             assert_report(&arena.fight(&[], "stolen_token.py", &[tier]), &EVERYWHERE);
         }
     });
+}
+
+/// Who cannot use a token outside may try to have the tree run its program: the link that SDKs run, and the config that
+/// names it, belong to the same user.
+#[test]
+fn a_replaced_helper_ends_serving() {
+    const ASK: &str = "
+say(PATH, TOKEN.decode())
+for _ in sys.stdin:
+    say(status(once(ask())))
+";
+    for put_back in [false, true] {
+        for file in ["sentinel", "config"] {
+            let served = Served::new();
+            let mut inside = served.inside(&[], ASK).spawn();
+            let stolen = inside.line();
+            let directory =
+                Path::new(stolen.split(' ').next().expect("a path")).parent().expect("a directory").to_owned();
+            inside.send("");
+            assert_eq!(inside.line(), "200");
+            let (made, aside) = (directory.join(file), served.sandbox.path("aside"));
+            fs::rename(&made, &aside).expect("moved away");
+            symlink("/bin/echo", &made).expect("replaced");
+            if put_back {
+                fs::rename(&aside, &made).expect("moved back");
+            }
+            inside.send("");
+            assert_eq!(inside.line(), "403", "{file}, put back: {put_back}");
+            inside.error_line("changed the files");
+            // Its own clean-up leaves what is not its own.
+            let _left = fs::remove_file(&made);
+            inside.close_stdin();
+            assert_eq!(inside.finish().code(), 0);
+        }
+    }
 }
 
 #[test]
