@@ -86,6 +86,16 @@ fn open(path: &Path) -> Result<File> {
             Error::new(format!("cannot create the decision log's directory {}", parent.display())).because(error)
         })?;
     }
+    // Who can write to the directory can put another file in this one's place.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = std::fs::metadata(directory).map_err(|error| cannot_open(path, error))?.mode();
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        let (directory, mode) = (directory.display(), mode & 0o7777);
+        return Err(Error::new(format!(
+            "others may replace files in {directory} (mode {mode:04o}), the decision log too"
+        ))
+        .hint(format!("chmod go-w {directory}, or name another file with --log-file")));
+    }
     // Reading is for the last byte alone. O_NONBLOCK: opening a FIFO must not wait for a reader.
     OpenOptions::new()
         .read(true)

@@ -5,6 +5,8 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use super::Service;
 use super::container::{self, Answer};
 use super::slots::Slot;
@@ -43,6 +45,13 @@ struct Connection<'a> {
     filled: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        // It held tokens.
+        self.buffer.zeroize();
+    }
 }
 
 /// What one attempt to read brought.

@@ -1,6 +1,7 @@
-//! The warden: a process of its own that holds no secret, starts the child, and is the root of "the tree".
+//! The warden: a process of its own that fetches and serves nothing, starts the child, and is the root of "the tree".
 //!
-//! It is forked before anything secret is read and before any thread starts. It alone is a subreaper, so whatever the child
+//! It is forked before a file is read and before any thread starts: it has what sentinel's own environment had, and no key
+//! from a file, no session and no log. It alone is a subreaper, so whatever the child
 //! leaves behind stays under it, and whatever else comes to sentinel (children that a shell left across exec, orphans
 //! that come to pid 1, sentinel's own helpers) does not. It starts nothing but the child.
 //!
