@@ -5,7 +5,7 @@
 //! leaves behind stays under it, and whatever else comes to sentinel (children that a shell left across exec, orphans
 //! that come to pid 1, sentinel's own helpers) does not. It starts nothing but the child.
 //!
-//! Broker and warden talk over a socket pair ([`wire`]); the end of either is the end of serving.
+//! Broker and warden talk over a socket pair (`wire`); the end of either is the end of serving.
 
 mod process;
 mod wire;
