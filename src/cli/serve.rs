@@ -98,6 +98,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         // The child's status is worth more than this.
         reporter.log("clean-up", &error.line());
     }
+    reporter.flush();
     warden.close();
     status
 }

@@ -65,6 +65,11 @@ impl Operator {
         }
     }
 
+    /// Says what was suppressed and not yet said: at the end, which other threads that hold this may not see.
+    pub fn flush(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).close_periods(|_| true);
+    }
+
     /// Writes a message, if the operator asked for such.
     pub fn debug(&self, message: &str) {
         if self.debug {
