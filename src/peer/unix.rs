@@ -120,7 +120,7 @@ pub fn credentials(stream: &UnixStream) -> io::Result<PeerCredentials> {
 /// The inode of the socket on the other end.
 pub(super) fn other_end(stream: &UnixStream) -> io::Result<u64> {
     let own = std::fs::metadata(format!("/proc/self/fd/{}", stream.as_raw_fd()))?.ino();
-    sys::netlink::unix_peer_inode(own)?.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+    sys::netlink::SockDiag::open()?.unix_peer_inode(own)?.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
 }
 
 /// Whether the process has a descriptor of the socket with this inode.
