@@ -14,6 +14,11 @@ use crate::log::decision::{Decision, DecisionLog, Peer};
 use crate::policy::{Effect, Verdict};
 use crate::source::{Credentials, Receipt, Unavailable, Vault};
 
+/// Why there is no decision, for the record.
+pub(crate) const UNREADABLE: &str = "the policy cannot be read";
+const UNIDENTIFIED: &str = "the caller's identity is not known";
+const NOT_YET: &str = "AWS has not answered yet";
+
 /// Vends one profile's credentials in one mode.
 pub struct Vendor {
     broker: Broker,
@@ -54,20 +59,38 @@ impl Vendor {
         Self { broker, vault, log, clock, endpoint: None, binding: None, lease: OnceLock::new() }
     }
 
-    /// Names, for the record, where requests come in and how callers are bound.
+    /// Names, for the record, how callers are bound.
     #[must_use]
-    pub fn serving(mut self, endpoint: String, binding: &'static str) -> Self {
-        self.endpoint = Some(endpoint);
+    pub fn bound(mut self, binding: &'static str) -> Self {
         self.binding = Some(binding);
         self
     }
 
-    /// Vends to this caller; waits at most `wait` for AWS, once for the user and once for the credentials.
+    /// Names, for the record, where requests come in.
+    #[must_use]
+    pub fn serving(mut self, endpoint: String) -> Self {
+        self.endpoint = Some(endpoint);
+        self
+    }
+
+    /// Vends to this caller; waits at most `wait` for AWS.
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
     pub fn vend(&self, caller: Caller, wait: Duration) -> Result<Vended, Refused> {
-        let identity = self.identity(wait)?;
+        let deadline = self.clock.boot().saturating_add(wait);
+        let identity = match self.identity(wait) {
+            Ok(identity) => identity,
+            Err(refused) => {
+                let (reason, error) = match &refused {
+                    Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
+                    Refused::Failed(error) => (UNIDENTIFIED, error.summary()),
+                    Refused::Pending | Refused::Policy(_) => (UNIDENTIFIED, NOT_YET.to_owned()),
+                };
+                self.record_undecided(&caller, reason, &error).map_err(|error| Refused::Failed(Arc::new(error)))?;
+                return Err(refused);
+            }
+        };
         let user = identity.as_deref().map(Identity::user);
         let grant = match self.broker.authorize(caller, user.as_deref()) {
             Ok(grant) => grant,
@@ -78,15 +101,18 @@ impl Vendor {
             }
             Err(Denied::Undecided(undecided)) => {
                 let (caller, error) = *undecided;
-                self.record_undecided(&caller, &error).map_err(|error| Refused::Failed(Arc::new(error)))?;
+                let summary = error.summary();
+                self.record_undecided(&caller, UNREADABLE, &summary)
+                    .map_err(|error| Refused::Failed(Arc::new(error)))?;
                 return Err(Refused::PolicyFailed(Arc::new(error)));
             }
         };
         let _first = self.lease.set(grant.lease());
-        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, wait);
+        let left = deadline.saturating_sub(self.clock.boot());
+        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
-            Err(Unavailable::Pending) => (None, Some("AWS has not answered yet".to_owned())),
+            Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),
             Err(Unavailable::Failed(error)) => (None, Some(error.summary())),
         };
         self.record(&caller, &ruling, credentials.map(Arc::as_ref), failure.as_deref())
@@ -158,16 +184,15 @@ impl Vendor {
         self.log.record(&with_peer(decision, caller))
     }
 
-    fn record_undecided(&self, caller: &Caller, error: &Error) -> crate::error::Result<()> {
+    /// Without a policy, or a user where the policy turns on one, nothing is given: that is a denial on record.
+    fn record_undecided(&self, caller: &Caller, reason: &str, error: &str) -> crate::error::Result<()> {
         let policy_path = self.broker.policy_path().map(|path| path.to_string_lossy());
-        let summary = error.summary();
-        let mut decision =
-            Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, "the policy cannot be read");
+        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, reason);
         decision.policy_path = policy_path.as_deref();
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.endpoint.as_deref();
         decision.binding = self.binding;
-        decision.error = Some(&summary);
+        decision.error = Some(error);
         self.log.record(&with_peer(decision, caller))
     }
 }

@@ -1,13 +1,16 @@
-//! Integration tests: one binary. What several files need is in `harness`, `fake_sts` and `cargo`; the rest are tests.
+//! Integration tests: one binary. What several files need is in `harness`, `fake_sts`, `wire` and `cargo`; the rest are tests.
 
 mod cargo;
 mod fake_sts;
 mod harness;
+mod wire;
 
 mod bad_input;
 mod clients;
+mod credentials;
 mod dependencies;
 mod exec_environment;
+mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;

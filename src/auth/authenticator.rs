@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
-use crate::peer::{Kernel, Peer, Process, Tree, Unattested, unix};
+use super::watch::Watched;
+use crate::peer::{Kernel, Overflow, Peer, Process, Tree, Unattested, unix};
 use crate::sys::user::{Gid, Uid};
 
 /// Where every connection is judged.
@@ -15,6 +16,8 @@ pub struct Authenticator {
     mode: Mode,
     /// Device and inode of this program: a peer that runs it is our own credentials helper.
     own_program: Option<(u64, u64)>,
+    /// What the tree trusts because sentinel made it.
+    watched: Vec<Watched>,
 }
 
 /// What peers are held against: decided once, at start, never for one connection.
@@ -22,7 +25,7 @@ enum Mode {
     /// This kernel names peers; tokens are bound to this tree.
     Attested { kernel: Kernel, tree: Tree },
     /// This kernel cannot name peers and `--allow-fallback` was given: the uid is all there is.
-    UidOnly,
+    UidOnly { overflow: Overflow },
 }
 
 /// The process on the other end of one connection, attested once; rechecked at every request.
@@ -73,12 +76,21 @@ impl Authenticator {
     pub fn attested(kernel: Kernel, tree: Tree) -> Self {
         let own = crate::sys::process::own_pid().and_then(|pid| Process::open(&kernel, pid).ok());
         let own_program = own.and_then(|process| process.executable_identity());
-        Self { registry: Registry::default(), mode: Mode::Attested { kernel, tree }, own_program }
+        let mode = Mode::Attested { kernel, tree };
+        Self { registry: Registry::default(), mode, own_program, watched: Vec::new() }
     }
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
-        Self { registry: Registry::default(), mode: Mode::UidOnly, own_program: None }
+        let mode = Mode::UidOnly { overflow: Overflow::here() };
+        Self { registry: Registry::default(), mode, own_program: None, watched: Vec::new() }
+    }
+
+    /// Serves nobody any more once one of these has changed.
+    #[must_use]
+    pub fn watching(mut self, files: Vec<Watched>) -> Self {
+        self.watched = files;
+        self
     }
 
     /// The tokens.
@@ -98,9 +110,13 @@ impl Authenticator {
     }
 
     fn attest(&self, stream: &UnixStream) -> Result<Attested, Refusal> {
+        // A replaced file has its program run in a process that connects anew.
+        if !self.watched.iter().all(Watched::is_unchanged) {
+            return Err(Refusal::FilesChanged);
+        }
         match &self.mode {
-            Mode::UidOnly => {
-                let noted = unix::credentials(stream).map_err(Unattested::from)?;
+            Mode::UidOnly { overflow } => {
+                let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
                 Ok(Attested { uid: noted.uid, summary, named: None })
             }
@@ -170,7 +186,7 @@ impl Authenticator {
             Rule::Tree => return Ok(()),
             Rule::Process(owner) => owner,
         };
-        let principal = tree.principal(kernel, named.peer.process(), |process| self.is_helper(process))?;
+        let principal = self.principal(kernel, tree, named.peer.process())?;
         // `set` is a compare-and-set: of any number of first uses at once, one wins, and the others see its process.
         match owner.set(principal) {
             Ok(()) => Ok(()),
@@ -188,17 +204,25 @@ impl Authenticator {
         if caller.is_live() { Ok(()) } else { Err(Refusal::Unknown) }
     }
 
-    /// Our own `credentials` helper, or the `sh -c` that an SDK ran it with: neither is who the credentials are for.
-    fn is_helper(&self, process: &Process) -> bool {
-        if self.own_program.is_some() && process.executable_identity() == self.own_program {
-            return true;
+    /// Whom the credentials are for. Our own helper works for the process above it, and above the `sh -c` that most SDKs run
+    /// it with; who runs neither is meant itself. The helper is known by its program, which nobody else can be.
+    fn principal(&self, kernel: &Kernel, tree: &Tree, leaf: &Process) -> Result<Process, Unattested> {
+        if self.own_program.is_none() || leaf.executable_identity() != self.own_program {
+            return leaf.reopened(kernel);
         }
-        match process.arguments().as_slice() {
-            [shell, option, command, ..] => {
-                shell.ends_with("sh") && option == "-c" && command.trim_end().ends_with(" credentials")
-            }
-            _ => false,
+        let above = tree.parent(kernel, leaf)?;
+        if runs_a_helper(&above) { tree.parent(kernel, &above) } else { Ok(above) }
+    }
+}
+
+/// Whether this is the shell of an SDK that runs a credential_process: `sh -c '<path> credentials'`.
+fn runs_a_helper(process: &Process) -> bool {
+    match process.arguments().as_slice() {
+        [shell, option, command] => {
+            let name = shell.rsplit('/').next().unwrap_or(shell);
+            matches!(name, "sh" | "dash" | "bash") && option == "-c" && command.trim_end().ends_with(" credentials")
         }
+        _ => false,
     }
 }
 
@@ -209,6 +233,11 @@ impl Visitor {
         self.attested
             .as_ref()
             .is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.peer.program_is_watched()))
+    }
+
+    /// Whether the peer could be served at all, given a token: a stranger's connection is the first to make room.
+    pub fn is_inside(&self) -> bool {
+        self.attested.as_ref().is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.in_tree))
     }
 
     /// The pid that connected, for comparing with the writers of the request; `None` where it was not established.

@@ -6,12 +6,14 @@
 mod authenticator;
 mod registry;
 mod token;
+mod watch;
 
 use std::fmt;
 
 pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Visitor};
 pub use registry::{Binding, Registered, Registry};
 pub use token::Token;
+pub use watch::Watched;
 
 use crate::peer::Unattested;
 
@@ -22,6 +24,8 @@ pub enum Refusal {
     Unattested(Unattested),
     /// The request's bytes were written by another process than the one that connected.
     PassedOn,
+    /// Somebody changed the files that sentinel made for the tree.
+    FilesChanged,
     /// No token.
     Missing,
     /// No token that was ever given out, or one that was revoked.
@@ -39,6 +43,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::Unattested(why) => why.fmt(f),
             Self::PassedOn => f.write_str("the request was written by another process than the one that connected"),
+            Self::FilesChanged => f.write_str(
+                "another process changed the files that sentinel made for the command: nothing is served any more",
+            ),
             Self::Missing => f.write_str("no token"),
             Self::Unknown => f.write_str("unknown or revoked token"),
             Self::WrongUid => f.write_str("the token of another uid"),

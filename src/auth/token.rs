@@ -11,7 +11,7 @@ use crate::secret::Secret;
 const TOKEN_BYTES: usize = 32;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// A token in the clear. sentinel keeps only its [`Digest`].
+/// A token in the clear. sentinel keeps only its digest.
 pub struct Token(Secret);
 
 impl Token {

@@ -175,7 +175,8 @@ impl Sts {
                 body: form.0.clone(),
             };
             sign::sign(&mut request, keys, self.endpoint.region(), SERVICE, self.clock.wall())?;
-            let answer = self.client.send(&request, timeout)?;
+            let mut answer = self.client.send(&request, timeout)?;
+            hide_secrets(&mut answer, keys);
             read(&answer).map_err(|failure| failure.with_clock(self.ahead_s(&answer)))
         })
     }
@@ -213,6 +214,29 @@ impl Sts {
             clock::rfc3339_s(expiration),
             clock::rfc3339_s(now)
         )))
+    }
+}
+
+/// Blackens the keys' secrets in an answer that is an error: AWS's SignatureDoesNotMatch repeats the request, session
+/// token included, and messages are shown and logged.
+fn hide_secrets(answer: &mut Answer, keys: &Keys) {
+    if answer.status == 200 {
+        return;
+    }
+    for secret in [Some(&keys.secret_access_key), keys.session_token.as_ref()].into_iter().flatten() {
+        blacken(&mut answer.body, secret.expose());
+    }
+}
+
+fn blacken(mut text: &mut [u8], secret: &[u8]) {
+    if secret.is_empty() {
+        return;
+    }
+    while let Some(at) = text.windows(secret.len()).position(|window| window == secret) {
+        let halves = text.split_at_mut_checked(at).and_then(|(_, found)| found.split_at_mut_checked(secret.len()));
+        let Some((found, rest)) = halves else { return };
+        found.fill(b'*');
+        text = rest;
     }
 }
 

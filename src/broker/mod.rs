@@ -3,7 +3,7 @@
 //! A grant has a private constructor and is consumed by its exchange, so that code that wants credentials without a decision
 //! does not compile.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::auth::Caller;
@@ -93,11 +93,6 @@ impl Broker {
     /// Where the policy is, if there is one.
     pub fn policy_path(&self) -> Option<&Path> {
         self.policy.as_ref().map(PolicyFile::path)
-    }
-
-    /// The policy's absolute path, for the record.
-    pub fn policy_path_buf(&self) -> Option<PathBuf> {
-        self.policy_path().map(Path::to_path_buf)
     }
 
     fn rule(&self, user: Option<&str>) -> Result<Ruling> {

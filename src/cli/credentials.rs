@@ -21,11 +21,13 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::client::{Answer, parse, request};
 use crate::policy::Mode;
+use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
-use crate::sys::signal::wait_readable;
 
 /// How long a slow login may take. The Rust SDK gives up on a credential_process after 21 s, the first of all.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a connection that is closed without an answer is made again: a server whose slots are all busy drops it.
+const DROPS: u32 = 3;
 /// Between two questions while the login goes on.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The server answers within 1 s, an error at the latest.
@@ -33,16 +35,19 @@ const ANSWER_LIMIT_MS: i32 = 10_000;
 /// A credentials answer is about 2 KiB.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
+/// How an answer begins that has credentials behind it.
+const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
+
 /// Prints the credentials and returns the exit status.
 ///
 /// # Errors
 /// When there are no credentials to give.
-pub(super) fn run(settings: &settings::Common, env: &Env) -> Result<u8> {
-    let outer = env.text("AWS_SENTINEL")?;
-    let asks_outer = settings.profile.as_deref().is_none_or(|wanted| Some(wanted) == outer);
+pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
+    let common = &settings.common;
+    let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
         (Some(socket), Some(token)) if asks_outer => from_socket(Path::new(socket), token),
-        _ => directly(settings, env),
+        _ => directly(common, env),
     }
 }
 
@@ -83,9 +88,15 @@ struct Printed<'a> {
 fn from_socket(socket: &Path, token: &str) -> Result<u8> {
     let clock = SystemClock;
     let deadline = clock.boot().saturating_add(PATIENCE);
+    let mut dropped = 0;
     loop {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
         let stream = ask(socket, token, &mut bytes)?;
+        if bytes.is_empty() && dropped < DROPS {
+            dropped += 1;
+            std::thread::sleep(PAUSE);
+            continue;
+        }
         let Some(Answer { status, body }) = parse(&bytes) else {
             return Err(Error::new(format!("the sentinel on {} gave no whole answer", socket.display()))
                 .hint("it may just have ended; if not, its own messages say why"));
@@ -124,7 +135,11 @@ fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
     let mut question = request(token);
     let sent = stream.write_all(question.as_bytes());
     question.zeroize();
-    sent.map_err(unreachable)?;
+    if let Err(error) = sent
+        && !is_cut(&error)
+    {
+        return Err(unreachable(error));
+    }
     let timed_out = || {
         Error::new(format!("the sentinel on {} did not answer within 10 s", socket.display()))
             .hint("its own messages say why")
@@ -132,16 +147,30 @@ fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
     if !wait_readable([stream.as_fd()], ANSWER_LIMIT_MS).map_err(unreachable)?.contains(&true) {
         return Err(timed_out());
     }
-    // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
-    // inspection hides. Until here there is nothing to hide but the token, which the whole tree has.
-    refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(unreachable)?;
-    let limit = u64::try_from(ANSWER_LIMIT_BYTES).unwrap_or(u64::MAX);
-    match (&stream).take(limit).read_to_end(answer) {
-        Ok(_) => Ok(stream),
+    let judge = |read: io::Result<usize>| match read {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(timed_out()),
-        Err(error) => Err(unreachable(error)),
+        // Cut: judged by what had come.
+        Err(error) if !is_cut(&error) => Err(unreachable(error)),
+        _ => Ok(()),
+    };
+    let status_bytes = u64::try_from(GRANTED.len()).unwrap_or(u64::MAX);
+    judge((&stream).take(status_bytes).read_to_end(answer))?;
+    if answer.as_slice() == GRANTED {
+        // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
+        // inspection hides, and we may have to ask again. Until here there is nothing to hide but the token, which the
+        // whole tree has.
+        refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     }
+    let limit = u64::try_from(ANSWER_LIMIT_BYTES).unwrap_or(u64::MAX);
+    judge((&stream).take(limit).read_to_end(answer))?;
+    Ok(stream)
+}
+
+/// Whether the server closed the connection, in one of the ways in which that is told.
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
 fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {

@@ -154,8 +154,9 @@ pub static FLAGS: &[Flag] = &[
         short: Some('n'),
         value: None,
         choices: &[],
-        help: "do not call GetSessionToken first",
-        more: "Long-term keys then assume the role directly, and without a role they are handed out as they are.",
+        help: "hand out a profile's own keys, not a session's",
+        more: "Concerns profiles without a role: their long-lived keys go to the command as they are. A role is always \
+               assumed.",
         variable: Some("SENTINEL_NO_SESSION"),
         commands: BOTH,
         group: Group::Credentials,
@@ -217,8 +218,8 @@ pub static FLAGS: &[Flag] = &[
         value: Some("SCOPE"),
         choices: &["tree", "process", "uid"],
         help: "who may use the socket's token: tree, process or uid (tree)",
-        more: "`tree`: CMD and its descendants; `process`: the first of them that uses it; `uid`: every process of this \
-               user, the weakest.",
+        more: "`tree`: CMD and its descendants; `process`: the first of them that uses it, and what that runs `sentinel \
+               credentials` for; `uid`: every process of this user, the weakest.",
         variable: Some("SENTINEL_BIND"),
         commands: EXEC,
         group: Group::Server,

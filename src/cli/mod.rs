@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
+use crate::sys::signal;
 use commands::CommandName;
 use flags::Id;
 use parse::HelpLength;
@@ -30,7 +31,7 @@ pub enum Command {
     /// Run a program with credentials.
     Exec(Box<settings::Exec>),
     /// Print credentials.
-    Credentials(Box<settings::Common>),
+    Credentials(Box<settings::Credentials>),
     /// Print help, about a command or in general.
     Help(Option<CommandName>, HelpLength),
     /// Print the version.
@@ -41,7 +42,8 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let env: Env = std::env::vars_os().collect();
-    match read(&args, &env).and_then(|command| run(&command, &env)) {
+    let signals = signal::reset().map_err(|error| Error::new("cannot handle signals").because(error));
+    match signals.and_then(|()| read(&args, &env)).and_then(|command| run(&command, &env)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // Nobody is left to tell if stderr is closed.

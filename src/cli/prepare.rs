@@ -1,6 +1,9 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::PathBuf;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +13,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
-use crate::log::decision::DecisionLog;
+use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
-use crate::policy::{Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicyFile};
 use crate::profile::{Wanted, resolve};
-use crate::source::chain::Plan;
+use crate::source::plan::Plan;
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
-use crate::vending::{Refused, Vended, Vendor};
+use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -72,13 +75,18 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let policy = common.policy.as_ref().map(PolicyFile::open).transpose()?;
     let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
+    let policy = common.policy.as_deref().map(|path| {
+        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
+        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
+    });
+    let policy = policy.transpose()?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
+        judged: common.policy.is_some(),
         source_identity: common.source_identity,
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
@@ -86,6 +94,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
     Ok(Prepared { vendor, profile, clock, operator })
+}
+
+/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
+fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
+    let error = match PolicyFile::open(path) {
+        Ok(policy) => return Ok(policy),
+        Err(error) => error,
+    };
+    let (path, summary) = (path.to_string_lossy(), error.summary());
+    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
+    Err(error)
 }
 
 /// Vends to this process's own user, or says why not.
@@ -113,7 +132,32 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
     if let Some(file) = &common.log_file {
         return Ok(file.clone());
     }
-    Ok(state_directory(common, env)?.join("decisions.jsonl"))
+    let directory = state_directory(common, env)?;
+    make_private(&directory)?;
+    Ok(directory.join("decisions.jsonl"))
+}
+
+/// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
+fn make_private(path: &Path) -> Result<()> {
+    let name = path.display();
+    let cannot = |error: io::Error| Error::new(format!("cannot use the state directory {name}")).because(error);
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+    let (found, us) = (fs::symlink_metadata(path).map_err(cannot)?, effective_uid());
+    let refused = |why: String| {
+        Err(Error::new(format!("the state directory {name} {why}")).hint("name another one with --state-dir"))
+    };
+    if !found.is_dir() {
+        return refused("is a symbolic link".to_owned());
+    }
+    if found.uid() != us.0 {
+        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
+    }
+    if found.mode() & 0o077 != 0 {
+        let mode = found.mode() & 0o7777;
+        return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
+            .hint(format!("chmod 700 {name}")));
+    }
+    Ok(())
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.

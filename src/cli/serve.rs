@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::exec::cannot_start;
 use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
 use super::settings::{self, Bind};
-use crate::auth::{Authenticator, Binding, Registered};
+use crate::auth::{Authenticator, Binding, Registered, Watched};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
@@ -23,21 +23,27 @@ use crate::log::operator::Operator;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listening, Server, Service};
-use crate::sys::signal::{Signal, Signals, stop_self, wait_readable};
+use crate::sys::poll::wait_readable;
+use crate::sys::process::descriptor_limit;
+use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
 use crate::warden::{Program, Report, Warden};
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
 const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
-/// Connections at a time.
+/// Connections at a time, where there are descriptors enough.
 const MAX_CONNECTIONS: usize = 64;
+/// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
+const CONNECTION_DESCRIPTORS: usize = 6;
+/// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
+const OTHER_DESCRIPTORS: usize = 32;
 /// The refresher only looks at the clock and starts fetches.
 const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
 /// Signals that are passed on whoever sent them; the terminal sends SIGINT, SIGQUIT and SIGTSTP to the child as well.
 const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
-const FROM_TERMINAL: [i32; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP];
+const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Serves the child, and returns its exit status.
 pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &Env) -> Result<u8> {
@@ -46,6 +52,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
     let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    let vendor = vendor.bound(recorded);
     let given = server.socket_path.as_deref().map(socket_path).transpose()?;
     if !server.lazy {
         vend_to_invoker(&vendor)?;
@@ -57,17 +64,23 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let socket = given.unwrap_or_else(|| directory.socket());
     let listening = Listening::bind(&socket)?;
     directory.write_config(&config_file::text(&directory.helper(), &profile.facts())?)?;
+    let made = [directory.path(), &directory.config(), &directory.helper()].map(Watched::at);
+    let made = made.into_iter().collect::<io::Result<Vec<_>>>();
+    let authenticator = authenticator.watching(made.map_err(|error| {
+        Error::new(format!("cannot look at what was made in {}", directory.path().display())).because(error)
+    })?);
     let (token, registered) = authenticator
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
+    let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(socket.display().to_string(), recorded)),
+        vendor: Arc::new(vendor.serving(socket.display().to_string())),
         bodies: Bodies::default(),
         hosts: Hosts::unix(),
         uid: effective_uid(),
-        max_connections: MAX_CONNECTIONS,
+        max_connections: max_connections(),
         clock,
         operator,
     };
@@ -82,7 +95,10 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     drop(program);
     let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
     drop(serving);
-    directory.close()?;
+    if let Err(error) = directory.close() {
+        // The child's status is worth more than this.
+        reporter.log("clean-up", &error.to_string());
+    }
     status
 }
 
@@ -118,12 +134,24 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
     operator.debug(&format!("peers are named by: {}", kernel.tier()));
     let root = Process::open(&kernel, warden.pid())
         .map_err(|why| Error::new(format!("cannot hold the process that watches over the command: {why}")))?;
+    // Its directory can be held where its files cannot be read: then nobody could ever be told to be below it.
+    if !root.is_alive() {
+        return Err(Error::new("/proc hides the process that watches over the command")
+            .hint("mount /proc without hidepid, or run on Linux 5.3 or later, where /proc is not needed for this"));
+    }
     let (binding, recorded) = match server.bind {
         Bind::Tree => (Binding::Tree, "tree"),
         Bind::Process => (Binding::FirstUse, "process"),
         Bind::Uid => (Binding::Uid, "uid"),
     };
     Ok(Bound { authenticator: Authenticator::attested(kernel, Tree::under(root)), binding, recorded })
+}
+
+/// As many as there are descriptors for, because a peer without descriptors to attest it by is refused.
+fn max_connections() -> usize {
+    let descriptors = descriptor_limit().unwrap_or(0);
+    // An evicted connection keeps its own until its thread is scheduled.
+    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / (2 * CONNECTION_DESCRIPTORS)).clamp(2, MAX_CONNECTIONS)
 }
 
 fn private_directory(env: &Env) -> Result<PrivateDirectory> {
@@ -170,10 +198,13 @@ impl Drop for Serving {
 fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
     let mut child = Child::Starting;
     loop {
-        let [signalled, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
-        while let Some(signal) = signals.take().filter(|_| signalled) {
+        // A signal may also have ended the wait without having been seen by it.
+        let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        while let Some(signal) = signals.take() {
             match child {
                 Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
+                // Only what the child left behind is still served.
+                Child::Ended(status) if ends(signal.number) => return Ok(status),
                 _ => pass_on(warden, signal),
             }
         }
@@ -185,9 +216,6 @@ fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_t
             (Some(Report::CannotStart(errno)), _) => {
                 return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
             }
-            // The shell that started sentinel sees a stopped job, and continues it as one.
-            (Some(Report::Stopped(_)), _) => stop_self(),
-            (Some(Report::Continued), _) => {}
             (Some(Report::Exited(status)), _) => {
                 child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
             }
@@ -213,6 +241,10 @@ enum Child {
 
 /// What the terminal sent has reached the child already.
 fn pass_on(warden: &Warden, signal: Signal) {
+    // The warden wakes this process after the child, which needs no second SIGCONT.
+    if signal.sender == Some(warden.pid()) {
+        return;
+    }
     if signal.sent_by_process || PASSED_ON.contains(&signal.number) {
         // A warden that is gone is noticed by its end of the pipe.
         let _gone = warden.signal(signal.number);
@@ -221,7 +253,7 @@ fn pass_on(warden: &Warden, signal: Signal) {
 
 /// Whether a signal ends a process that has no child to pass it on to.
 fn ends(signal: i32) -> bool {
-    !matches!(signal, libc::SIGCONT | libc::SIGTSTP)
+    !matches!(signal, libc::SIGCONT | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU)
 }
 
 fn signal_status(signal: i32) -> u8 {

@@ -10,7 +10,7 @@ use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
-use crate::source::chain::SourceIdentityRule;
+use crate::source::plan::SourceIdentityRule;
 
 /// The settings of `exec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,16 @@ pub struct Common {
     pub log_stderr: bool,
     /// Say what is being done.
     pub debug: bool,
+}
+
+/// The settings of `credentials`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// What it shares with exec.
+    pub common: Common,
+    /// Whether the command line names the profile. A variable does not count here: inside a tree it is an accident, and
+    /// following it would make a helper ask for the profile whose helper it is.
+    pub names_profile: bool,
 }
 
 /// The settings of a server on a Unix socket.
@@ -110,8 +120,9 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
 ///
 /// # Errors
 /// Of kind usage, naming the flag or variable and its value.
-pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Common> {
-    common(&Given { parsed, env })
+pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Credentials> {
+    let names_profile = parsed.profile.is_some() || parsed.has(Id::Profile);
+    Ok(Credentials { common: common(&Given { parsed, env })?, names_profile })
 }
 
 fn common(given: &Given<'_>) -> Result<Common> {

@@ -29,7 +29,7 @@ fn lines_lead_to_their_commands() {
     let Ok(Command::Exec(settings)) = of(&["exec", "prod"]) else { panic!("not exec") };
     assert_eq!(settings.common.profile.as_deref(), Some("prod"));
     let Ok(Command::Credentials(settings)) = of(&["credentials"]) else { panic!("not credentials") };
-    assert_eq!(settings.profile, None);
+    assert_eq!(settings.common.profile, None);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::settings::{Facts, leads_to_credentials};
+use super::settings::Facts;
 use crate::error::{Error, Result};
+use crate::profile::leads_to_credentials;
 
 /// The file's text: `[default]` and `[profile NAME]`, both of which run `helper` as credential_process.
 ///

@@ -182,9 +182,9 @@ fn open_directory(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)
 }
 
-/// Removes the four names that are ours, the lock last, and then the directory, which fails if anything else is in it.
+/// Removes the names that are ours, the lock last, and then the directory, which fails if anything else is in it.
 fn remove_known(path: &Path) -> io::Result<()> {
-    for name in [SOCKET, CONFIG, HELPER, LOCK] {
+    for name in [SOCKET, SOCKET_LOCK, CONFIG, HELPER, LOCK] {
         match fs::remove_file(path.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -197,6 +197,8 @@ fn remove_known(path: &Path) -> io::Result<()> {
 }
 
 const SOCKET: &str = "s.sock";
+/// What binding the socket adds.
+const SOCKET_LOCK: &str = "s.sock.lock";
 const CONFIG: &str = "config";
 const HELPER: &str = "sentinel";
 const LOCK: &str = "lock";

@@ -43,6 +43,8 @@ pub fn child_environment(parent: &Env, mode: &ChildMode<'_>, facts: &Facts<'_>) 
     child.set("AWS_EC2_METADATA_DISABLED", "true");
     // An empty or missing file name makes SDKs read ~/.aws or crash; /dev/null works in every one.
     child.set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    // Where it is not set, botocore looks for keys in ~/.boto and /etc/boto.cfg.
+    child.set("BOTO_CONFIG", "/dev/null");
     if let Some(region) = facts.region {
         // Some SDKs read only one of the two.
         child.set("AWS_REGION", region);
@@ -174,7 +176,11 @@ const SCRUBBED: &[(&str, &[&str])] = &[
             "SECRET_ACCESS_KEY",
         ],
     ),
-    ("select a profile that the child's config file does not have", &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]),
+    (
+        "select a profile that the child's config file does not have",
+        &["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "SENTINEL_PROFILE"],
+    ),
+    ("says which profiles' helpers are at work above this process", &["SENTINEL_ASKING"]),
     (
         "the identity of a Kubernetes pod or a CI job",
         &["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME"],

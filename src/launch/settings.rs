@@ -8,7 +8,7 @@ pub struct Facts<'a> {
     /// The region, where known.
     pub region: Option<&'a str>,
     /// The profile's settings, names in lower case. A nested block's value is a newline and its indented lines.
-    /// Those that lead to credentials are left out here again: see [`leads_to_credentials`].
+    /// Those that lead to credentials are left out here again: see [`crate::profile::leads_to_credentials`].
     pub settings: &'a [(String, String)],
     /// The `[services NAME]` section that the profile's `services` setting names.
     pub services: Option<Services<'a>>,
@@ -22,39 +22,6 @@ pub struct Services<'a> {
     /// Its settings: a service's name, and a nested block.
     pub settings: &'a [(String, String)],
 }
-
-/// Whether the setting says where credentials come from. A child's config file must not: it would be another source
-/// than the one that was decided on (T19).
-pub fn leads_to_credentials(setting: &str) -> bool {
-    let setting = setting.to_ascii_lowercase();
-    CREDENTIAL_SETTINGS.contains(&setting.as_str())
-        || CREDENTIAL_PREFIXES.iter().any(|prefix| setting.starts_with(prefix))
-}
-
-/// Settings of the AWS SDKs and Tools Reference Guide that name, select or shape credentials.
-const CREDENTIAL_SETTINGS: &[&str] = &[
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "aws_security_token",
-    "aws_account_id",
-    "aws_credential_scope",
-    "credential_process",
-    "credential_source",
-    "role_arn",
-    "role_session_name",
-    "source_profile",
-    "external_id",
-    "mfa_serial",
-    "duration_seconds",
-    "web_identity_token_file",
-    "login_session",
-    "include_profile",
-    "parent_profile",
-];
-
-/// `sso_session`, `sso_account_id` ...; what aws-vault reads.
-const CREDENTIAL_PREFIXES: &[&str] = &["sso_", "mfa_process"];
 
 /// Settings that have an environment variable, as the AWS SDKs and Tools Reference Guide and the CLI's documentation
 /// pair them. They survive in the environment where there is no config file.
@@ -89,16 +56,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_that_lead_to_credentials_are_known_in_any_case() {
-        for setting in ["role_arn", "Role_ARN", "sso_session", "sso_start_url", "credential_process", "mfa_serial"] {
-            assert!(leads_to_credentials(setting), "{setting}");
-        }
-        for setting in ["region", "output", "s3", "services", "retry_mode"] {
-            assert!(!leads_to_credentials(setting), "{setting}");
-        }
-    }
+    use crate::profile::leads_to_credentials;
 
     #[test]
     fn variables_are_sorted_and_none_leads_to_credentials() {

@@ -8,3 +8,4 @@ pub mod operator;
 
 mod escape;
 mod sink;
+mod stderr;

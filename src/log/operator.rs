@@ -4,11 +4,12 @@
 //! written is lost: nothing here fails or panics.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::escape;
+use super::stderr::Stderr;
 use crate::clock::Clock;
 
 /// How many messages of a kind are written in [`PERIOD`].
@@ -42,7 +43,7 @@ struct Count {
 impl Operator {
     /// Writes to standard error. `debug` lets [`Operator::debug`]'s lines through.
     pub fn stderr(clock: Arc<dyn Clock>, debug: bool) -> Self {
-        Self::new(clock, debug, io::stderr())
+        Self::new(clock, debug, Stderr)
     }
 
     fn new(clock: Arc<dyn Clock>, debug: bool, out: impl Write + Send + 'static) -> Self {
@@ -94,7 +95,7 @@ impl State {
         let mut line = prefix.to_owned();
         escape::push(&mut line, message, &[], MAX_MESSAGE_BYTES);
         line.push('\n');
-        // There is nobody left to tell when standard error is gone.
+        // There is nobody to tell when standard error is gone, or nobody reads it.
         let _ = self.out.write_all(line.as_bytes());
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::stderr::Stderr;
 use crate::error::{Error, Result};
 use crate::sys::user::{self, Uid};
 
@@ -19,7 +20,7 @@ pub(super) struct Sink {
 impl Sink {
     /// Standard error.
     pub(super) fn stderr() -> Self {
-        Self::new("standard error", io::stderr())
+        Self::new("standard error", Stderr)
     }
 
     /// A file of this user's alone, which is created, with its directory, if it is missing.
@@ -84,6 +85,16 @@ fn open(path: &Path) -> Result<File> {
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|error| {
             Error::new(format!("cannot create the decision log's directory {}", parent.display())).because(error)
         })?;
+    }
+    // Who can write to the directory can put another file in this one's place.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mode = std::fs::metadata(directory).map_err(|error| cannot_open(path, error))?.mode();
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        let (directory, mode) = (directory.display(), mode & 0o7777);
+        return Err(Error::new(format!(
+            "others may replace files in {directory} (mode {mode:04o}), the decision log too"
+        ))
+        .hint(format!("chmod go-w {directory}, or name another file with --log-file")));
     }
     // Reading is for the last byte alone. O_NONBLOCK: opening a FIFO must not wait for a reader.
     OpenOptions::new()

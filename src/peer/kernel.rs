@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use super::process::Process;
 use crate::error::{Error, Result};
 use crate::sys;
-use crate::sys::process::own_pid;
+use crate::sys::process::{Pid, own_pid};
 use crate::sys::user::{Gid, Uid};
 
 /// How a process is held, best first.
@@ -40,8 +40,26 @@ impl fmt::Display for Tier {
 pub struct Kernel {
     tier: Tier,
     get_info: bool,
-    overflow_uid: Option<Uid>,
-    overflow_gid: Option<Gid>,
+    overflow: Overflow,
+}
+
+/// The uid and the gid that stand for every id outside of this user namespace's map; `None` where the map holds them all.
+#[derive(Debug, Clone)]
+pub struct Overflow {
+    uid: Option<Uid>,
+    gid: Option<Gid>,
+}
+
+impl Overflow {
+    /// Of the user namespace that this process is in.
+    pub fn here() -> Self {
+        Self { uid: overflow("uid").map(Uid), gid: overflow("gid").map(Gid) }
+    }
+
+    /// Whether one of these ids may be anybody's.
+    pub(super) fn holds(&self, uid: Uid, gid: Gid) -> bool {
+        self.uid == Some(uid) || self.gid == Some(gid)
+    }
 }
 
 impl Kernel {
@@ -52,6 +70,11 @@ impl Kernel {
     pub fn probe() -> Result<Self> {
         let (left, right) = UnixStream::pair().map_err(cannot)?;
         let pid = own_pid().ok_or_else(|| cannot(io::Error::other("this process has no pid")))?;
+        // Programs and descriptors are read there by number, and on some kernels everything is.
+        let status = std::fs::read_to_string("/proc/self/status").map_err(cannot)?;
+        if !shows_only(&status, pid) {
+            return Err(cannot(io::Error::other("/proc belongs to another pid namespace")));
+        }
         let tier = match sys::socket::peer_pidfd(left.as_fd()) {
             Ok(pidfd) if pidfd.inode().is_ok_and(|inode| inode.is_some()) => Tier::PidfsInode,
             Ok(_) => Tier::PeerPidfd,
@@ -70,14 +93,10 @@ impl Kernel {
         let kernel = Self {
             tier,
             get_info: sys::pidfd::PidFd::open(pid).and_then(|pidfd| pidfd.info()).is_ok(),
-            overflow_uid: overflow("uid").map(Uid),
-            overflow_gid: overflow("gid").map(Gid),
+            overflow: Overflow::here(),
         };
-        // Without PIDFD_GET_INFO everything hangs on /proc, which must be ours and not that of another pid namespace.
-        let own = Process::open(&kernel, pid).and_then(|own| own.facts(&kernel));
-        match own {
-            Ok(facts) if facts.pid == pid => Ok(kernel),
-            Ok(_) => Err(cannot(io::Error::other("/proc belongs to another pid namespace"))),
+        match Process::open(&kernel, pid).and_then(|own| own.facts(&kernel)) {
+            Ok(_) => Ok(kernel),
             Err(why) => Err(cannot(io::Error::other(why.to_string()))),
         }
     }
@@ -92,9 +111,9 @@ impl Kernel {
         self.get_info
     }
 
-    /// Whether this uid or gid is the one that stands for every id outside of this user namespace's map.
-    pub(super) fn is_overflow(&self, uid: Uid, gid: Gid) -> bool {
-        self.overflow_uid == Some(uid) || self.overflow_gid == Some(gid)
+    /// The ids that name nobody.
+    pub(super) fn overflow(&self) -> &Overflow {
+        &self.overflow
     }
 }
 
@@ -103,6 +122,16 @@ fn cannot(why: io::Error) -> Error {
         "tokens cannot be bound to a process tree here; `--allow-fallback` lets any process of your uid use them, and \
          every log line says so",
     )
+}
+
+/// Whether /proc/self/status shows this process under the number that it has for itself, and under no other.
+///
+/// `NSpid` holds its numbers from the pid namespace of that /proc down to its own (proc_pid_status(5), Linux 4.1): one
+/// number where both are one namespace. A /proc of a namespace outside shows two, even if they happen to be equal.
+fn shows_only(status: &str, pid: Pid) -> bool {
+    let numbers = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::split_whitespace);
+    let own = pid.to_string();
+    numbers("NSpid:").or_else(|| numbers("Tgid:")).is_some_and(|numbers| numbers.eq([own.as_str()]))
 }
 
 /// The overflow id (`uid` or `gid`), unless the map of this user namespace holds every id, when 65534 is just a user.
@@ -131,6 +160,17 @@ mod tests {
         assert!(!map_is_total("         0       1000          1\n"));
         assert!(!map_is_total("0 1000 1\n1 100000 65536\n"));
         assert!(!map_is_total(""));
+    }
+
+    #[test]
+    fn a_proc_is_ours_if_it_knows_this_process_by_one_number() {
+        let pid = Pid::new(7).expect("a pid");
+        assert!(shows_only("Name:\tx\nTgid:\t7\nNSpid:\t7\n", pid));
+        assert!(shows_only("Name:\tx\nTgid:\t7\n", pid));
+        assert!(!shows_only("Tgid:\t9\nNSpid:\t9\t7\n", pid));
+        assert!(!shows_only("Tgid:\t7\nNSpid:\t7\t7\n", pid));
+        assert!(!shows_only("Tgid:\t9\n", pid));
+        assert!(!shows_only("", pid));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod unix;
 
 use std::fmt;
 
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Overflow};
 pub use process::Process;
 pub use tree::Tree;
 pub use unix::Peer;

@@ -66,6 +66,15 @@ impl Process {
         Ok(Self { pid, handle: Handle::PidFd(pidfd), inode })
     }
 
+    /// Holds the same process once more.
+    ///
+    /// # Errors
+    /// It has ended, or the kernel's refusal.
+    pub fn reopened(&self, kernel: &Kernel) -> Result<Self, Unattested> {
+        let again = Self::open(kernel, self.pid)?;
+        if again.is(self) { Ok(again) } else { Err(Unattested::Gone) }
+    }
+
     /// Its number, which is another's once [`Process::is_alive`] says no.
     pub fn pid(&self) -> Pid {
         self.pid

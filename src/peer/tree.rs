@@ -48,30 +48,16 @@ impl Tree {
         Err(Unattested::Unsettled)
     }
 
-    /// The nearest process, from `leaf` upwards and below the root, for which `is_helper` says no: who a helper works for.
+    /// The parent of a process of the tree.
     ///
     /// # Errors
-    /// As for [`Tree::holds`]; and when every process up to the root is a helper.
-    pub fn principal(
-        &self,
-        kernel: &Kernel,
-        leaf: &Process,
-        is_helper: impl Fn(&Process) -> bool,
-    ) -> Result<Process, Unattested> {
-        let mut current = Process::open(kernel, leaf.pid())?;
-        if !current.is(leaf) {
-            return Err(Unattested::Gone);
+    /// As for [`Tree::holds`]; and when the parent is the root or outside.
+    pub fn parent(&self, kernel: &Kernel, of: &Process) -> Result<Process, Unattested> {
+        match step(kernel, of, self.root.pid())? {
+            Step::Parent(parent) if of.is_alive() => Ok(parent),
+            Step::Parent(_) => Err(Unattested::Gone),
+            Step::Root | Step::Top => Err(Unattested::Ambiguous("a helper that works for nobody")),
         }
-        for _ in 0..DEPTH_LIMIT {
-            if !is_helper(&current) {
-                return Ok(current);
-            }
-            match step(kernel, &current, self.root.pid())? {
-                Step::Parent(parent) => current = parent,
-                Step::Root | Step::Top => return Err(Unattested::Ambiguous("a helper that works for nobody")),
-            }
-        }
-        Err(Unattested::Unsettled)
     }
 }
 
@@ -153,8 +139,9 @@ mod tests {
         let root_again = Process::open(&kernel, own_pid().expect("a pid")).expect("open");
         assert_eq!(tree.holds(&kernel, &root_again), Ok(false));
         let shell_pid = shell.id().cast_signed();
-        let principal = tree.principal(&kernel, &grandchild, |process| process.pid() == pid).expect("a principal");
-        assert_eq!(principal.pid().as_raw(), shell_pid);
+        let parent = tree.parent(&kernel, &grandchild).expect("a parent");
+        assert_eq!(parent.pid().as_raw(), shell_pid);
+        assert!(tree.parent(&kernel, &parent).is_err(), "above it is the root");
         drop(shell.stdin.take());
         shell.wait().expect("wait");
         assert_eq!(tree.holds(&kernel, &grandchild), Err(Unattested::Gone));

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::Unattested;
-use super::kernel::{Kernel, Tier};
+use super::kernel::{Kernel, Overflow, Tier};
 use super::process::{Image, Process};
 use crate::sys;
 use crate::sys::process::Pid;
@@ -34,11 +34,7 @@ impl Peer {
     /// # Errors
     /// Whatever keeps the identity from being certain.
     pub fn of(stream: &UnixStream, kernel: &Kernel) -> Result<Self, Unattested> {
-        let noted = credentials(stream)?;
-        let pid = Pid::new(noted.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
-        if kernel.is_overflow(noted.uid, noted.gid) {
-            return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
-        }
+        let (noted, pid) = unambiguous(stream, kernel.overflow())?;
         let process = match kernel.tier() {
             Tier::PidfsInode | Tier::PeerPidfd => Process::from_pidfd(sys::socket::peer_pidfd(stream.as_fd())?, pid)?,
             Tier::Pidfd | Tier::ProcDirectory => {
@@ -115,6 +111,19 @@ impl Peer {
 /// The kernel's refusal.
 pub fn credentials(stream: &UnixStream) -> io::Result<PeerCredentials> {
     sys::socket::peer_credentials(stream.as_fd())
+}
+
+/// The same, and the pid, where both name one process and one user.
+///
+/// # Errors
+/// What namespaces make ambiguous, and the kernel's refusal.
+pub fn unambiguous(stream: &UnixStream, overflow: &Overflow) -> Result<(PeerCredentials, Pid), Unattested> {
+    let noted = credentials(stream)?;
+    let pid = Pid::new(noted.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
+    if overflow.holds(noted.uid, noted.gid) {
+        return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+    }
+    Ok((noted, pid))
 }
 
 /// The inode of the socket on the other end.

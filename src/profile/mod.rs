@@ -12,6 +12,7 @@ pub mod ini;
 mod keys;
 mod profiles;
 mod resolve;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use resolve::resolve;
+pub use settings::leads_to_credentials;
 
 use crate::secret::Secret;
 

@@ -2,25 +2,10 @@
 
 use super::files::{SourceFile, Which};
 use super::profiles::{Placed, Profile, Profiles};
+use super::settings::leads_to_credentials;
 use super::{Base, Resolved, Wanted, chain, endpoint, keys};
 use crate::env::Env;
 use crate::error::{Error, Result};
-
-/// Keys that are about credentials, and are not for a generated config file.
-const CREDENTIAL_KEYS: [&str; 9] = [
-    "role_arn",
-    "role_session_name",
-    "source_profile",
-    "credential_source",
-    "credential_process",
-    "external_id",
-    "duration_seconds",
-    "web_identity_token_file",
-    "login_session",
-];
-
-/// Beginnings of such keys: AWS's own, Identity Center's, MFA's, and those that login tools write (`x_principal_arn`).
-const CREDENTIAL_PREFIXES: [&str; 4] = ["aws_", "sso_", "mfa_", "x_"];
 
 /// Reads both files and follows the profile to its first credentials.
 ///
@@ -99,13 +84,9 @@ fn services<'a>(profile: &Profile<'a>, profiles: &Profiles<'a>) -> Result<Option
 fn settings(profile: &Profile<'_>) -> Vec<(String, String)> {
     profile
         .entries()
-        .filter(|found| !is_about_credentials(&found.entry.key))
+        .filter(|found| !leads_to_credentials(&found.entry.key))
         .map(|found| (found.entry.key.clone(), found.entry.verbatim()))
         .collect()
-}
-
-fn is_about_credentials(key: &str) -> bool {
-    CREDENTIAL_KEYS.contains(&key) || CREDENTIAL_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
 }
 
 fn section_text(placed: Placed<'_>) -> Vec<(String, String)> {

@@ -12,11 +12,12 @@ use super::slots::{Admission, Slot, Slots};
 use super::{Listening, Service};
 use crate::error::{Error, Result};
 use crate::peer::unix::credentials;
-use crate::sys::signal::wait_readable;
+use crate::sys::poll::wait_readable;
 use crate::sys::socket::PeerCredentials;
 
-/// A connection's thread parses, decides and writes; calls to AWS have threads of their own.
-const STACK_BYTES: usize = 128 * 1024;
+/// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy
+/// anew, and reading a time zone takes up to 320 KiB in debug builds. Pages that are not touched cost nothing.
+const STACK_BYTES: usize = 512 * 1024;
 /// How long the end waits for answers that are being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long accept rests when descriptors or threads have run out.
@@ -129,7 +130,8 @@ impl Acceptor {
             match self.slots.admit(stream, noted.pid, now) {
                 Admission::Admitted(slot) => return Some(slot),
                 Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
-                Admission::Later(_) | Admission::Full => {
+                Admission::Closed => return None,
+                Admission::Later(_) => {
                     self.service.operator.log("full", "dropped a connection: every slot is busy");
                     return None;
                 }

@@ -5,12 +5,15 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use zeroize::Zeroize;
+
 use super::Service;
 use super::container::{self, Answer};
 use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
 use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
+use crate::sys::poll::wait_readable;
 use crate::sys::socket::read_with_writer;
 
 /// A whole head must have come this long after the connection, or after the head's first byte.
@@ -25,6 +28,7 @@ const READ_TICK: Duration = Duration::from_secs(5);
 /// Serves until the peer, a bound, a refusal or the server ends it.
 pub(super) fn serve(stream: &UnixStream, slot: &Slot, service: &Service) {
     let visitor = service.authenticator.visitor(stream);
+    slot.attested(visitor.is_inside());
     let mut connection =
         Connection { stream, slot, service, visitor, buffer: [0; HEAD_LIMIT_BYTES], filled: 0, writers_agree: true };
     if let Err(error) = connection.run() {
@@ -41,6 +45,13 @@ struct Connection<'a> {
     filled: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        // It held tokens.
+        self.buffer.zeroize();
+    }
 }
 
 /// What one attempt to read brought.
@@ -67,9 +78,9 @@ impl Connection<'_> {
     /// Reads one request and answers it. Returns whether there may be another.
     fn request(&mut self, rest: Duration) -> io::Result<bool> {
         let began = self.service.clock.boot();
-        self.slot.waiting(began);
         let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
         let mut parser = Parser::default();
+        let mut waits = false;
         loop {
             let bytes = self.buffer.get(..self.filled).unwrap_or_default();
             match parser.parse(bytes, &self.service.hosts) {
@@ -78,6 +89,8 @@ impl Connection<'_> {
                     self.slot.answering();
                     let answer = container::answer(&request, &self.visitor, self.writers_agree, self.service);
                     let keep = request.keep_alive && self.visitor.may_ask_again();
+                    // Who does not read the answer may have to make room.
+                    self.slot.waiting(self.service.clock.boot());
                     let keep = write(self.stream, &answer, request.method, keep)?;
                     self.buffer.copy_within(head_bytes..self.filled, 0);
                     self.filled = self.filled.saturating_sub(head_bytes);
@@ -87,6 +100,12 @@ impl Connection<'_> {
                     self.service.operator.log("request", &format!("refused a request: {}", refusal.detail()));
                     return write(self.stream, &Answer::Error(ErrorAnswer::from(refusal)), Method::Get, false);
                 }
+            }
+            // What has come already is looked at before this connection may have to make room. A head that comes in pieces
+            // waits from its beginning.
+            if !waits && wait_readable([self.stream.as_fd()], 0)? == [false] {
+                self.slot.waiting(began);
+                waits = true;
             }
             let before = self.filled;
             let outcome = self.read(deadline)?;

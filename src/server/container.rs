@@ -55,7 +55,14 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
         return Answer::Error(ErrorAnswer::Forbidden);
     }
     match service.bodies.of(&vended.credentials) {
-        Ok(body) => Answer::Credentials(body),
+        Ok(body) => {
+            if !body.is_locked() {
+                service
+                    .operator
+                    .log("mlock", "secrets may be written to swap: raise the limit on locked memory (ulimit -l)");
+            }
+            Answer::Credentials(body)
+        }
         Err(error) => {
             service.operator.log("body", &error.summary());
             Answer::Error(ErrorAnswer::CredentialsFailed)

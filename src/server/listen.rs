@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub struct Listening {
     path: PathBuf,
     /// Device and inode of the socket's file, so that only our own is removed.
     identity: (u64, u64),
-    lock: Lock,
+    _lock: Lock,
 }
 
 impl Listening {
@@ -36,32 +36,29 @@ impl Listening {
     /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
     /// of ours.
     pub fn bind(path: &Path) -> Result<Self> {
-        Self::check(path)?;
+        check_place(path)?;
         let lock = Lock::take(path)?;
-        clear(path)?;
+        if !is_free(path)? {
+            fs::remove_file(path).map_err(|error| {
+                Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)
+            })?;
+        }
         let listener = bind_private(path, BACKLOG)
             .and_then(|listener| sys::socket::name_writers(std::os::fd::AsFd::as_fd(&listener)).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
         let file = fs::symlink_metadata(path).map_err(|error| {
             Error::new(format!("cannot find {} just after binding it", path.display())).because(error)
         })?;
-        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), lock })
+        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), _lock: lock })
     }
 
     /// Whether a socket may be at `path` at all: so that a mistake is told before anything else is done.
     ///
     /// # Errors
-    /// A path that is too long, and a directory that is missing, another's or open to others.
+    /// As for [`Listening::bind`].
     pub fn check(path: &Path) -> Result<()> {
-        let bytes = path.as_os_str().as_bytes().len();
-        if bytes > PATH_LIMIT_BYTES {
-            return Err(Error::new(format!(
-                "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
-                path.display()
-            ))
-            .hint("give a shorter path with --unix-socket-path"));
-        }
-        check_directory(path)
+        check_place(path)?;
+        is_free(path).map(drop)
     }
 
     /// Where it listens.
@@ -82,11 +79,10 @@ impl Drop for Listening {
             // Whoever removed it already did what is wanted here.
             let _gone = fs::remove_file(&self.path);
         }
-        self.lock.remove();
     }
 }
 
-/// `<path>.lock`, locked: held by whoever binds or serves `<path>`.
+/// `<path>.lock`, locked: held by whoever binds or serves `<path>`, and removed with this, on an error as well.
 #[derive(Debug)]
 struct Lock {
     path: PathBuf,
@@ -123,11 +119,26 @@ impl Lock {
         }
         Err(cannot(io::Error::other("it kept being replaced")))
     }
+}
 
-    /// Removes the file while it is still locked.
-    fn remove(&self) {
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is still locked: the file is closed after this.
         let _gone = fs::remove_file(&self.path);
     }
+}
+
+/// Refuses a path that is too long, and a directory that is not ours alone.
+fn check_place(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes().len();
+    if bytes > PATH_LIMIT_BYTES {
+        return Err(Error::new(format!(
+            "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
+            path.display()
+        ))
+        .hint("give a shorter path with --unix-socket-path"));
+    }
+    check_directory(path)
 }
 
 /// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out.
@@ -160,10 +171,10 @@ fn check_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes room at `path`: only a socket of ours that nobody listens on is removed.
-fn clear(path: &Path) -> Result<()> {
+/// Whether nothing is at `path`. What may be removed is a socket of ours that nobody listens on; all else is an error.
+fn is_free(path: &Path) -> Result<bool> {
     let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(Error::new(format!("cannot look at {}", path.display())).because(error)),
         Ok(found) => found,
     };
@@ -181,13 +192,12 @@ fn clear(path: &Path) -> Result<()> {
     if found.uid() != effective_uid().0 {
         return Err(taken(path, &format!("it is a socket of uid {}", found.uid())));
     }
-    match UnixStream::connect(path) {
+    match sys::socket::connect_at_once(path) {
         Ok(stream) => {
             let who = credentials(&stream).map_or(String::new(), |peer| format!(" (pid {})", peer.pid));
             Err(taken(path, &format!("a server{who} listens on it")))
         }
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path)
-            .map_err(|error| Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
         Err(error) => Err(taken(path, "it is a socket that does not answer").because(error)),
     }
 }

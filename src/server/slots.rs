@@ -1,7 +1,7 @@
 //! Connection slots: how many there are, who holds one, and who has to give one up.
 //!
-//! A connection that waits for a request (slow, idle, or hostile) may be closed at any time to make room; one whose request
-//! is being answered is not.
+//! A connection that waits for a request, or for its answer to be read (slow, idle, or hostile), may be closed to make room;
+//! strangers' first. One that nobody has looked at yet, or whose request is being answered, is not.
 
 use std::collections::HashMap;
 use std::net::Shutdown;
@@ -9,8 +9,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long a new connection is safe from eviction: its head is on its way, and its thread has to be scheduled.
-const GRACE: Duration = Duration::from_millis(20);
+/// How long a connection is safe from eviction after it was found empty: its head is on its way.
+const GRACE: Duration = Duration::from_millis(5);
 
 /// The table of connections.
 pub(super) struct Slots {
@@ -32,8 +32,10 @@ struct Held {
     stream: Arc<UnixStream>,
     /// The pid that connected.
     peer: i32,
-    /// Boot time since which it waits for a request; `None` while one is answered.
+    /// Boot time since which it waits for its client; `None` until its thread has looked, and while a request is answered.
     waiting_since: Option<Duration>,
+    /// Whether its peer is inside the process tree, as far as is known.
+    inside: bool,
 }
 
 /// A slot; gives it back on drop.
@@ -48,8 +50,8 @@ pub(super) enum Admission {
     Admitted(Slot),
     /// There is room in a moment.
     Later(Duration),
-    /// Nothing may be evicted.
-    Full,
+    /// The server ends.
+    Closed,
 }
 
 impl Slots {
@@ -58,11 +60,11 @@ impl Slots {
     }
 
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
-    /// quarter of all slots by waiting, else of any, past a short grace.
+    /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
     pub(super) fn admit(self: &Arc<Self>, stream: &Arc<UnixStream>, peer: i32, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
-            return Admission::Full;
+            return Admission::Closed;
         }
         let own_share = (self.max / 4).max(1);
         let waits = table.held.values().filter(|held| held.peer == peer && held.waiting_since.is_some()).count();
@@ -70,9 +72,10 @@ impl Slots {
             table.evict(|held| held.peer == peer);
         }
         if table.held.len() >= self.max {
-            match table.longest_waiting() {
-                None => return Admission::Full,
-                Some(since) if now.saturating_sub(since) < GRACE => {
+            match table.first_to_go(|_| true) {
+                // Threads are about to look at their connections, or to answer.
+                None => return Admission::Later(GRACE),
+                Some((_, since)) if now.saturating_sub(since) < GRACE => {
                     return Admission::Later(GRACE.saturating_sub(now.saturating_sub(since)));
                 }
                 Some(_) => table.evict(|_| true),
@@ -85,7 +88,7 @@ impl Slots {
         let number = table.next;
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
-        table.held.insert(number, Held { stream: Arc::clone(stream), peer, waiting_since: Some(now) });
+        table.held.insert(number, Held { stream: Arc::clone(stream), peer, waiting_since: None, inside: false });
         Admission::Admitted(Slot { slots: Arc::clone(self), number })
     }
 
@@ -120,14 +123,15 @@ impl Slots {
 }
 
 impl Table {
-    fn longest_waiting(&self) -> Option<Duration> {
-        self.held.values().filter_map(|held| held.waiting_since).min()
+    /// Who is evicted first, and since when it waits: strangers before those inside, then who has waited longest.
+    fn first_to_go(&self, eligible: impl Fn(&Held) -> bool) -> Option<(u64, Duration)> {
+        let waiting = self.held.iter().filter(|(_, held)| eligible(held));
+        let order = waiting.filter_map(|(number, held)| Some((held.inside, held.waiting_since?, *number))).min();
+        order.map(|(_, since, number)| (number, since))
     }
 
     fn evict(&mut self, eligible: impl Fn(&Held) -> bool) {
-        let waiting = self.held.iter().filter(|(_, held)| eligible(held));
-        let oldest = waiting.filter_map(|(number, held)| Some((held.waiting_since?, *number))).min();
-        if let Some((_, number)) = oldest
+        if let Some((number, _)) = self.first_to_go(eligible)
             && let Some(held) = self.held.remove(&number)
         {
             held.shut();
@@ -148,9 +152,18 @@ impl Slot {
         self.mark(None);
     }
 
-    /// Waiting for a request since `now`.
+    /// Waiting for the client since `now`.
     pub(super) fn waiting(&self, now: Duration) {
         self.mark(Some(now));
+        // Somebody may be waiting for one to evict.
+        self.slots.freed.notify_all();
+    }
+
+    /// Whether the peer is inside the process tree.
+    pub(super) fn attested(&self, inside: bool) {
+        if let Some(held) = self.slots.table().held.get_mut(&self.number) {
+            held.inside = inside;
+        }
     }
 
     fn mark(&self, waiting_since: Option<Duration>) {
@@ -180,11 +193,16 @@ mod tests {
         (Arc::new(ours), theirs)
     }
 
+    /// Admits a connection, whose thread finds it empty at once.
     fn admit(slots: &Arc<Slots>, peer: i32, now_ms: u64) -> (Option<Slot>, UnixStream) {
         let (ours, theirs) = stream();
-        match slots.admit(&ours, peer, Duration::from_millis(now_ms)) {
-            Admission::Admitted(slot) => (Some(slot), theirs),
-            Admission::Later(_) | Admission::Full => (None, theirs),
+        let now = Duration::from_millis(now_ms);
+        match slots.admit(&ours, peer, now) {
+            Admission::Admitted(slot) => {
+                slot.waiting(now);
+                (Some(slot), theirs)
+            }
+            Admission::Later(_) | Admission::Closed => (None, theirs),
         }
     }
 
@@ -197,7 +215,7 @@ mod tests {
     fn the_connection_that_waited_longest_makes_room() {
         let slots = Slots::new(4);
         let held: Vec<_> = (0..4).map(|n| admit(&slots, n, u64::try_from(n).expect("small"))).collect();
-        let (later, _) = admit(&slots, 9, 10);
+        let (later, _) = admit(&slots, 9, 4);
         assert!(later.is_none(), "within the grace nobody is evicted");
         let (fifth, _keep) = admit(&slots, 9, 100);
         assert!(fifth.is_some());
@@ -213,8 +231,28 @@ mod tests {
         let (third, third_end) = admit(&slots, 3, 100);
         assert!(third.is_some() && !is_closed(&first_end) && is_closed(&second_end));
         third.as_ref().expect("admitted").answering();
-        assert!(matches!(slots.admit(&stream().0, 4, Duration::from_secs(1)), Admission::Full));
+        assert!(matches!(slots.admit(&stream().0, 4, Duration::from_secs(1)), Admission::Later(_)));
         drop((second, third_end));
+    }
+
+    #[test]
+    fn a_connection_that_nobody_has_looked_at_is_not_evicted() {
+        let slots = Slots::new(1);
+        let (ours, theirs) = stream();
+        let Admission::Admitted(slot) = slots.admit(&ours, 1, Duration::ZERO) else { panic!("there is room") };
+        assert!(admit(&slots, 2, 10_000).0.is_none() && !is_closed(&theirs));
+        slot.waiting(Duration::from_secs(10));
+        assert!(admit(&slots, 2, 10_100).0.is_some() && is_closed(&theirs));
+    }
+
+    #[test]
+    fn strangers_make_room_before_those_inside() {
+        let slots = Slots::new(2);
+        let (inside, inside_end) = admit(&slots, 1, 0);
+        inside.as_ref().expect("admitted").attested(true);
+        let (_stranger, stranger_end) = admit(&slots, 2, 50);
+        let (_third, third_end) = admit(&slots, 3, 100);
+        assert!(!is_closed(&inside_end) && is_closed(&stranger_end) && !is_closed(&third_end));
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Credentials, Source, process};
+use super::base::{BaseKeys, Held};
+use super::plan::{Plan, SourceIdentityRule};
+use super::{Credentials, Source};
 use crate::aws::endpoint;
 use crate::aws::identity::Identity;
 use crate::aws::keys::{Issued, Keys};
@@ -15,12 +17,12 @@ use crate::aws::network::Network;
 use crate::aws::source_identity::source_identity;
 use crate::aws::sts::{AssumeRole, Sts};
 use crate::broker::Lease;
-use crate::clock::{Clock, rfc3339_s};
+use crate::clock::Clock;
 use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::log::operator::Operator;
-use crate::profile::{Base, Resolved, Role, StaticKeys};
+use crate::profile::{Resolved, Role};
 
 /// All calls of one fetch together: what a person waits for before a command starts.
 const FETCH_LIMIT: Duration = Duration::from_secs(30);
@@ -28,41 +30,12 @@ const FETCH_LIMIT: Duration = Duration::from_secs(30);
 const CHAINED_LIMIT: Duration = Duration::from_secs(3600);
 /// The credentials between two roles are used once, at once: the shortest session that AWS issues.
 const BETWEEN_ROLES: Duration = Duration::from_secs(900);
-/// A helper's keys are used again for as long as they have this much left.
-const HELPER_MARGIN_S: i64 = 60;
-
-/// Whether AWS is asked to record who acts for a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceIdentityRule {
-    /// Where the role allows it.
-    Auto,
-    /// Or not at all.
-    Require,
-    /// Never.
-    Off,
-}
-
-/// What to ask for.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// How long the credentials are to live, as the person said.
-    pub duration: Option<Duration>,
-    /// How long where neither the person nor the profile says.
-    pub default_duration: Duration,
-    /// Hand out the profile's own keys and not a session's.
-    pub no_session: bool,
-    /// Whether they are served: then they need an expiration.
-    pub served: bool,
-    /// SourceIdentity.
-    pub source_identity: SourceIdentityRule,
-}
-
 /// One profile's way to credentials.
 pub struct Chain {
     name: String,
-    base: ChainBase,
+    base: BaseKeys,
     roles: Vec<Role>,
-    sts: std::result::Result<Sts, NoRegion>,
+    services: std::result::Result<Services, NoRegion>,
     plan: Plan,
     clock: Arc<dyn Clock>,
     operator: Arc<Operator>,
@@ -72,16 +45,12 @@ pub struct Chain {
     source_identity_denied: AtomicBool,
 }
 
-enum ChainBase {
-    Held(Arc<Held>),
-    Process { profile: String, command: String, env: Env, last: Mutex<Option<Arc<Held>>> },
-}
-
-/// Base keys and where they are from.
-struct Held {
-    keys: Keys,
-    expiration: Option<Timestamp>,
-    origin: String,
+/// Where calls go.
+struct Services {
+    /// The profile's endpoint.
+    sts: Sts,
+    /// Who the caller is. Where a policy judges by it: AWS's own endpoint, whatever the profile says.
+    identity: Sts,
 }
 
 /// What to say when a call to STS is needed and no region is known.
@@ -102,20 +71,18 @@ impl Chain {
         operator: Arc<Operator>,
     ) -> Result<Self> {
         let Resolved { name, base, roles, region, sts_endpoint_url, source_file, .. } = resolved;
-        let base = match base {
-            Base::Environment(keys) => ChainBase::Held(Arc::new(held(keys, "the environment".to_owned()))),
-            Base::Keys { profile, file, keys } => {
-                ChainBase::Held(Arc::new(held(keys, format!("profile `{profile}` in {}", file.display()))))
-            }
-            Base::Process { profile, command } => {
-                ChainBase::Process { profile, command, env: env.clone(), last: Mutex::new(None) }
-            }
-        };
+        let base = BaseKeys::new(base, env, clock.as_ref());
         plan.check(&name, &roles)?;
-        let sts = match &region {
+        let services = match &region {
             Some(region) => {
+                let network = Network::from_env(env)?;
                 let endpoint = endpoint::sts(region, sts_endpoint_url.as_deref())?;
-                Ok(Sts::new(endpoint, Arc::clone(&clock), &Network::from_env(env)?)?)
+                // Who decides where the question goes decides the answer. On loopback that is a person's own test.
+                let own = if plan.judged && !endpoint.is_local() { None } else { sts_endpoint_url.as_deref() };
+                Ok(Services {
+                    sts: Sts::new(endpoint, Arc::clone(&clock), &network)?,
+                    identity: Sts::new(endpoint::sts(region, own)?, Arc::clone(&clock), &network)?,
+                })
             }
             None => Err(NoRegion { file: source_file }),
         };
@@ -123,7 +90,7 @@ impl Chain {
             name,
             base,
             roles,
-            sts,
+            services,
             plan,
             clock,
             operator,
@@ -137,19 +104,25 @@ impl Chain {
 
     /// Long-lived keys are never served: whoever reads them once has them for good.
     fn check_serving(&self) -> Result<()> {
-        let long_lived = matches!(&self.base, ChainBase::Held(held) if held.keys.session_token.is_none());
+        let long_lived = self.base.are_long_lived();
         if self.plan.served && self.plan.no_session && self.roles.is_empty() && long_lived {
-            return Err(Error::usage(format!(
-                "--no-session with --unix-socket would serve the long-lived keys of profile `{}`",
-                self.name
-            ))
-            .hint("leave --no-session out, or leave --unix-socket out"));
+            return Err(self.would_serve_long_lived_keys());
         }
         Ok(())
     }
 
+    fn would_serve_long_lived_keys(&self) -> Error {
+        let name = &self.name;
+        Error::usage(format!("--no-session with --unix-socket would serve the long-lived keys of profile `{name}`"))
+            .hint("leave --no-session out, or leave --unix-socket out")
+    }
+
     fn sts(&self) -> Result<&Sts> {
-        self.sts.as_ref().map_err(|NoRegion { file }| {
+        self.services().map(|services| &services.sts)
+    }
+
+    fn services(&self) -> Result<&Services> {
+        self.services.as_ref().map_err(|NoRegion { file }| {
             let where_to = match file {
                 Some(file) => format!("or write `region = ...` under profile `{}` in {}", self.name, file.display()),
                 None => "or set AWS_REGION".to_owned(),
@@ -157,36 +130,6 @@ impl Chain {
             Error::new(format!("no region is known for profile `{}`, and STS is called in a region", self.name))
                 .hint(format!("give --region, {where_to}"))
         })
-    }
-
-    /// The base keys; the source that they come from is asked again where its last answer is about to end.
-    fn base(&self) -> Result<Arc<Held>> {
-        let held = match &self.base {
-            ChainBase::Held(held) => Arc::clone(held),
-            ChainBase::Process { profile, command, env, last } => {
-                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = self.clock.wall().as_second();
-                let good =
-                    |held: &&Arc<Held>| held.expiration.is_some_and(|end| end.as_second() - now > HELPER_MARGIN_S);
-                match last.as_ref().filter(good) {
-                    Some(held) => Arc::clone(held),
-                    None => {
-                        let (keys, expiration) = process::run(profile, command, env, self.clock.as_ref())?;
-                        let origin = format!("the credential_process of profile `{profile}`");
-                        let held = Arc::new(Held { keys, expiration, origin });
-                        *last = Some(Arc::clone(&held));
-                        held
-                    }
-                }
-            }
-        };
-        match held.expiration {
-            Some(end) if end <= self.clock.wall() => {
-                Err(Error::new(format!("the source credentials of {} expired at {}", held.origin, rfc3339_s(end)))
-                    .hint("get new ones (log in again), then try again"))
-            }
-            _ => Ok(held),
-        }
     }
 
     fn deadline(&self) -> Duration {
@@ -197,6 +140,9 @@ impl Chain {
         let now = self.clock.wall();
         let wanted = self.plan.duration.unwrap_or(self.plan.default_duration);
         let temporary = base.keys.session_token.is_some();
+        if !temporary && self.plan.no_session && self.plan.served {
+            return Err(self.would_serve_long_lived_keys());
+        }
         if !temporary && !self.plan.no_session {
             let issued = self
                 .sts()?
@@ -235,9 +181,22 @@ impl Chain {
             let last = index + 1 == self.roles.len();
             let now = self.clock.wall();
             let wanted = if last { self.role_duration(role, signer)? } else { BETWEEN_ROLES };
-            // A chain carries the first value, which cannot change: it is set at the first role only.
-            let set = if index == 0 { self.plan.source_identity } else { SourceIdentityRule::Off };
-            let issued = self.assume(role, signer, wanted, set, lease, deadline);
+            let rule = self.source_identity_rule(index);
+            let name = match (&role.session_name, rule) {
+                (Some(_), SourceIdentityRule::Off) => String::new(),
+                _ => source_identity(&self.identity_of(base)?.user(), None, lease.request_id()),
+            };
+            let mut ask = AssumeRole {
+                role_arn: &role.role_arn,
+                session_name: role.session_name.as_deref().unwrap_or(&name),
+                external_id: role.external_id.as_deref(),
+                duration: wanted,
+                source_identity: (rule != SourceIdentityRule::Off).then_some(name.as_str()),
+                policy: None,
+                policy_arns: &[],
+                mfa: None,
+            };
+            let issued = self.assume(&mut ask, signer, rule == SourceIdentityRule::Auto, deadline);
             let issued = issued.map_err(|error| if index == 0 { self.explain(error, base) } else { error })?;
             recorded = issued.source_identity.clone().or(recorded);
             if last {
@@ -249,45 +208,50 @@ impl Chain {
         Err(Error::new(format!("profile `{}` has no role to assume", self.name)))
     }
 
-    fn assume(
-        &self,
-        role: &Role,
-        signer: &Keys,
-        wanted: Duration,
-        rule: SourceIdentityRule,
-        lease: &Lease,
-        deadline: Duration,
-    ) -> Result<Issued> {
-        let rule = match rule {
+    /// Who these base keys belong to. Given the keys, because a helper may ask a person each time it is run.
+    fn identity_of(&self, base: &Held) -> Result<Arc<Identity>> {
+        // One asker at a time; the others find the answer.
+        let _asking = self.asking_identity.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(identity) = self.identity.get() {
+            return Ok(Arc::clone(identity));
+        }
+        let identity = self
+            .services()?
+            .identity
+            .get_caller_identity(&base.keys, self.deadline())
+            .map_err(|failure| self.explain(failure.into(), base))?;
+        Ok(Arc::clone(self.identity.get_or_init(|| Arc::new(identity))))
+    }
+
+    /// Whether SourceIdentity is set at this role. A chain carries the first value, which cannot change: so at the first
+    /// role only, and not where it is known that the role's trust policy does not allow it.
+    fn source_identity_rule(&self, index: usize) -> SourceIdentityRule {
+        match self.plan.source_identity {
+            _ if index > 0 => SourceIdentityRule::Off,
             SourceIdentityRule::Auto if self.source_identity_denied.load(Ordering::SeqCst) => SourceIdentityRule::Off,
             rule => rule,
-        };
-        let name = match (&role.session_name, rule) {
-            (Some(_), SourceIdentityRule::Off) => String::new(),
-            _ => source_identity(&self.identity()?.user(), None, lease.request_id()),
-        };
-        let mut ask = AssumeRole {
-            role_arn: &role.role_arn,
-            session_name: role.session_name.as_deref().unwrap_or(&name),
-            external_id: role.external_id.as_deref(),
-            duration: wanted,
-            source_identity: (rule != SourceIdentityRule::Off).then_some(name.as_str()),
-            policy: None,
-            policy_arns: &[],
-            mfa: None,
-        };
+        }
+    }
+
+    fn assume(
+        &self,
+        ask: &mut AssumeRole<'_>,
+        signer: &Keys,
+        may_do_without: bool,
+        deadline: Duration,
+    ) -> Result<Issued> {
         let sts = self.sts()?;
-        match sts.assume_role(signer, &ask, deadline) {
-            Err(failure) if rule == SourceIdentityRule::Auto && failure.denies_source_identity() => {
+        match sts.assume_role(signer, ask, deadline) {
+            Err(failure) if may_do_without && failure.denies_source_identity() => {
                 ask.source_identity = None;
-                let issued = sts.assume_role(signer, &ask, deadline)?;
+                let issued = sts.assume_role(signer, ask, deadline)?;
                 // Only now is it known that this was the reason.
                 self.source_identity_denied.store(true, Ordering::SeqCst);
                 self.operator.log(
                     "source identity",
                     &format!(
                         "{} is assumed without SourceIdentity: its trust policy does not allow sts:SetSourceIdentity",
-                        role.role_arn
+                        ask.role_arn
                     ),
                 );
                 Ok(issued)
@@ -337,46 +301,20 @@ impl Chain {
 
 impl Source for Chain {
     fn fetch(&self, lease: &Lease) -> Result<Credentials> {
-        let base = self.base()?;
+        let base = self.base.keys(self.clock.as_ref())?;
         if self.roles.is_empty() { self.fetch_own(&base) } else { self.fetch_role(&base, lease) }
     }
 
     fn identity(&self) -> Result<Arc<Identity>> {
-        // One asker at a time; the others find the answer.
-        let _asking = self.asking_identity.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(identity) = self.identity.get() {
-            return Ok(Arc::clone(identity));
+        match self.identity.get() {
+            Some(identity) => Ok(Arc::clone(identity)),
+            None => self.identity_of(&*self.base.keys(self.clock.as_ref())?),
         }
-        let base = self.base()?;
-        let identity = self
-            .sts()?
-            .get_caller_identity(&base.keys, self.deadline())
-            .map_err(|failure| self.explain(failure.into(), &base))?;
-        Ok(Arc::clone(self.identity.get_or_init(|| Arc::new(identity))))
     }
 
     fn known_identity(&self) -> Option<Arc<Identity>> {
         self.identity.get().map(Arc::clone)
     }
-}
-
-impl Plan {
-    /// AWS's limits, before any call is made.
-    fn check(&self, profile: &str, roles: &[Role]) -> Result<()> {
-        const ROLE_LIMIT: Duration = Duration::from_secs(12 * 3600);
-        match self.duration {
-            Some(wanted) if !roles.is_empty() && wanted > ROLE_LIMIT => Err(Error::usage(format!(
-                "--duration {} is above 12h, the longest session that AWS issues for a role, and profile `{profile}` assumes one",
-                duration::text(wanted)
-            ))),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn held(keys: StaticKeys, origin: String) -> Held {
-    let StaticKeys { access_key_id, secret_access_key, session_token, expiration } = keys;
-    Held { keys: Keys { access_key_id, secret_access_key, session_token }, expiration, origin }
 }
 
 /// A second set of the same keys: what is handed out has an owner of its own.

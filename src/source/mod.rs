@@ -6,11 +6,15 @@
 //! | [`vault`] | exchanges a grant for credentials: the only way to them |
 //! | `flight` | one fetch at a time, waited for with a bound, tried again with backoff |
 //! | [`chain`] | a resolved profile, walked: base keys, then role after role |
+//! | `base` | the keys that a chain starts with |
+//! | [`plan`] | what to ask for |
 //! | [`process`] | base keys from a `credential_process` |
 
+mod base;
 pub mod chain;
 pub mod credentials;
 mod flight;
+pub mod plan;
 pub mod process;
 pub mod vault;
 

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,12 +17,17 @@ use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use crate::sys::signal::wait_readable;
+use crate::sys::poll::wait_readable;
 
 /// A browser login may take a while; SDKs wait for a minute at most, or for ever.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Between two looks at whether the helper has ended, which it usually has once its output has.
+const WAIT_TICK: Duration = Duration::from_millis(2);
 /// Credentials are about 2 KiB.
 const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
+
+/// The profiles whose helpers are at work above a process, one a line: a helper may be sentinel again.
+const ASKING: &str = "SENTINEL_ASKING";
 
 /// What a `credential_process` prints (AWS SDKs and Tools Reference Guide, "Process credential provider").
 #[derive(Deserialize)]
@@ -44,24 +49,37 @@ pub fn run(profile: &str, command: &str, env: &Env, clock: &dyn Clock) -> Result
     let words =
         words(command).ok_or_else(|| failed("has a quote that is never closed").hint(format!("it is: {command}")))?;
     let (program, arguments) = words.split_first().ok_or_else(|| failed("is empty"))?;
+    let above = env.text(ASKING)?.unwrap_or_default();
+    if above.split('\n').any(|name| name == profile) {
+        return Err(failed("asks sentinel for the same profile again")
+            .hint("name another profile in its command: one that has keys, or a helper of another kind"));
+    }
     let mut child = Command::new(program)
         .args(arguments)
         .env_clear()
         .envs(env.iter())
+        .env(ASKING, format!("{above}\n{profile}"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&format!("cannot be run: {program}")).because(error))?;
-    let read = read_output(&mut child, clock);
+    let deadline = clock.boot().saturating_add(TIME_LIMIT);
+    let read = read_output(&mut child, deadline, clock);
     if read.is_err() {
         // It may have ended already, which is as good.
         let _ended = child.kill();
     }
-    let status = child.wait().map_err(|error| failed("cannot be waited for").because(error))?;
+    let ended = wait(&mut child, deadline, clock).map_err(|error| failed("cannot be waited for").because(error))?;
     let mut output = read.map_err(|why| failed(&why))?;
+    let Some(status) = ended else {
+        output.zeroize();
+        return Err(
+            failed("closed its output and did not end within 60 s").hint(format!("run it by hand: {program} ..."))
+        );
+    };
     if !status.success() {
         output.zeroize();
-        return Err(failed(&format!("failed ({status})")).hint(format!("run it by hand: {command}")));
+        return Err(failed(&format!("failed ({status})")).hint(format!("run it by hand: {program} ...")));
     }
     let parsed = serde_json::from_slice::<Output>(&output);
     output.zeroize();
@@ -79,9 +97,7 @@ fn keys(parsed: Output) -> std::result::Result<(Keys, Option<Timestamp>), String
     }
     let expiration = match parsed.expiration.as_deref() {
         None => None,
-        Some(text) => {
-            Some(text.parse::<Timestamp>().map_err(|_| format!("printed an Expiration that is no time: {text}"))?)
-        }
+        Some(text) => Some(text.parse::<Timestamp>().map_err(|_| "printed an Expiration that is no time".to_owned())?),
     };
     let no_memory = |error: std::io::Error| error.to_string();
     let keys = Keys {
@@ -97,9 +113,21 @@ fn keys(parsed: Output) -> std::result::Result<(Keys, Option<Timestamp>), String
     if keys.is_sendable() { Ok((keys, expiration)) } else { Err("printed keys that cannot be sent".to_owned()) }
 }
 
-fn read_output(child: &mut Child, clock: &dyn Clock) -> std::result::Result<Vec<u8>, String> {
+/// Waits for the end of a child that has said all; `None` when it had to be ended.
+fn wait(child: &mut Child, deadline: Duration, clock: &dyn Clock) -> std::io::Result<Option<ExitStatus>> {
+    while clock.boot() < deadline {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(WAIT_TICK);
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}
+
+fn read_output(child: &mut Child, deadline: Duration, clock: &dyn Clock) -> std::result::Result<Vec<u8>, String> {
     let mut stdout = child.stdout.take().ok_or("has no output")?;
-    let deadline = clock.boot().saturating_add(TIME_LIMIT);
     // Room for everything at once, so that no part is left behind by a reallocation.
     let mut output = Vec::with_capacity(OUTPUT_LIMIT_BYTES);
     let mut piece = [0; 4096];
@@ -215,6 +243,24 @@ mod tests {
         assert_eq!(failed.summary(), "the credential_process of profile `dev` failed (exit status: 1)");
         let missing = run("dev", "/nonexistent/x y", &env, &SystemClock).err().expect("a failure");
         assert!(missing.summary().starts_with("the credential_process of profile `dev` cannot be run: /nonexistent/x"));
+    }
+
+    #[test]
+    fn a_helper_that_asks_for_its_own_profile_is_refused() {
+        let env = Env::from_iter([("SENTINEL_ASKING", "\nbase\ndev")]);
+        let error = run("dev", "true", &env, &SystemClock).err().expect("a refusal");
+        assert_eq!(error.summary(), "the credential_process of profile `dev` asks sentinel for the same profile again");
+    }
+
+    #[test]
+    fn a_helper_is_told_for_whom_it_works() {
+        let env: Env = std::env::vars_os().collect();
+        let command = r#"sh -c 'test "$SENTINEL_ASKING" = "
+dev" && echo "{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\"}"'"#;
+        assert_eq!(
+            run("dev", command, &env, &SystemClock).map(|(keys, _)| keys.access_key_id).ok().as_deref(),
+            Some("A")
+        );
     }
 
     #[test]

@@ -51,8 +51,8 @@ impl Vault {
     /// Exchanges a grant: waits at most `wait` for AWS.
     pub fn exchange(&self, grant: Grant, wait: Duration) -> (Receipt, Result<Arc<Credentials>, Unavailable>) {
         let (caller, ruling, lease) = grant.redeem();
-        let now = self.clock.wall();
-        let answer = self.credentials.ask(wait, |value| freshness(value, now), self.fetch(lease));
+        // Not the time of the question: what comes after a long wait may have ended meanwhile.
+        let answer = self.credentials.ask(wait, |value| freshness(value, self.clock.wall()), self.fetch(lease));
         (Receipt { caller, ruling }, answer)
     }
 

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod memory;
 pub mod netlink;
 pub mod pidfd;
+pub mod poll;
 pub mod process;
 pub mod signal;
 pub mod socket;

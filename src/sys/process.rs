@@ -42,7 +42,7 @@ pub enum Fork {
 /// # Errors
 /// More than one thread, or the kernel's refusal.
 pub fn fork_single_threaded() -> io::Result<Fork> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+    if std::fs::read_dir("/proc/self/task")?.count() > 1 {
         return Err(io::Error::other("this process has more than one thread"));
     }
     // SAFETY: fork's duty is that the child of a multi-threaded process calls only async-signal-safe functions; the check
@@ -93,6 +93,26 @@ pub fn signal(pid: Pid, signal: i32) -> io::Result<()> {
     cerr(unsafe { libc::kill(pid.0, signal) }).map(drop)
 }
 
+/// Whether both processes are of one process group, which a terminal and `kill -- -PGID` signal as one.
+pub fn share_group(a: Pid, b: Pid) -> bool {
+    let group = |pid: Pid| {
+        // SAFETY: getpgid takes one integer and touches no memory of ours.
+        unsafe { libc::getpgid(pid.0) }
+    };
+    group(a) > 0 && group(a) == group(b)
+}
+
+/// How many descriptors this process may have open (the soft RLIMIT_NOFILE).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn descriptor_limit() -> io::Result<usize> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live rlimit, which getrlimit fills.
+    cerr(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildEvent {
@@ -100,8 +120,8 @@ pub enum ChildEvent {
     Exited(i32),
     /// This signal ended it.
     Killed(i32),
-    /// This signal stopped it.
-    Stopped(i32),
+    /// A signal stopped it.
+    Stopped,
     /// SIGCONT resumed it.
     Continued,
 }
@@ -126,9 +146,11 @@ pub fn next_child_event() -> io::Result<Option<(Pid, ChildEvent)>> {
     let status = unsafe { info.si_status() };
     let event = match info.si_code {
         libc::CLD_EXITED => ChildEvent::Exited(status),
-        libc::CLD_STOPPED => ChildEvent::Stopped(status),
+        libc::CLD_STOPPED => ChildEvent::Stopped,
         libc::CLD_CONTINUED => ChildEvent::Continued,
-        _ => ChildEvent::Killed(status),
+        libc::CLD_KILLED | libc::CLD_DUMPED => ChildEvent::Killed(status),
+        // A child that traces itself stops here (CLD_TRAPPED): nothing that a shell would show.
+        _ => return next_child_event(),
     };
     Ok(Some((pid, event)))
 }

@@ -1,11 +1,12 @@
 //! Signals as bytes in a pipe: the handler writes what came, ordinary code reads it.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::cerr;
+use super::process::Pid;
 
 /// A signal that this process got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Signal {
     /// Whether a process sent it (kill(2), tgkill(2), sigqueue(3)), and not the kernel: Ctrl-C comes from the terminal,
     /// which sends it to the whole foreground process group.
     pub sent_by_process: bool,
+    /// Who sent it, where a process did.
+    pub sender: Option<Pid>,
 }
 
 /// The reading end. Dropping it does not bring the old handlers back.
@@ -30,6 +33,9 @@ impl Signals {
     /// Handles these signals from now on. A handler, and not SIG_IGN or a blocked mask, because a child inherits those
     /// and exec puts a handler back to the default.
     ///
+    /// What this process was started to ignore (`nohup`, a shell's `&` without job control) stays ignored, here and in
+    /// children; SIGCHLD and SIGCONT are handled nevertheless, because supervision needs them.
+    ///
     /// A second call, as in a forked child, replaces the first one's pipe, so that two processes never share one.
     ///
     /// # Errors
@@ -40,6 +46,9 @@ impl Signals {
         reader.set_nonblocking(true)?;
         WRITER.store(writer.into_raw_fd(), Ordering::SeqCst);
         for number in numbers {
+            if !matches!(*number, libc::SIGCHLD | libc::SIGCONT) && is_ignored(*number)? {
+                continue;
+            }
             let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = note;
             // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid.
             let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -54,11 +63,13 @@ impl Signals {
 
     /// The next signal, if one has come.
     pub fn take(&mut self) -> Option<Signal> {
-        let mut record = [0; 2];
-        // Two bytes to a stream socket arrive together: the kernel queues each write as one buffer.
+        let mut record = [0; 6];
+        // Six bytes to a stream socket arrive together: the kernel queues each write as one buffer.
         self.reader.read_exact(&mut record).ok()?;
-        let [number, sender] = record;
-        Some(Signal { number: i32::from(number), sent_by_process: sender == 1 })
+        let [number, sent, sender @ ..] = record;
+        let sent_by_process = sent == 1;
+        let sender = Pid::new(i32::from_ne_bytes(sender)).filter(|_| sent_by_process);
+        Some(Signal { number: i32::from(number), sent_by_process, sender })
     }
 }
 
@@ -68,42 +79,45 @@ impl AsFd for Signals {
     }
 }
 
+/// Undoes what whoever started this process may have left: where SIGCHLD is ignored, the ends of children are lost, and a
+/// blocked signal never comes. To be called before there is a second thread.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn reset() -> io::Result<()> {
+    // SAFETY: sigaction is a C struct of integers, a function pointer's address and a set; all zeros is valid, and means
+    // SIG_DFL and an empty set.
+    let action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: `action` is live; the old action is not asked for.
+    cerr(unsafe { libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut()) })?;
+    // SAFETY: the set is live; the old one is not asked for.
+    cerr(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &action.sa_mask, std::ptr::null_mut()) }).map(drop)
+}
+
+fn is_ignored(number: i32) -> io::Result<bool> {
+    // SAFETY: as in `install`: all zeros is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action sigaction only writes the current one to `action`, which is live.
+    cerr(unsafe { libc::sigaction(number, std::ptr::null(), &mut action) })?;
+    Ok(action.sa_sigaction == libc::SIG_IGN)
+}
+
 /// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
-    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t for the handler's duration.
-    let code = unsafe { (*info).si_code };
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t, which outlives the handler.
+    let info = unsafe { &*info };
     // si_code is at most 0 for what a process sent (SI_USER, SI_QUEUE, SI_TKILL) and above 0 for what the kernel sent.
-    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0)];
+    let code = info.si_code;
+    // SAFETY: si_pid is the live field of what a process sent; of others it is some integer, which is not looked at.
+    let [a, b, c, d] = unsafe { info.si_pid() }.to_ne_bytes();
+    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0), a, b, c, d];
     // SAFETY: errno's address is valid for this thread's whole life.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: as above; reading an int.
     let before = unsafe { *errno };
-    // SAFETY: `record` is live and two bytes long; write is async-signal-safe. A full pipe loses the record, which takes
+    // SAFETY: `record` is live and as long as is said; write is async-signal-safe. A full pipe loses the record, which takes
     // thousands of unread signals.
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
     // SAFETY: as above; writing back the int that was there.
     unsafe { *errno = before };
-}
-
-/// Stops this process, as the terminal's Ctrl-Z would; returns once it is continued.
-pub fn stop_self() {
-    // SAFETY: raise takes one integer.
-    let result = unsafe { libc::raise(libc::SIGSTOP) };
-    debug_assert_eq!(result, 0);
-}
-
-/// Waits until one of the descriptors can be read or is closed, or `timeout_ms` is over (-1: never).
-/// Returns which ones.
-///
-/// # Errors
-/// The kernel's; EINTR is tried again by returning "none".
-pub fn wait_readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout_ms: i32) -> io::Result<[bool; N]> {
-    let mut polls = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-    let count = libc::nfds_t::try_from(N).map_err(io::Error::other)?;
-    // SAFETY: the pointer is to `count` live pollfds, and the descriptors stay open because they are borrowed.
-    match cerr(unsafe { libc::poll(polls.as_mut_ptr(), count, timeout_ms) }) {
-        Ok(_) => Ok(polls.map(|poll| poll.revents != 0)),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; N]),
-        Err(error) => Err(error),
-    }
 }

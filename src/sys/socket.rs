@@ -4,7 +4,7 @@ use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 use super::cerr;
@@ -125,27 +125,49 @@ pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
 /// # Errors
 /// A path that does not fit sun_path or holds a NUL (EINVAL), one that exists (EADDRINUSE), and the kernel's others.
 pub fn bind_private(path: &Path, backlog: i32) -> io::Result<UnixListener> {
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.is_empty() || bytes.len() > PATH_LIMIT_BYTES || bytes.contains(&0) {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
+    let (address, length) = unix_address(path)?;
     // SAFETY: socket takes three integers.
     let raw = cerr(unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
     // SAFETY: `raw` is a descriptor that socket(2) has just made and that nobody else owns.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     // SAFETY: fchmod takes two integers; the descriptor is open.
     cerr(unsafe { libc::fchmod(socket.as_raw_fd(), 0o600) })?;
+    // SAFETY: the pointer is to a live sockaddr_un of `length` bytes; its path ends in a NUL because it has at most 107 bytes.
+    cerr(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    // SAFETY: listen takes two integers; the descriptor is open.
+    cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
+    Ok(UnixListener::from(socket))
+}
+
+/// Connects without waiting: EAGAIN where a server is there and does not accept.
+///
+/// # Errors
+/// The kernel's, ECONNREFUSED where nobody listens.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    let (address, length) = unix_address(path)?;
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: socket takes three integers.
+    let raw = cerr(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: `raw` is a descriptor that socket(2) has just made and that nobody else owns.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // SAFETY: as for bind in `bind_private`.
+    cerr(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(UnixStream::from(socket))
+}
+
+/// A path as connect(2) and bind(2) take it.
+fn unix_address(path: &Path) -> io::Result<(libc::sockaddr_un, libc::socklen_t)> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.len() > PATH_LIMIT_BYTES || bytes.contains(&0) {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
     let family = libc::sa_family_t::try_from(libc::AF_UNIX).map_err(io::Error::other)?;
     let mut address = libc::sockaddr_un { sun_family: family, sun_path: [0; 108] };
     for (to, from) in address.sun_path.iter_mut().zip(bytes) {
         *to = libc::c_char::from_ne_bytes([*from]);
     }
     let length = socket_length(size_of::<libc::sockaddr_un>())?;
-    // SAFETY: the pointer is to a live sockaddr_un of `length` bytes; its path ends in a NUL because it has at most 107 bytes.
-    cerr(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
-    // SAFETY: listen takes two integers; the descriptor is open.
-    cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
-    Ok(UnixListener::from(socket))
+    Ok((address, length))
 }
 
 fn socket_length(bytes: usize) -> io::Result<libc::socklen_t> {
@@ -165,7 +187,6 @@ mod tests {
     use std::io::Write;
     use std::os::fd::AsFd;
     use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::UnixStream;
 
     use super::*;
 

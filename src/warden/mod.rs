@@ -1,10 +1,11 @@
-//! The warden: a process of its own that holds no secret, starts the child, and is the root of "the tree".
+//! The warden: a process of its own that fetches and serves nothing, starts the child, and is the root of "the tree".
 //!
-//! It is forked before anything secret is read and before any thread starts. It alone is a subreaper, so whatever the child
+//! It is forked before a file is read and before any thread starts: it has what sentinel's own environment had, and no key
+//! from a file, no session and no log. It alone is a subreaper, so whatever the child
 //! leaves behind stays under it, and whatever else comes to sentinel (children that a shell left across exec, orphans
 //! that come to pid 1, sentinel's own helpers) does not. It starts nothing but the child.
 //!
-//! Broker and warden talk over a socket pair ([`wire`]); the end of either is the end of serving.
+//! Broker and warden talk over a socket pair (`wire`); the end of either is the end of serving.
 
 mod process;
 mod wire;
@@ -16,7 +17,7 @@ use std::os::unix::net::UnixStream;
 pub use wire::{Program, Report};
 
 use crate::error::{Error, Result};
-use crate::sys::process::{Fork, Pid, fork_single_threaded};
+use crate::sys::process::{Fork, Pid, fork_single_threaded, own_pid};
 use wire::Order;
 
 /// The broker's end.
@@ -32,13 +33,14 @@ impl Warden {
     /// The kernel's refusal.
     pub fn fork() -> Result<Self> {
         let cannot = |why: io::Error| Error::new("cannot start the process that watches over the command").because(why);
+        let broker = own_pid().ok_or_else(|| cannot(io::Error::other("this process has no pid")))?;
         let (ours, theirs) = UnixStream::pair().map_err(cannot)?;
         match fork_single_threaded().map_err(cannot)? {
             Fork::Parent(pid) => Ok(Self { pid, pipe: ours }),
             Fork::Child => {
                 drop(ours);
                 // Exits without running what the broker's copy of this stack would clean up.
-                std::process::exit(process::run(theirs))
+                std::process::exit(process::run(theirs, broker))
             }
         }
     }

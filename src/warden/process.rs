@@ -4,14 +4,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::time::Duration;
 
 use super::wire::{self, Order, Program, Report};
+use crate::sys::clock;
+use crate::sys::poll::wait_readable;
 use crate::sys::process::{self, ChildEvent, Pid};
-use crate::sys::signal::{Signals, wait_readable};
+use crate::sys::signal::Signals;
 
 /// What the terminal or a process group's sender may send to every process of the group. The child gets its own copy;
 /// the warden must neither die nor stop of it, because it has to see what the child does.
-const HANDLED: [i32; 8] = [
+const HANDLED: [i32; 11] = [
     libc::SIGCHLD,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -20,37 +23,50 @@ const HANDLED: [i32; 8] = [
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
 ];
+
+/// A signal to the group and the broker's order are moments apart.
+const GROUP_MEMORY: Duration = Duration::from_secs(1);
 
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
-pub(super) fn run(pipe: UnixStream) -> i32 {
+pub(super) fn run(pipe: UnixStream, broker: Pid) -> i32 {
     process::name_thread(c"sentinel-warden");
-    match supervise(&pipe) {
+    match supervise(&pipe, broker) {
         Ok(()) => 0,
         // The broker sees the end of the pipe and says so to the person.
         Err(_) => 1,
     }
 }
 
-fn supervise(pipe: &UnixStream) -> io::Result<()> {
+fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
     process::become_subreaper()?;
     let mut signals = Signals::install(&HANDLED)?;
     let mut child = Child::default();
+    let mut group = GroupSignals::default();
     loop {
-        let [signalled, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
-        if signalled {
-            while signals.take().is_some() {}
-            if child.observe(pipe)? == After::End {
-                return Ok(());
-            }
+        let [_, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
+        group.note(&mut signals);
+        // Each time, because a child's end may have been noted while an order was carried out.
+        if child.observe(pipe, broker)? == After::End {
+            return Ok(());
         }
         if !spoken {
             continue;
         }
         match wire::receive_order(pipe)? {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
-            Some(Order::Signal(number)) => child.signal(number),
+            Some(Order::Signal(number)) => {
+                if !(child.is_in_our_group() && group.had(number, &mut signals)) {
+                    child.signal(number);
+                }
+                if child.observe(pipe, broker)? == After::End {
+                    return Ok(());
+                }
+            }
             None => {
                 // The broker was killed. Its job ends with it: the child may clean up, and gets no more credentials.
                 child.signal(libc::SIGTERM);
@@ -60,10 +76,37 @@ fn supervise(pipe: &UnixStream) -> io::Result<()> {
     }
 }
 
+/// Signals that came to this process, and so to its whole group: `timeout`, systemd and `kill -- -PGID` send to a group. The
+/// child has its own then, and must not get a second one by way of the broker: to many programs the second SIGTERM
+/// means "at once".
+#[derive(Default)]
+struct GroupSignals(Vec<(i32, Duration)>);
+
+impl GroupSignals {
+    fn note(&mut self, signals: &mut Signals) {
+        let now = clock::boottime();
+        self.0.retain(|(_, at)| now.saturating_sub(*at) < GROUP_MEMORY);
+        while let Some(signal) = signals.take() {
+            if signal.number != libc::SIGCHLD {
+                self.0.push((signal.number, now));
+            }
+        }
+    }
+
+    /// Whether the group had this signal just now. The kernel marks it for the whole group before the broker's order can be
+    /// on its way, so that it has been noted by now.
+    fn had(&mut self, number: i32, signals: &mut Signals) -> bool {
+        self.note(signals);
+        let found = self.0.iter().position(|(noted, _)| *noted == number);
+        found.map(|at| self.0.swap_remove(at)).is_some()
+    }
+}
+
 #[derive(Default)]
 struct Child {
     pid: Option<Pid>,
     wait_for_tree: bool,
+    stopped: bool,
     ended: bool,
 }
 
@@ -97,8 +140,14 @@ impl Child {
         }
     }
 
+    /// An interactive shell has a group of its own, which is signalled apart from ours.
+    fn is_in_our_group(&self) -> bool {
+        let own = process::own_pid();
+        matches!((self.pid, own), (Some(pid), Some(own)) if !self.ended && process::share_group(pid, own))
+    }
+
     /// Takes note of all that happened to children: the child's fate is reported, adopted orphans are reaped.
-    fn observe(&mut self, pipe: &UnixStream) -> io::Result<After> {
+    fn observe(&mut self, pipe: &UnixStream, broker: Pid) -> io::Result<After> {
         loop {
             let (pid, event) = match process::next_child_event() {
                 Ok(Some(event)) => event,
@@ -118,25 +167,36 @@ impl Child {
             let report = match event {
                 ChildEvent::Exited(status) => Report::Exited(status),
                 ChildEvent::Killed(signal) => Report::Killed(signal),
-                ChildEvent::Stopped(signal) => Report::Stopped(signal),
-                ChildEvent::Continued => Report::Continued,
+                ChildEvent::Stopped => {
+                    self.stopped = true;
+                    signal_broker(broker, libc::SIGSTOP);
+                    continue;
+                }
+                ChildEvent::Continued => {
+                    self.stopped = false;
+                    signal_broker(broker, libc::SIGCONT);
+                    continue;
+                }
             };
-            self.ended = matches!(report, Report::Exited(_) | Report::Killed(_));
-            if report == Report::Continued {
-                // The broker stops with the child. Who continues the child alone means the job.
-                wake_broker();
+            self.ended = true;
+            if self.stopped {
+                // A stopped child can be killed. The broker has to say so.
+                signal_broker(broker, libc::SIGCONT);
             }
             wire::send_report(pipe, report)?;
-            if self.ended && !self.wait_for_tree {
+            if !self.wait_for_tree {
                 return Ok(After::End);
             }
         }
     }
 }
 
-fn wake_broker() {
-    if let Some(parent) = Pid::new(std::os::unix::process::parent_id().cast_signed()) {
-        // A broker that is gone is noticed by its end of the pipe.
-        let _gone = process::signal(parent, libc::SIGCONT);
+/// The broker stops and goes on with the child: the shell that started sentinel sees one job. All its stops come from here,
+/// so that they arrive in the order in which the child's came, and a quick continuation is not overtaken.
+fn signal_broker(broker: Pid, number: i32) {
+    // Once the broker is gone its number may be another's, and this process has another parent.
+    if std::os::unix::process::parent_id().cast_signed() == broker.as_raw() {
+        // That it is gone is noticed by its end of the pipe.
+        let _gone = process::signal(broker, number);
     }
 }

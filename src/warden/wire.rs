@@ -40,10 +40,6 @@ pub enum Report {
     Started(i32),
     /// The child could not be started: errno.
     CannotStart(i32),
-    /// A signal stopped the child.
-    Stopped(i32),
-    /// The child goes on.
-    Continued,
     /// The child called exit with this status.
     Exited(i32),
     /// This signal ended the child.
@@ -74,11 +70,9 @@ impl Report {
         match self {
             Self::Started(pid) => (1, pid),
             Self::CannotStart(errno) => (2, errno),
-            Self::Stopped(signal) => (3, signal),
-            Self::Continued => (4, 0),
-            Self::Exited(status) => (5, status),
-            Self::Killed(signal) => (6, signal),
-            Self::TreeEnded => (7, 0),
+            Self::Exited(status) => (3, status),
+            Self::Killed(signal) => (4, signal),
+            Self::TreeEnded => (5, 0),
         }
     }
 
@@ -86,11 +80,9 @@ impl Report {
         match kind {
             1 => Some(Self::Started(number)),
             2 => Some(Self::CannotStart(number)),
-            3 => Some(Self::Stopped(number)),
-            4 => Some(Self::Continued),
-            5 => Some(Self::Exited(number)),
-            6 => Some(Self::Killed(number)),
-            7 => Some(Self::TreeEnded),
+            3 => Some(Self::Exited(number)),
+            4 => Some(Self::Killed(number)),
+            5 => Some(Self::TreeEnded),
             _ => None,
         }
     }
@@ -239,15 +231,9 @@ mod tests {
         let (left, right) = UnixStream::pair().expect("socketpair");
         send_order(&left, &Order::Signal(15), None).expect("sent");
         assert_eq!(receive_order(&right).expect("received"), Some(Order::Signal(15)));
-        for report in [
-            Report::Started(7),
-            Report::CannotStart(2),
-            Report::Stopped(19),
-            Report::Continued,
-            Report::Exited(3),
-            Report::Killed(9),
-            Report::TreeEnded,
-        ] {
+        for report in
+            [Report::Started(7), Report::CannotStart(2), Report::Exited(3), Report::Killed(9), Report::TreeEnded]
+        {
             send_report(&right, report).expect("sent");
             assert_eq!(receive_report(&left).expect("received"), Some(report));
         }

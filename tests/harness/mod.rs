@@ -141,6 +141,12 @@ impl Sandbox {
         is_root().then(|| self.program("setpriv").args(ids).args([program]).cwd(Path::new("/")))
     }
 
+    /// Makes everything in the sandbox nobody's: for a sentinel that runs as another user than root.
+    pub(crate) fn give_to_nobody(&self) {
+        let status = Command::new("chown").args(["-R", "-h", "65534:65534"]).arg(&self.root).status();
+        assert!(status.is_ok_and(|status| status.success()), "cannot chown {}", self.root.display());
+    }
+
     fn append(&self, relative: &str, text: &str) {
         let path = self.path(relative);
         let mut file = fs::OpenOptions::new().append(true).create(true).open(&path).expect("open a file");

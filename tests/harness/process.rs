@@ -50,7 +50,7 @@ pub(crate) fn signal(pid: u32, name: &str) {
 }
 
 /// Sends a signal to what is left of a process group that the test started.
-pub(super) fn signal_group(pid: u32, name: &str) {
+pub(crate) fn signal_group(pid: u32, name: &str) {
     kill(name, &format!("-{pid}"));
 }
 

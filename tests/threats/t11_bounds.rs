@@ -1,1 +1,278 @@
 //! T11: requests are bounded, and slow clients keep nobody out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sentinel::auth::Binding;
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::sys::user::effective_uid;
+
+use crate::harness::{Invocation, Running, SENTINEL, is_root, process, python, skip};
+use crate::wire::in_process::InProcess;
+use crate::wire::{CLIENT, Served, closing, get, stolen_into};
+
+/// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
+/// in ms, and every status.
+const RIGHTFUL: &str = r#"
+say(PATH, TOKEN.decode())
+for line in sys.stdin:
+    slowest, statuses = 0, set()
+    for _ in range(int(line)):
+        began = time.monotonic()
+        statuses.add(status(once(ask())))
+        slowest = max(slowest, time.monotonic() - began)
+    say(round(slowest * 1000), *statuses)
+"#;
+
+const FLOOD: &str = include_str!("attackers/flood.py");
+
+/// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
+/// larger than it may be.
+#[track_caller]
+fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
+    inside.send(&requests.to_string());
+    let line = inside.line();
+    let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
+    assert_eq!(statuses, "200", "{meanwhile}");
+    let slowest_ms: u32 = slowest_ms.parse().expect("ms");
+    assert!(slowest_ms < 1000, "{slowest_ms} ms {meanwhile}");
+    let number = |name: &str| -> u32 {
+        let field = process::status_field(inside.pid(), name).expect("a field");
+        field.split(' ').next().expect("a number").parse().expect("a number")
+    };
+    // 64 connections and as many that were evicted and have not ended yet; accept, refresh, and calls to AWS. And threads
+    // that have given their slot back, which the kernel takes down one by one.
+    assert!(number("Threads") <= 128 + 8 + 128, "{} threads {meanwhile}", number("Threads"));
+    assert!(number("VmRSS") < 40 * 1024, "{} KiB {meanwhile}", number("VmRSS"));
+}
+
+/// Runs the flood while the rightful client asks.
+#[track_caller]
+fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
+    let mut flood = flood.spawn();
+    assert_eq!(flood.line(), "flooding");
+    assert_served(inside, 20, what);
+    flood.close_stdin();
+    let opened: u32 = flood.line().parse().expect("a number");
+    assert!(opened > 2 * connections, "this was no flood: {opened} connections {what}");
+    assert_eq!(flood.finish().code(), 0);
+    assert_served(inside, 1, "afterwards");
+}
+
+#[test]
+fn a_thousand_slow_clients_keep_nobody_out() {
+    let served = Served::new();
+    let mut inside = served.inside(&[], RIGHTFUL).spawn();
+    let stolen = inside.line();
+    let flood = |processes: &str| served.outside(&stolen, FLOOD).args([processes, "1000"]);
+    assert_served_in_flood(&mut inside, flood("8"), 1000, "in a flood from 8 processes");
+    assert_served_in_flood(&mut inside, flood("1"), 1000, "in a flood from one process");
+    inside.close_stdin();
+    assert_eq!(inside.finish().code(), 0);
+}
+
+#[test]
+fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
+    const NAME: &str = "a_thousand_slow_clients_of_another_uid_keep_nobody_out";
+    if !is_root() {
+        return skip(NAME, "it takes root to become another user");
+    }
+    let served = Served::new();
+    let directory = served.sandbox.directory("shared", 0o700);
+    let path = directory.join("s");
+    let mut inside = served.inside(&["--unix-socket-path", path.to_str().expect("UTF-8")], RIGHTFUL).spawn();
+    let stolen = inside.line();
+    for (open, mode) in [(served.sandbox.path(""), 0o711), (directory, 0o711), (path, 0o666)] {
+        fs::set_permissions(open, fs::Permissions::from_mode(mode)).expect("chmod");
+    }
+    let nobody = stolen_into(served.sandbox.as_nobody(python()).expect("root"), &stolen);
+    let flood = nobody.args(["-u", "-c", &format!("{CLIENT}\n{FLOOD}"), "8", "1000"]);
+    assert_served_in_flood(&mut inside, flood, 1000, "in a flood of another uid");
+    inside.close_stdin();
+    let done = inside.finish();
+    assert!(done.stderr.contains("more: foreign uid"), "{done}");
+}
+
+/// A rightful client under a sentinel that may have so many descriptors.
+fn with_descriptors(served: &Served, limit: u32) -> Running {
+    let options = ["exec", "--profile", "base", "--unix-socket", "--", python(), "-u", "-c"];
+    let limited = format!("ulimit -n {limit}; exec \"$@\"");
+    let limited = served.sandbox.program("sh").args(["-c", &limited, "sh", SENTINEL]).args(options);
+    limited.args([&format!("{CLIENT}\n{RIGHTFUL}")]).spawn()
+}
+
+#[test]
+fn slow_clients_do_not_use_up_descriptors() {
+    let served = Served::new();
+    let mut inside = with_descriptors(&served, 128);
+    let stolen = inside.line();
+    let flood = served.outside(&stolen, FLOOD).args(["3", "300"]);
+    assert_served_in_flood(&mut inside, flood, 300, "with 128 descriptors");
+    inside.close_stdin();
+    let done = inside.finish();
+    assert!(!done.stderr.contains("Too many open files"), "{done}");
+}
+
+#[test]
+fn where_descriptors_do_run_out_serving_goes_on_afterwards() {
+    let served = Served::new();
+    let mut inside = with_descriptors(&served, 24);
+    let stolen = inside.line();
+    let mut flood = served.outside(&stolen, FLOOD).args(["3", "300"]).spawn();
+    assert_eq!(flood.line(), "flooding");
+    inside.send("5");
+    inside.line();
+    flood.close_stdin();
+    flood.line();
+    assert_eq!(flood.finish().code(), 0);
+    assert_served(&mut inside, 20, "after descriptors had run out");
+    inside.close_stdin();
+    assert_eq!(inside.finish().code(), 0);
+}
+
+#[test]
+fn clients_that_never_read_keep_nobody_out() {
+    let served = Served::new();
+    // From inside the tree, with the token: nobody else gets answers enough to fill a socket.
+    let script = r#"
+ready_in, ready_out = os.pipe()
+stop_in, stop_out = os.pipe()
+for _ in range(8):
+    if os.fork() == 0:
+        os.close(stop_out)
+        held = []
+        for _ in range(16):
+            s = connect()
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(ask() * 16)
+            except (BlockingIOError, ConnectionError):
+                held.append(s)
+        os.write(ready_out, b"r")
+        os.read(stop_in, 1)
+        os._exit(0)
+left = 8
+while left:
+    left -= len(os.read(ready_in, left))
+"#;
+    let mut inside = served.inside(&[], &format!("{script}{RIGHTFUL}os.close(stop_out)\n")).spawn();
+    inside.line();
+    assert_served(&mut inside, 20, "among clients that never read");
+    inside.close_stdin();
+    assert_eq!(inside.finish().code(), 0);
+}
+
+#[test]
+fn a_head_has_five_seconds_to_arrive() {
+    let served = Served::new();
+    let script = r#"
+# A client that says nothing, one that says half a head, and one that sends a byte in every tenth of a second. The last
+# one says a first request properly.
+silent, half, drip, second = connect(), connect(), connect(), connect()
+began = time.monotonic()
+half.sendall(ask()[:-2])
+second.sendall(ask())
+say(status(answer(second)))
+second.sendall(ask()[:-2])
+left, text = {silent: b"", half: b"", drip: b"", second: b""}, iter(ask(more=b"X: " + b"x" * 5000))
+names = {silent: "silent", half: "half", drip: "drip", second: "second"}
+while left:
+    if drip in left:
+        try_send(drip, bytes([next(text)]))
+    for s in select.select(list(left), [], [], 0.1)[0]:
+        try:
+            piece = s.recv(65536)
+        except ConnectionError:
+            piece = b""
+        left[s] += piece
+        if not piece:
+            say(json.dumps([names[s], round(1000 * (time.monotonic() - began)), left.pop(s).decode()]))
+"#;
+    let mut inside = served.inside(&[], script).spawn();
+    assert_eq!(inside.line(), "200");
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let (name, after_ms, text): (String, u32, String) = serde_json::from_str(&inside.line()).expect("JSON");
+        assert!((4900..8000).contains(&after_ms), "{name} was cut after {after_ms} ms");
+        // Who has sent nothing is not owed an answer.
+        assert_eq!(text, if name == "silent" { String::new() } else { closing(408) }, "{name}");
+        seen.push(name);
+    }
+    seen.sort();
+    assert_eq!(seen, ["drip", "half", "second", "silent"]);
+    assert_eq!(inside.finish().code(), 0);
+}
+
+/// A clock that the test moves.
+#[derive(Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Clock for Ahead {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall()
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot() + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[test]
+fn a_connection_may_rest_for_a_minute() {
+    let served = Served::new();
+    let clock = Ahead::default();
+    let server = InProcess::start(&served, clock.clone());
+    let registered = server.authenticator.registry().register(effective_uid(), Binding::Tree);
+    let (token, _registered) = registered.expect("a token");
+    let script = "s = connect()\nfor _ in range(2):\n    s.sendall(ask())\n    say(status(answer(s)))\n    sys.stdin.readline()\nsay(to_end(s))";
+    let stolen = format!("{} {}", server.socket, token.expose_str());
+    let mut inside = served.outside(&stolen, script).spawn();
+    assert_eq!(inside.line(), "200");
+    clock.0.store(50, Ordering::SeqCst);
+    inside.send("go");
+    assert_eq!(inside.line(), "200");
+    clock.0.store(50 + 61, Ordering::SeqCst);
+    inside.send("go");
+    assert_eq!(inside.line(), "b''");
+    assert_eq!(inside.finish().code(), 0);
+}
+
+#[test]
+fn heads_are_8_kib_and_64_headers_at_most() {
+    let served = Served::new();
+    let mut talker = served.talker();
+    // The token has 43 characters, and stands for itself once it is sent.
+    let rest = get("X: \r\n").len() - "@TOKEN@".len() + 43;
+    let of_bytes = |bytes: usize| get(&format!("X: {}\r\n", "x".repeat(bytes - rest)));
+    let of_headers = |headers: usize| get(&"X: x\r\n".repeat(headers - 2));
+    for whole in [of_bytes(8192), of_headers(64)] {
+        let answer = talker.kept_alive(&[whole.as_bytes()]);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    talker.refused("8193 bytes", of_bytes(8193).as_bytes(), 431);
+    talker.refused("65 headers", of_headers(65).as_bytes(), 431);
+    talker.refused("a long line without end", format!("GET /{}", "a".repeat(100_000)).as_bytes(), 431);
+    talker.refused("headers without end", format!("GET / HTTP/1.1\r\n{}", "X: x\r\n".repeat(9000)).as_bytes(), 431);
+    for method in ["GET", "HEAD", "PUT"] {
+        let body = get("Content-Length: 1\r\n").replacen("GET", method, 1) + "x";
+        talker.refused(&format!("a body of {method}"), body.as_bytes(), 413);
+    }
+    talker.end();
+}
+
+#[test]
+fn pipelined_requests_are_answered_in_order_and_end_with_the_first_refusal() {
+    let served = Served::new();
+    let mut talker = served.talker();
+    let other = get("").replacen(" / ", " /other ", 1);
+    let requests = [get(""), other, get(""), get("Via: x\r\n"), get("")].concat();
+    let answers = talker.until_closed(&[requests.as_bytes()]);
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+    assert_eq!(statuses, ["200", "404", "200", "400"], "{answers}");
+    talker.end();
+}

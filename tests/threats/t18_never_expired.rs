@@ -1,1 +1,307 @@
-//! T18: never expired, empty or half-made credentials.
+//! T18: never expired, empty or half-made credentials. An error instead.
+
+use jiff::Timestamp;
+use sentinel::clock::{Clock, SystemClock};
+use serde_json::Value;
+
+use crate::fake_sts::{Fault, Sts};
+use crate::harness::{Running, SENTINEL, Sandbox, eventually};
+
+const ASKER: &str = include_str!("attackers/asker.py");
+const UNTIL_REFUSED: &str = include_str!("attackers/until_refused.py");
+
+/// An answer of STS that is as it should be.
+const WHOLE: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAQQQQQQQQQQQQQQQQ</AccessKeyId>\
+     <SecretAccessKey>c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0</SecretAccessKey><SessionToken>dG9rZW4=</SessionToken>\
+     <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+     <AssumedRoleUser><AssumedRoleId>AROAQQQQQQQQQQQQQQQQQ:s</AssumedRoleId>\
+     <Arn>arn:aws:sts::123456789012:assumed-role/dev/s</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
+
+/// The role `dev`.
+struct Setup {
+    sts: Sts,
+    sandbox: Sandbox,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let sts = Sts::start();
+        let sandbox = Sandbox::new(&sts);
+        let alice = sts.user("alice");
+        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
+        sandbox.profile("base", &alice, "region = us-east-1");
+        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base"));
+        Self { sts, sandbox }
+    }
+
+    /// Fails if any way hands out anything of this profile.
+    #[track_caller]
+    fn nothing_is_given(&self, what: &str, profile: &str) {
+        let started = self.sandbox.path("started");
+        for (arguments, status) in [(&["exec"][..], 125), (&["exec", "--unix-socket"], 125), (&["credentials"], 1)] {
+            let mut run = self.sandbox.sentinel(arguments).args(["--profile", profile]);
+            if status == 125 {
+                run = run.args(["--", "touch"]).args([&started]);
+            }
+            let done = run.run();
+            assert_eq!(done.code(), status, "{what}, {arguments:?}: {done}");
+            assert_eq!(done.stdout, "", "{what}, {arguments:?}");
+            assert!(!started.exists(), "{what}, {arguments:?}: the command ran");
+            assert!(!done.stderr.contains("panicked"), "{what}, {arguments:?}: {done}");
+        }
+    }
+
+    fn asker(&self, options: &[&str]) -> Running {
+        let options = [&["--profile", "dev", "--unix-socket"], options].concat();
+        let mut asker = self.sandbox.python(&options, ASKER).spawn();
+        assert_eq!(asker.line(), "ready");
+        asker
+    }
+}
+
+#[track_caller]
+fn ask(asker: &mut Running) -> String {
+    asker.send("");
+    asker.line()
+}
+
+/// The script's account of one phase. Nothing in it had expired when it was asked for.
+#[track_caller]
+fn phase(running: &mut Running) -> (Vec<String>, String) {
+    running.send("");
+    let line = running.line();
+    let phase: Value = serde_json::from_str(&line).expect("JSON");
+    let given = phase["given"].as_object().expect("an object");
+    for (key, times) in given {
+        let expiration: Timestamp = times[0].as_str().expect("text").parse().expect("RFC 3339");
+        let asked = times[1].as_f64().expect("a number");
+        let left_s = expiration.as_second() as f64 - asked;
+        assert!(left_s > 0.0, "{key} was given when it had expired {left_s} s ago: {line}");
+    }
+    (given.keys().cloned().collect(), phase["last"].as_str().expect("text").to_owned())
+}
+
+#[test]
+fn half_made_answers_are_errors() {
+    let without = |element: &str| {
+        let (before, rest) = WHOLE.split_once(&format!("<{element}>")).expect("an element");
+        let (_, after) = rest.split_once(&format!("</{element}>")).expect("its end");
+        (
+            format!("{before}{after}"),
+            format!("{before}<{element}></{element}>{after}"),
+            format!("{before}<{element}> </{element}>{after}"),
+        )
+    };
+    let setup = Setup::new();
+    setup.sts.inject("AssumeRole", 1, Fault::Body(WHOLE));
+    let done = setup.sandbox.sentinel(["credentials", "--profile", "dev"]).run();
+    assert!(done.code() == 0 && done.stdout.contains("ASIAQQQQQQQQQQQQQQQQ"), "{done}");
+
+    let mut answers = vec![
+        String::new(),
+        "<AssumeRoleResponse/>".to_owned(),
+        WHOLE[..WHOLE.len() / 2].to_owned(),
+        WHOLE.replace("AssumeRole", "GetSessionToken"),
+        WHOLE.replace("2099-01-01T00:00:00Z", "2001-01-01T00:00:00Z"),
+        WHOLE.replace("2099-01-01T00:00:00Z", "2099-01-01T00:00:00"),
+        WHOLE.replace("2099-01-01T00:00:00Z", "never"),
+        WHOLE.replace("dG9rZW4=", "dG9r<!-- x -->ZW4="),
+        WHOLE.replace("dG9rZW4=", "dG9r\nZW4="),
+        WHOLE.replace("</Credentials>", "<SessionToken>b3RoZXI=</SessionToken></Credentials>"),
+    ];
+    for element in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Credentials"] {
+        let (absent, empty, blank) = without(element);
+        answers.extend([absent, empty, blank]);
+    }
+    for answer in answers {
+        let answer: &str = answer.leak();
+        let setup = Setup::new();
+        setup.sts.inject("AssumeRole", 20, Fault::Body(answer));
+        setup.nothing_is_given(answer, "dev");
+    }
+}
+
+#[test]
+fn broken_issues_are_errors() {
+    for fault in [Fault::AlreadyExpired, Fault::EmptySecret, Fault::Half] {
+        let setup = Setup::new();
+        setup.sts.inject("AssumeRole", 20, fault.clone());
+        setup.nothing_is_given(&format!("{fault:?}"), "dev");
+        let mut asker = setup.asker(&["--lazy"]);
+        let answer = eventually("an answer", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+        assert!(answer.starts_with(r#"500 {"code":"CredentialsFailed","#), "{fault:?}: {answer}");
+        assert_eq!(asker.finish().code(), 0);
+    }
+}
+
+/// AWS's clock is behind: what it issues has ended by ours.
+#[test]
+fn what_has_ended_on_arrival_is_an_error() {
+    for (shift_s, lifetime_s) in [(-20, 10), (-20, 20), (0, 0), (0, -1)] {
+        let setup = Setup::new();
+        setup.sts.shift_clock_s(shift_s);
+        setup.sts.lifetime_s(lifetime_s);
+        setup.nothing_is_given(&format!("{lifetime_s} s by a clock that is {shift_s} s off"), "dev");
+    }
+}
+
+/// A source that is a program, and says too little or too late.
+#[test]
+fn broken_sources_are_errors() {
+    let whole = r#"{"Version":1,"AccessKeyId":"ASIAQQQQQQQQQQQQQQQQ","SecretAccessKey":"c2VjcmV0","SessionToken":"dG9rZW4=","Expiration":"2099-01-01T00:00:00Z"}"#;
+    let setup = Setup::new();
+    let source = |said: &str, status: i32| {
+        let file = setup.sandbox.write("said", said, 0o600);
+        setup.sandbox.config(&format!(
+            "[profile source]\nregion = us-east-1\ncredential_process = sh -c \"cat {}; exit {status}\"\n",
+            file.display()
+        ));
+    };
+    source(whole, 0);
+    let done = setup.sandbox.sentinel(["credentials", "--profile", "source"]).run();
+    assert!(done.code() == 0 && done.stdout.contains("ASIAQQQQQQQQQQQQQQQQ"), "{done}");
+    let changed = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}");
+        whole.replace(from, to)
+    };
+    for said in [
+        String::new(),
+        "{}".to_owned(),
+        whole[..whole.len() - 1].to_owned(),
+        format!("{whole}{whole}"),
+        changed("2099", "2001"),
+        changed("2099-01-01T00:00:00Z", "soon"),
+        changed("2099-01-01T00:00:00Z", ""),
+        changed(r#""Version":1,"#, ""),
+        changed(r#""Version":1"#, r#""Version":2"#),
+        changed(r#""AccessKeyId":"ASIAQQQQQQQQQQQQQQQQ","#, ""),
+        changed("ASIAQQQQQQQQQQQQQQQQ", ""),
+        changed(r#""SecretAccessKey":"c2VjcmV0","#, ""),
+        changed("c2VjcmV0", ""),
+        changed("dG9rZW4=", ""),
+        changed(r#""dG9rZW4=""#, "7"),
+    ] {
+        source(&said, 0);
+        setup.nothing_is_given(&said, "source");
+    }
+    source(whole, 1);
+    setup.nothing_is_given("a whole answer with status 1", "source");
+}
+
+/// Keys in files and in the environment that are half there, or have ended: nothing else takes their place.
+#[test]
+fn broken_keys_are_errors() {
+    let setup = Setup::new();
+    let session = setup.sts.session(&setup.sts.user("bob"));
+    let (id, secret) = (session.access_key_id.as_str(), session.secret_access_key.as_str());
+    let token = session.session_token.as_deref().expect("a token");
+    for keys in [
+        format!("aws_access_key_id = {id}\n"),
+        format!("aws_secret_access_key = {secret}\n"),
+        format!("aws_access_key_id = {id}\naws_secret_access_key =\naws_session_token = {token}\n"),
+        format!("aws_access_key_id =\naws_secret_access_key = {secret}\naws_session_token = {token}\n"),
+        format!("aws_session_token = {token}\n"),
+    ] {
+        setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+        setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
+        setup.nothing_is_given(&keys, "temporary");
+    }
+    assert_eq!(setup.sts.calls().len(), 0);
+
+    let whole = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token)];
+    let run = |changed: (&str, &str)| {
+        let run = setup.sandbox.sentinel(["credentials"]).env("AWS_CONFIG_FILE", "/dev/null");
+        let run = run.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+        whole.iter().fold(run, |run, (name, value)| run.env(name, value)).env(changed.0, changed.1).run()
+    };
+    let done = run(("UNRELATED", "1"));
+    assert!(done.code() == 0 && done.stdout.contains(id), "{done}");
+    for changed in [
+        ("AWS_CREDENTIAL_EXPIRATION", "2001-01-01T00:00:00Z"),
+        ("AWS_CREDENTIAL_EXPIRATION", "tomorrow"),
+        ("AWS_ACCESS_KEY_ID", ""),
+        ("AWS_SECRET_ACCESS_KEY", ""),
+        ("AWS_SESSION_TOKEN", ""),
+    ] {
+        let done = run(changed);
+        assert!(done.code() == 1 && done.stdout.is_empty(), "{changed:?}: {done}");
+    }
+    // Nobody wrote down when these end: AWS is asked.
+    setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+    let keys = format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n");
+    setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
+    setup.sts.expire(id);
+    setup.nothing_is_given("a session that has ended", "temporary");
+}
+
+/// While AWS hangs, what is there is served to its end and no longer; when AWS answers, the next is served.
+#[test]
+fn over_the_socket_they_last_until_they_end() {
+    let setup = Setup::new();
+    setup.sts.lifetime_s(3);
+    let mut running = setup.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED).spawn();
+    assert_eq!(running.line(), "ready");
+    let gate = setup.sts.hang("AssumeRole");
+    let (before, refusal) = phase(&mut running);
+    assert!(refusal.starts_with(r#"{"code":"CredentialsPending","#), "{refusal}");
+    // A slow machine may have seen none, or more than one; never one that was issued behind the gate.
+    gate.open();
+    let (after, _) = phase(&mut running);
+    assert_eq!(after.len(), 1);
+    assert!(!before.contains(&after[0]), "{before:?} {after:?}");
+    assert_eq!(running.finish().code(), 0);
+}
+
+#[test]
+fn through_the_helper_they_last_until_they_end() {
+    let setup = Setup::new();
+    setup.sts.lifetime_s(4);
+    let run = setup.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED);
+    let mut running = run.args([SENTINEL, "credentials"]).spawn();
+    assert_eq!(running.line(), "ready");
+    setup.sts.inject("AssumeRole", 1000, Fault::Refuse { status: 403, code: "AccessDenied", message: "gone" });
+    let (_, refusal) = phase(&mut running);
+    assert!(refusal.contains("Failed to retrieve credentials (CredentialsFailed)"), "{refusal}");
+    assert!(!refusal.contains("AccessKeyId"), "{refusal}");
+    let done = running.finish();
+    assert!(done.stderr.contains("gone"), "the reason is not told: {done}");
+}
+
+#[test]
+fn who_asks_before_aws_has_answered_asks_again() {
+    let setup = Setup::new();
+    let gate = setup.sts.hang("AssumeRole");
+    let mut asker = setup.asker(&["--lazy"]);
+    assert_eq!(setup.sts.calls().len(), 0);
+    for _ in 0..2 {
+        let answer = ask(&mut asker);
+        assert!(answer.starts_with(r#"503 {"code":"CredentialsPending","#), "{answer}");
+    }
+    gate.open();
+    let answer = eventually("credentials", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+    let body: Value = serde_json::from_str(answer.strip_prefix("200 ").expect("credentials")).expect("JSON");
+    let issued = setup.sts.issued(body["AccessKeyId"].as_str().expect("text")).expect("a key that was issued");
+    assert_eq!(body["SecretAccessKey"], issued.secret_access_key);
+    assert_eq!(body["Token"], issued.session_token.expect("a token"));
+    let expiration: Timestamp = body["Expiration"].as_str().expect("text").parse().expect("RFC 3339");
+    assert!(expiration > SystemClock.wall());
+    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1, "one fetch for all who ask");
+    assert_eq!(asker.finish().code(), 0);
+}
+
+/// The helper waits for them: an SDK would give up at the first error.
+#[test]
+fn the_helper_waits_for_aws() {
+    let setup = Setup::new();
+    let gate = setup.sts.hang("AssumeRole");
+    let options = ["exec", "--profile", "dev", "--unix-socket", "--lazy", "--", SENTINEL, "credentials"];
+    let running = setup.sandbox.sentinel(options).spawn();
+    // It has been told to ask again.
+    eventually("a pending answer", || {
+        let log = std::fs::read_to_string(setup.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
+        log.contains("AWS has not answered yet").then_some(())
+    });
+    gate.open();
+    let done = running.finish();
+    assert!(done.code() == 0 && done.stdout.starts_with(r#"{"Version":1,"AccessKeyId":"ASIA"#), "{done}");
+}

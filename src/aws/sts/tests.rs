@@ -295,6 +295,14 @@ fn a_wrong_clock_is_recognised_by_the_answers_date() {
 }
 
 #[test]
+fn an_error_that_repeats_our_secrets_is_told_without_them() {
+    let echo = "you sent source-token== and source-secret, source-secret";
+    let fake = Fake::new(vec![refused(400, "ValidationError", echo)]);
+    let told = sentence(assume(&fake.sts()));
+    assert!(told.contains("(ValidationError): you sent ************** and *************, *************\n"), "{told}");
+}
+
+#[test]
 fn an_answer_beyond_its_cap_is_refused() {
     let fake = Fake::new(vec![(200, DATE, "x".repeat(2 << 20)), whole()]);
     assert_eq!(kind(assume(&fake.sts())), FailureKind::TooLarge);

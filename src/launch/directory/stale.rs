@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::base::Base;
-use super::{CONFIG, HELPER, LOCK, SOCKET, leads_to, open_directory, remove_known};
+use super::{CONFIG, HELPER, LOCK, SOCKET, SOCKET_LOCK, leads_to, open_directory, remove_known};
 
 /// Removes the stale directories of `base`, and returns how many.
 pub(super) fn clean(base: &Base) -> usize {
@@ -56,11 +56,12 @@ fn has_only_ours(path: &Path) -> io::Result<bool> {
 type IsKind = fn(&FileType) -> bool;
 
 /// What a private directory holds, each with its kind.
-const KNOWN: [(&str, IsKind); 4] = [
+const KNOWN: [(&str, IsKind); 5] = [
     (LOCK, FileType::is_file),
     (CONFIG, FileType::is_file),
     (HELPER, FileType::is_symlink),
     (SOCKET, FileTypeExt::is_socket),
+    (SOCKET_LOCK, FileType::is_file),
 ];
 
 /// How many entries of the base are looked at: any user may fill a shared temporary directory, and that must not slow

@@ -57,6 +57,7 @@ fn abandon(base: &Base) -> PathBuf {
     let mut directory = PrivateDirectory::create(base, program()).expect("a directory");
     directory.write_config("x").expect("a config");
     drop(UnixListener::bind(directory.socket()).expect("a socket"));
+    fs::write(directory.path().join("s.sock.lock"), "").expect("the lock that binding makes");
     // A process id that is not ours stands for a process that never got to its destructors.
     directory.process_id = 0;
     directory.path.clone()
@@ -122,7 +123,7 @@ fn what_is_not_ours_is_not_removed() {
 fn a_forked_child_removes_nothing() {
     let scratch = Scratch::new();
     let path = abandon(&scratch.base());
-    assert_eq!(names(&path), ["config", "lock", "s.sock", "sentinel"]);
+    assert_eq!(names(&path), ["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 }
 
 #[test]
@@ -151,29 +152,29 @@ fn the_unexpected_is_left_alone() {
 
     let extra = abandon(&base);
     fs::write(extra.join("notes"), "x").expect("a file");
-    untouched(&extra, &["config", "lock", "notes", "s.sock", "sentinel"]);
+    untouched(&extra, &["config", "lock", "notes", "s.sock", "s.sock.lock", "sentinel"]);
 
     let open = abandon(&base);
     fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).expect("a mode");
-    untouched(&open, &["config", "lock", "s.sock", "sentinel"]);
+    untouched(&open, &["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 
     let kind = abandon(&base);
     fs::remove_file(kind.join("config")).expect("removed");
     fs::create_dir(kind.join("config")).expect("a directory");
-    untouched(&kind, &["config", "lock", "s.sock", "sentinel"]);
+    untouched(&kind, &["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 
     let unlocked = abandon(&base);
     fs::remove_file(unlocked.join("lock")).expect("removed");
-    untouched(&unlocked, &["config", "s.sock", "sentinel"]);
+    untouched(&unlocked, &["config", "s.sock", "s.sock.lock", "sentinel"]);
 
     let renamed = base.path().join("notes");
     fs::rename(abandon(&base), &renamed).expect("renamed");
-    untouched(&renamed, &["config", "lock", "s.sock", "sentinel"]);
+    untouched(&renamed, &["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 
     let elsewhere = scratch.0.join("elsewhere");
     fs::rename(abandon(&base), &elsewhere).expect("renamed");
     symlink(&elsewhere, base.fresh_path().expect("a path")).expect("a link");
-    untouched(&elsewhere, &["config", "lock", "s.sock", "sentinel"]);
+    untouched(&elsewhere, &["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 }
 
 #[test]

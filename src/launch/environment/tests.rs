@@ -44,6 +44,7 @@ fn keys_mode_sets_exactly_these() {
             "AWS_SENTINEL=prod",
             "AWS_SESSION_TOKEN=TOKEN",
             "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "BOTO_CONFIG=/dev/null",
             "PATH=/bin",
         ]
     );
@@ -64,6 +65,7 @@ fn long_term_keys_leave_no_token_of_the_parent() {
             "AWS_SECRET_ACCESS_KEY=SECRET",
             "AWS_SENTINEL=p",
             "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "BOTO_CONFIG=/dev/null",
         ]
     );
 }
@@ -81,6 +83,7 @@ fn socket_mode_sets_exactly_these() {
             "AWS_SDK_LOAD_CONFIG=1",
             "AWS_SENTINEL=prod",
             "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "BOTO_CONFIG=/dev/null",
             "NO_PROXY=127.0.0.1,localhost",
             "SENTINEL_AUTH_TOKEN=abc",
             "SENTINEL_UNIX_SOCKET=/d/s.sock",

@@ -1,5 +1,7 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 
+use std::os::unix::net::UnixStream;
+
 use super::*;
 
 /// A private directory of the test's own.
@@ -53,6 +55,7 @@ fn what_is_not_a_dead_socket_is_left_alone() {
     fs::remove_file(&path).expect("removed");
     fs::create_dir(&path).expect("made");
     assert!(Listening::bind(&path).expect_err("a directory").to_string().contains("it is a directory"));
+    assert_eq!(fs::read_dir(&directory.0).expect("a listing").count(), 1, "a lock is left");
 }
 
 #[test]
@@ -65,6 +68,8 @@ fn a_live_server_is_left_alone() {
     assert!(error.to_string().contains(&expected), "{error}");
     drop(other);
     let first = Listening::bind(&path).expect("bound");
+    let error = Listening::check(&path).expect_err("a live server");
+    assert!(error.to_string().contains(&expected), "{error}");
     let error = Listening::bind(&path).expect_err("a second sentinel");
     assert!(error.to_string().contains("another sentinel serves on it"), "{error}");
     UnixStream::connect(first.path()).expect("the first still listens");

@@ -1,0 +1,56 @@
+//! What the clients run in: a role `dev` of the user `base`, at moto or at the strict fake.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::moto::{Moto, programs, server};
+use crate::fake_sts::{Keys, Sts};
+use crate::harness::{Invocation, Sandbox};
+
+/// How exec gives credentials: in the environment, and from a socket.
+pub(super) const MODES: [&[&str]; 2] = [&[], &["--unix-socket"]];
+
+/// A sandbox whose AWS is moto, with the profiles `base`, `dev` and, through `dev`, `second`.
+pub(super) fn at_moto() -> (Sandbox, &'static Moto) {
+    let moto = server();
+    let sandbox = Sandbox::with_endpoint(&moto.endpoint);
+    let user = Keys {
+        access_key_id: moto.access_key.clone(),
+        secret_access_key: moto.secret.clone(),
+        session_token: None,
+        arn: format!("arn:aws:iam::{}:user/demo-user", moto.account),
+    };
+    profiles(&sandbox, &user, &moto.role_arn, &moto.second_role_arn);
+    (sandbox, moto)
+}
+
+/// A sandbox whose AWS is the fake, with the same profiles; the first role allows a source identity or not.
+pub(super) fn at_the_fake(allows_source_identity: bool) -> (Sandbox, Sts) {
+    let sts = Sts::start();
+    let sandbox = Sandbox::new(&sts);
+    let alice = sts.user("alice");
+    let first = sts.role("first").trusts(&alice.arn);
+    let first = if allows_source_identity { first.allows_source_identity() } else { first }.arn();
+    let second = sts.role("second").trusts(&first).allows_source_identity().arn();
+    profiles(&sandbox, &alice, &first, &second);
+    (sandbox, sts)
+}
+
+fn profiles(sandbox: &Sandbox, user: &Keys, first: &str, second: &str) {
+    sandbox.profile("base", user, "region = us-east-1");
+    sandbox.settings("dev", &format!("region = us-east-1\nrole_arn = {first}\nsource_profile = base"));
+    sandbox.settings("second", &format!("region = us-east-1\nrole_arn = {second}\nsource_profile = dev"));
+}
+
+/// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones.
+pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: &[&str]) -> Invocation {
+    let run = sandbox.sentinel(["exec", "--profile", profile]).args(options).args(["--"]).args(command);
+    run.env("PATH", path())
+}
+
+/// PATH with the pinned clients before all others.
+pub(super) fn path() -> OsString {
+    let rest = std::env::var_os("PATH").unwrap_or_default();
+    let all: Vec<PathBuf> = std::iter::once(programs()).chain(std::env::split_paths(&rest)).collect();
+    std::env::join_paths(all).expect("no colon in a directory's name")
+}

@@ -1,0 +1,188 @@
+//! Signals that programs send: they reach the child once, and the two processes of sentinel do what a job should.
+
+use super::Setup;
+use crate::harness::process::{self, wait_for_state, wait_until_gone};
+use crate::harness::{Running, eventually};
+
+/// Names each signal that comes, and ends at SIGUSR2.
+const LISTENER: &str = r#"
+import signal, os
+wanted = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+print(os.getpid())
+while True:
+    number = signal.sigwait(wanted)
+    print(signal.Signals(number).name)
+    if number == signal.SIGUSR2:
+        os._exit(8)
+"#;
+
+/// Counts SIGCONT, answers each line.
+const COUNTER: &str = r#"
+import signal, os, sys
+continued = 0
+def count(*_):
+    global continued
+    continued += 1
+signal.signal(signal.SIGCONT, count)
+print(os.getpid())
+for line in sys.stdin:
+    print(continued)
+"#;
+
+/// The child's pid, which it prints first.
+fn child(run: &mut Running) -> u32 {
+    run.line().parse().expect("a pid")
+}
+
+#[test]
+fn what_a_process_sends_reaches_the_child_once() {
+    let setup = Setup::new();
+    let mut run = setup.python(LISTENER).spawn();
+    child(&mut run);
+    for name in ["TERM", "HUP", "INT", "QUIT", "USR1", "TERM", "USR2"] {
+        run.signal(name);
+        assert_eq!(run.line(), format!("SIG{name}"));
+    }
+    let done = run.finish();
+    assert_eq!(done.stdout.lines().count(), 8, "{done}");
+    assert_eq!((done.code(), done.stderr.as_str()), (8, ""), "{done}");
+    setup.assert_clean();
+}
+
+/// `timeout`, systemd and `kill -- -PGID` send to the whole group, of which the child is one.
+#[test]
+fn what_is_sent_to_the_group_reaches_the_child_once() {
+    let setup = Setup::new();
+    let mut run = setup.python(LISTENER).spawn();
+    child(&mut run);
+    for name in ["TERM", "HUP", "INT", "QUIT", "TERM"] {
+        process::signal_group(run.pid(), name);
+        assert_eq!(run.line(), format!("SIG{name}"));
+        // Orders are carried out one after the other, so a second one would be on its way now, and be the next line.
+        run.signal("USR1");
+        assert_eq!(run.line(), "SIGUSR1");
+    }
+    run.signal("USR2");
+    let done = run.finish();
+    assert_eq!((done.code(), done.stdout.lines().count()), (8, 12), "{done}");
+    setup.assert_clean();
+}
+
+#[test]
+fn a_child_that_ends_of_a_forwarded_signal_is_reported_as_such() {
+    let setup = Setup::new();
+    for (name, number) in [("TERM", 15), ("HUP", 1), ("INT", 2), ("QUIT", 3), ("USR1", 10)] {
+        let mut run = setup.invoke(&[], ["sh", "-c", "ulimit -c 0; echo $$; exec cat"]).spawn();
+        let child = child(&mut run);
+        run.signal(name);
+        // Not by the end of its input, which `finish` brings.
+        wait_until_gone(child);
+        let done = run.finish();
+        assert_eq!((done.code(), done.signal(), done.stderr.as_str()), (128 + number, None, ""), "{done}");
+        setup.assert_clean();
+    }
+}
+
+#[test]
+fn sentinel_stops_and_goes_on_with_the_child() {
+    let setup = Setup::new();
+    let mut run = setup.python(COUNTER).spawn();
+    let child = child(&mut run);
+    process::signal(child, "STOP");
+    wait_for_state(run.pid(), 'T');
+    process::signal(child, "CONT");
+    eventually("sentinel to go on", || (process::state(run.pid()) != Some('T')).then_some(()));
+    run.send("count");
+    assert_eq!(run.line(), "1");
+    // The other way round: who stops the child and continues sentinel, continues the child.
+    process::signal(child, "STOP");
+    wait_for_state(run.pid(), 'T');
+    run.signal("CONT");
+    run.send("count");
+    assert_eq!(run.line(), "2");
+    run.close_stdin();
+    assert_eq!(run.finish().code(), 0);
+}
+
+/// Sentinel is kept from seeing the stop before the continuation is there as well.
+#[test]
+fn a_quick_continuation_is_not_overtaken_by_its_stop() {
+    let setup = Setup::new();
+    let mut run = setup.python(COUNTER).spawn();
+    let child = child(&mut run);
+    run.signal("STOP");
+    wait_for_state(run.pid(), 'T');
+    process::signal(child, "STOP");
+    wait_for_state(child, 'T');
+    process::signal(child, "CONT");
+    run.send("count");
+    assert_eq!(run.line(), "1");
+    run.close_stdin();
+    assert_eq!(run.finish().code(), 0);
+}
+
+#[test]
+fn a_child_that_is_killed_while_it_is_stopped_ends_the_job() {
+    let setup = Setup::new();
+    let mut run = setup.python(COUNTER).spawn();
+    let child = child(&mut run);
+    process::signal(child, "STOP");
+    wait_for_state(run.pid(), 'T');
+    process::signal(child, "KILL");
+    assert_eq!(run.finish().code(), 137);
+    setup.assert_clean();
+}
+
+#[test]
+fn when_sentinel_is_killed_the_child_is_told_and_nothing_is_served() {
+    const CHILD: &str = r#"
+import os, signal, socket, sys
+def told(*_):
+    print("SIGTERM")
+signal.signal(signal.SIGTERM, told)
+print(os.getpid())
+sys.stdin.readline()
+try:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(os.environ["SENTINEL_UNIX_SOCKET"])
+    print(connection.recv(1000))
+except OSError as error:
+    print(error.strerror)
+"#;
+    let setup = Setup::new();
+    let mut run = setup.python(CHILD).spawn();
+    let child = child(&mut run);
+    let warden = process::parent(child).expect("a parent");
+    assert_eq!(process::parent(warden), Some(run.pid()));
+    run.signal("KILL");
+    wait_until_gone(run.pid());
+    assert_eq!(run.line(), "SIGTERM");
+    wait_until_gone(warden);
+    run.send("ask");
+    assert_eq!(run.line(), "Connection refused");
+    wait_until_gone(child);
+    assert_eq!(run.finish().signal(), Some(9));
+    // The next start removes what the killed one could not.
+    let done = setup.exec(&[], &["true"]);
+    assert_eq!(done.code(), 0, "{done}");
+    setup.assert_clean();
+}
+
+#[test]
+fn when_the_warden_is_killed_sentinel_says_so_and_serves_no_more() {
+    let setup = Setup::new();
+    let script = "import os, sys; print(os.getpid()); sys.stdin.readline(); print(os.path.exists(os.environ['SENTINEL_UNIX_SOCKET']))";
+    let mut run = setup.python(script).spawn();
+    let child = child(&mut run);
+    process::signal(process::parent(child).expect("the warden"), "KILL");
+    wait_until_gone(run.pid());
+    run.send("look");
+    assert_eq!(run.line(), "False");
+    wait_until_gone(child);
+    run.finish().failed_with(
+        125,
+        &["sentinel: lost the process that watches over the command", "the command itself may still run"],
+    );
+    setup.assert_clean();
+}

@@ -1,0 +1,67 @@
+# A flood of slow clients, behind tests/wire/client.py: argv is PROCESSES CONNECTIONS.
+# The first process sends nothing, the second half a head, the third a byte in each round, and so on.
+# Every connection that is closed is opened again at once, until standard input ends. Then it says how often.
+import resource
+
+PROCESSES, CONNECTIONS = int(sys.argv[1]), int(sys.argv[2])
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+STARTS = [b"", ask(b"x")[:-20], b"G"]
+DRIP = ask(b"x" * 4000)[1:]
+
+
+def flood(wanted, start, ready, stop):
+    poll = select.epoll()
+    poll.register(stop, select.EPOLLIN)
+    open_ones, opened, told = {}, 0, False
+    while True:
+        for _ in range(wanted - len(open_ones)):
+            s = socket.socket(socket.AF_UNIX)
+            s.setblocking(False)
+            try:
+                s.connect(PATH)
+                s.send(start)
+            except (BlockingIOError, ConnectionError):
+                # The queue is full, or it was closed already: again in the next round.
+                s.close()
+                break
+            open_ones[s.fileno()] = [s, 0]
+            poll.register(s, select.EPOLLIN)
+            opened += 1
+        if not told and opened >= wanted:
+            told = True
+            os.write(ready, b"r")
+        if start == b"G":
+            for entry in open_ones.values():
+                try:
+                    entry[0].send(DRIP[entry[1] : entry[1] + 1])
+                    entry[1] += 1
+                except (BlockingIOError, ConnectionError):
+                    pass
+        for fd, _ in poll.poll(0.002):
+            if fd == stop:
+                return opened
+            poll.unregister(fd)
+            open_ones.pop(fd)[0].close()
+
+
+ready_in, ready_out = os.pipe()
+stop_in, stop_out = os.pipe()
+counts_in, counts_out = os.pipe()
+for number in range(PROCESSES):
+    if os.fork() == 0:
+        os.close(stop_out)
+        # The attack is on sentinel's connections. The CPUs of whoever runs the tests are not its target.
+        os.nice(19)
+        count = flood(CONNECTIONS // PROCESSES, STARTS[number % 3], ready_out, stop_in)
+        os.write(counts_out, count.to_bytes(8, "big"))
+        os._exit(0)
+left = PROCESSES
+while left:
+    left -= len(os.read(ready_in, left))
+say("flooding")
+sys.stdin.read()
+os.close(stop_out)
+for _ in range(PROCESSES):
+    os.wait()
+say(sum(int.from_bytes(os.read(counts_in, 8), "big") for _ in range(PROCESSES)))

@@ -1,0 +1,80 @@
+# What attackers speak HTTP with: sockets, so that every byte and every moment is theirs. Goes in front of their scripts.
+import fcntl, json, os, select, signal, socket, sys, time
+
+TOKEN = os.environ["SENTINEL_AUTH_TOKEN"].encode()
+PATH = os.environ["SENTINEL_UNIX_SOCKET"]
+LIMIT_S = 25
+
+
+def connect():
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(LIMIT_S)
+    s.connect(PATH)
+    return s
+
+
+def ask(token=TOKEN, line=b"GET / HTTP/1.1", more=b""):
+    authorization = b"" if token is None else b"Authorization: " + token + b"\r\n"
+    return line + b"\r\nHost: localhost\r\n" + authorization + more + b"\r\n"
+
+
+def answer(s, has_body=True):
+    """The next whole answer, and nothing behind it; or what came before the end of the connection."""
+    got = b""
+    try:
+        while not got.endswith(b"\r\n\r\n"):
+            byte = s.recv(1)
+            if not byte:
+                return got
+            got += byte
+        fields = dict(line.lower().split(b": ", 1) for line in got.split(b"\r\n")[1:-2])
+        left = int(fields[b"content-length"]) if has_body else 0
+        while left:
+            piece = s.recv(left)
+            if not piece:
+                return got
+            got, left = got + piece, left - len(piece)
+    except ConnectionError:
+        pass
+    return got
+
+
+def status(raw):
+    return int(raw.split(b" ", 2)[1]) if raw else 0
+
+
+def to_end(s):
+    """Everything until the connection is closed; fails if it is not."""
+    got = b""
+    try:
+        while piece := s.recv(65536):
+            got += piece
+    except ConnectionError:
+        pass
+    return got
+
+
+def try_send(s, raw):
+    try:
+        s.sendall(raw)
+        return True
+    except ConnectionError:
+        return False
+
+
+def wait_until_read(s):
+    """Until the server has taken every byte out of the socket, or closed it (SIOCOUTQ, unix(7))."""
+    end = time.monotonic() + LIMIT_S
+    while int.from_bytes(fcntl.ioctl(s, 0x5411, bytes(4)), sys.byteorder):
+        assert time.monotonic() < end, "the server does not read"
+        os.sched_yield()
+
+
+def once(raw, has_body=True):
+    s = connect()
+    try_send(s, raw)
+    return answer(s, has_body)
+
+
+def say(*words):
+    print(*words, flush=True)

@@ -1,0 +1,70 @@
+//! The server as a library, for what `exec` does not do on request: revoke a token in the middle, or move the clock.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sentinel::auth::Authenticator;
+use sentinel::broker::Broker;
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::env::Env;
+use sentinel::http::hosts::Hosts;
+use sentinel::log::decision::DecisionLog;
+use sentinel::log::operator::Operator;
+use sentinel::peer::{Kernel, Process, Tree};
+use sentinel::policy::Mode;
+use sentinel::profile::{Wanted, resolve};
+use sentinel::server::{Bodies, Listening, Server, Service};
+use sentinel::source::plan::{Plan, SourceIdentityRule};
+use sentinel::source::{Chain, Vault};
+use sentinel::sys::process::own_pid;
+use sentinel::sys::user::effective_uid;
+use sentinel::vending::Vendor;
+
+use super::Served;
+
+/// A running server with its tokens. Dropping it ends it.
+pub(crate) struct InProcess {
+    pub(crate) authenticator: Arc<Authenticator>,
+    _server: Server,
+    pub(crate) socket: String,
+}
+
+impl InProcess {
+    /// Serves the profile `base` to what this process starts. `connections` is the clock of the connections' deadlines.
+    pub(crate) fn start(served: &Served, connections: impl Clock + 'static) -> Self {
+        let text = |path: &str| served.sandbox.path(path).to_str().expect("UTF-8").to_owned();
+        let (home, socket, url) = (text("home"), text("run/s"), served.sts.url());
+        let env = Env::from_iter([("HOME", home.as_str()), ("AWS_ENDPOINT_URL_STS", url.as_str())]);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
+        let resolved = resolve(&Wanted { profile: Some("base"), region: Some("us-east-1") }, &env).expect("a profile");
+        let plan = Plan {
+            duration: None,
+            default_duration: Duration::from_secs(1800),
+            no_session: false,
+            served: true,
+            judged: false,
+            source_identity: SourceIdentityRule::Off,
+        };
+        let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator)).expect("a chain");
+        let broker = Broker::new("base".to_owned(), Mode::Server, None, Arc::clone(&clock));
+        let log = DecisionLog::open(Some(&served.sandbox.path("state/log")), false).expect("a log");
+        let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
+        let kernel = Kernel::probe().expect("a kernel that names peers");
+        // This test's process stands for the warden: what it starts is the tree.
+        let root = Process::open(&kernel, own_pid().expect("a pid")).expect("this process");
+        let authenticator = Arc::new(Authenticator::attested(kernel, Tree::under(root)));
+        let service = Service {
+            authenticator: Arc::clone(&authenticator),
+            vendor: Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))),
+            bodies: Bodies::default(),
+            hosts: Hosts::unix(),
+            uid: effective_uid(),
+            max_connections: 8,
+            clock: Arc::new(connections),
+            operator,
+        };
+        let listening = Listening::bind(socket.as_ref()).expect("a socket");
+        Self { authenticator, _server: Server::start(listening, Arc::new(service)).expect("a server"), socket }
+    }
+}

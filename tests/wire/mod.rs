@@ -1,0 +1,134 @@
+//! Raw requests to the real program, from inside and outside its process tree.
+//!
+//! `client.py` goes in front of every attacker's script; `talk.py` sends whatever bytes a table in Rust holds.
+
+pub(crate) mod in_process;
+
+use crate::fake_sts::Sts;
+use crate::harness::{Invocation, Running, Sandbox, python};
+
+/// What attackers' scripts start with.
+pub(crate) const CLIENT: &str = include_str!("client.py");
+
+/// Every refusal to authenticate, byte for byte.
+pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
+    Content-Type: application/json\r\n\
+    Content-Length: 119\r\n\
+    Cache-Control: no-store\r\n\
+    Connection: close\r\n\
+    \r\n\
+    {\"code\":\"Forbidden\",\"message\":\"invalid Authorization token\",\
+    \"Code\":\"Forbidden\",\"Message\":\"invalid Authorization token\"}";
+
+/// A fake AWS with the user alice, and a sandbox with her profile `base`.
+pub(crate) struct Served {
+    pub(crate) sts: Sts,
+    pub(crate) sandbox: Sandbox,
+}
+
+impl Served {
+    pub(crate) fn new() -> Self {
+        let sts = Sts::start();
+        let sandbox = Sandbox::new(&sts);
+        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
+        Self { sts, sandbox }
+    }
+
+    /// A script inside the tree, behind `client.py`.
+    pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
+        let options = [&["--profile", "base", "--unix-socket"], options].concat();
+        self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
+    }
+
+    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`.
+    pub(crate) fn outside(&self, stolen: &str, script: &str) -> Invocation {
+        stolen_into(self.sandbox.program(python()), stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
+    }
+
+    /// A client inside the tree that sends what it is told.
+    pub(crate) fn talker(&self) -> Talker {
+        Talker(self.inside(&[], include_str!("talk.py")).spawn())
+    }
+}
+
+/// Adds a stolen socket and token, `PATH TOKEN`, to a program's environment.
+pub(crate) fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
+    let (path, token) = stolen.split_once(' ').expect("a path and a token");
+    program.env("SENTINEL_UNIX_SOCKET", path).env("SENTINEL_AUTH_TOKEN", token)
+}
+
+/// A client inside the tree that sends what it is told.
+pub(crate) struct Talker(Running);
+
+impl Talker {
+    /// Sends the pieces, each once those before it were read, and gives everything that comes until the connection is
+    /// closed. Fails if it is not closed.
+    #[track_caller]
+    pub(crate) fn until_closed(&mut self, pieces: &[&[u8]]) -> String {
+        self.order(pieces, true).0
+    }
+
+    /// Sends the pieces and gives the answer. Fails unless another request on the same connection gets credentials.
+    #[track_caller]
+    pub(crate) fn kept_alive(&mut self, pieces: &[&[u8]]) -> String {
+        let (answer, again) = self.order(pieces, false);
+        assert!(again.starts_with("HTTP/1.1 200 OK\r\n"), "then {again:?} after {answer:?}");
+        answer
+    }
+
+    /// Sends the bytes, and fails unless exactly this error comes and the connection is closed.
+    #[track_caller]
+    pub(crate) fn refused(&mut self, name: &str, bytes: &[u8], status: u16) {
+        assert_eq!(self.until_closed(&[bytes]), closing(status), "{name}");
+    }
+
+    #[track_caller]
+    fn order(&mut self, pieces: &[&[u8]], closes: bool) -> (String, String) {
+        let pieces: Vec<String> = pieces.iter().map(|piece| to_hex(piece)).collect();
+        self.0.send(&serde_json::json!({ "pieces": pieces, "closes": closes }).to_string());
+        let reply: serde_json::Value = serde_json::from_str(&self.0.line()).expect("JSON");
+        assert!(reply.get("error").is_none(), "{reply} after {pieces:?}");
+        let text = |name: &str| from_hex(reply[name].as_str().expect("hex"));
+        (text("raw"), text("again"))
+    }
+
+    /// Ends the client and its sentinel, which must have lived until now.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        self.0.close_stdin();
+        let done = self.0.finish();
+        assert_eq!(done.code(), 0, "{done}");
+    }
+}
+
+/// A request for credentials with the token, and these lines between the Host and the end.
+pub(crate) fn get(more: &str) -> String {
+    format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: @TOKEN@\r\n{more}\r\n")
+}
+
+/// The whole answer that closes a connection with this status.
+pub(crate) fn closing(status: u16) -> String {
+    let (reason, own, code, message) = match status {
+        400 => ("Bad Request", "", "BadRequest", "Bad request"),
+        403 => return FORBIDDEN.to_owned(),
+        405 => ("Method Not Allowed", "Allow: GET, HEAD\r\n", "MethodNotAllowed", "Method not allowed"),
+        408 => ("Request Timeout", "", "RequestTimeout", "Request timed out"),
+        413 => ("Content Too Large", "", "BodyTooLarge", "Request body too large"),
+        431 => ("Request Header Fields Too Large", "", "HeadTooLarge", "Request head too large"),
+        _ => panic!("no answer with {status} closes a connection"),
+    };
+    let body = format!(r#"{{"code":"{code}","message":"{message}","Code":"{code}","Message":"{message}"}}"#);
+    let common = "Content-Type: application/json\r\nContent-Length";
+    let (length, rest) = (body.len(), "Cache-Control: no-store\r\nConnection: close\r\n");
+    format!("HTTP/1.1 {status} {reason}\r\n{common}: {length}\r\n{rest}{own}\r\n{body}")
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(text: &str) -> String {
+    let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
+    String::from_utf8(bytes).expect("answers are text")
+}

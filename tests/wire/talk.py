@@ -1,0 +1,16 @@
+# Follows the test's orders, one JSON object a line: {"pieces": [hex, ...], "closes": whether the answer ends the connection}.
+# Each piece is sent once the server has read those before it. "@TOKEN@" stands for the token.
+for order in map(json.loads, sys.stdin):
+    s = connect()
+    for piece in order["pieces"]:
+        if not try_send(s, bytes.fromhex(piece).replace(b"@TOKEN@", TOKEN)):
+            break
+        if len(order["pieces"]) > 1:
+            wait_until_read(s)
+    try:
+        raw = to_end(s) if order["closes"] else answer(s)
+        again = b"" if order["closes"] else (try_send(s, ask()), answer(s))[1]
+        say(json.dumps({"raw": raw.hex(), "again": again.hex()}))
+    except TimeoutError:
+        say(json.dumps({"error": "the connection stays open"}))
+    s.close()
