@@ -38,7 +38,14 @@ fn defaults() -> Exec {
 }
 
 fn default_server() -> Server {
-    Server { socket_path: None, duration: None, bind: Bind::Tree, allow_fallback: false, lazy: false, wait_tree: false }
+    Server {
+        transport: Transport::Unix(None),
+        duration: None,
+        bind: Bind::Tree,
+        allow_fallback: false,
+        lazy: false,
+        wait_tree: false,
+    }
 }
 
 #[test]
@@ -68,7 +75,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             debug: true,
         },
         server: Some(Server {
-            socket_path: Some("/s".into()),
+            transport: Transport::Unix(Some("/s".into())),
             duration: Some(Duration::from_secs(2700)),
             bind: Bind::Uid,
             allow_fallback: true,
@@ -121,7 +128,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         debug: true,
     };
     let server = Server {
-        socket_path: Some("/s".into()),
+        transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
         bind: Bind::Process,
         allow_fallback: true,
