@@ -71,6 +71,14 @@ impl Error {
         self.kind
     }
 
+    /// Everything in one line: what the operator log says.
+    pub fn line(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}; {hint}", self.summary()),
+            None => self.summary(),
+        }
+    }
+
     /// The first line alone, cause included: what the logs record.
     pub fn summary(&self) -> String {
         match &self.cause {

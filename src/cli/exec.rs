@@ -58,6 +58,8 @@ pub(super) fn cannot_start(program: &std::ffi::OsStr, error: &std::io::Error) ->
         Some(libc::ENOENT) => Error::of(Kind::NotFound, format!("there is no program `{name}`"))
             .because(cause)
             .hint("check the name, and PATH"),
-        _ => Error::of(Kind::CannotExecute, format!("cannot execute `{name}`")).because(cause),
+        _ => Error::of(Kind::CannotExecute, format!("cannot execute `{name}`"))
+            .because(cause)
+            .hint("check that it is a program, and that you may execute it"),
     }
 }

@@ -118,8 +118,8 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
                     Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
                     None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
                 }),
-            Refused::Pending => Error::new(format!("AWS gave no credentials for profile `{profile}` within 30 s"))
-                .hint("check the network and the region, then try again"),
+            Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s"))
+                .hint("AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again"),
             Refused::PolicyFailed(error) | Refused::Failed(error) => {
                 Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
             }

@@ -25,7 +25,8 @@ pub(super) fn explain(stream: &UnixStream, socket: &Path) -> Error {
     if ancestors.iter().any(|ancestor| ancestor.pid() == server) {
         return error.hint(
             "this process does descend from it, so the token is not (or no longer) this process's: it is another run's, it \
-             was revoked, or --bind process gave it to the first process that used it",
+             was revoked, --bind process gave it to the first process that used it (leave that out if several commands are \
+             to be served), or a file beside the socket was changed",
         );
     }
     let chain: Vec<String> = ancestors.iter().skip(1).take(NAMED).map(describe).collect();

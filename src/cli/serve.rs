@@ -27,7 +27,7 @@ use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
-use crate::warden::{Program, Report, Warden};
+use crate::warden::{PASSED_ON, Program, Report, Warden};
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
 const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
@@ -40,8 +40,7 @@ const OTHER_DESCRIPTORS: usize = 32;
 /// The refresher only looks at the clock and starts fetches.
 const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
-/// Signals that are passed on whoever sent them; the terminal sends SIGINT, SIGQUIT and SIGTSTP to the child as well.
-const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
+/// Signals that the terminal sends to the child as well.
 const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
 /// Serves the child, and returns its exit status.
@@ -99,8 +98,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     drop(serving);
     if let Err(error) = directory.close() {
         // The child's status is worth more than this.
-        reporter.log("clean-up", &error.to_string());
+        reporter.log("clean-up", &error.line());
     }
+    warden.close();
     status
 }
 

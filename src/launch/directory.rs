@@ -11,9 +11,9 @@
 mod base;
 mod stale;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 pub use base::Base;
@@ -72,14 +72,18 @@ impl PrivateDirectory {
         self.path.join(HELPER)
     }
 
-    /// Writes the generated config file: 0600, and only if nothing has its name.
+    /// Writes the generated config file, and only if nothing has its name: 0400, so that `aws configure` cannot change it,
+    /// after which nothing would be served any more.
     ///
     /// # Errors
     /// When it exists or cannot be written.
     pub fn write_config(&self, text: &str) -> Result<()> {
         let path = self.config();
         create_file(&path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.set_permissions(Permissions::from_mode(0o400))
+            })
             .map_err(|error| Error::new(format!("cannot write {}", path.display())).because(error))
     }
 

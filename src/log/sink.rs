@@ -88,7 +88,15 @@ fn open(path: &Path) -> Result<File> {
     }
     // Who can write to the directory can put another file in this one's place.
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mode = std::fs::metadata(directory).map_err(|error| cannot_open(path, error))?.mode();
+    let found = std::fs::metadata(directory).map_err(|error| cannot_open(path, error))?;
+    let (mode, owner, us) = (found.mode(), Uid(found.uid()), user::effective_uid());
+    if owner != us && owner != Uid(0) {
+        let directory = directory.display();
+        return Err(Error::new(format!(
+            "the directory {directory} belongs to uid {owner}, who may replace the decision log"
+        ))
+        .hint("name another file with --log-file"));
+    }
     if mode & 0o022 != 0 && mode & 0o1000 == 0 {
         let (directory, mode) = (directory.display(), mode & 0o7777);
         return Err(Error::new(format!(
@@ -112,7 +120,9 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn cannot_open(path: &Path, error: io::Error) -> Error {
-    Error::new(format!("cannot open the decision log {}", path.display())).because(error)
+    Error::new(format!("cannot open the decision log {}", path.display()))
+        .because(error)
+        .hint("name another file with --log-file")
 }
 
 /// Refuses a file that others could read, write or replace, and one that is not meant to be written.

@@ -31,7 +31,7 @@ pub fn resolve(wanted: &Wanted<'_>, env: &Env) -> Result<Resolved> {
             if wanted.profile.is_none() {
                 refuse_web_identity(env)?;
             }
-            let profile = profile.ok_or_else(|| unknown(wanted.profile, &profiles))?;
+            let profile = profile.ok_or_else(|| unknown(wanted.profile, &profiles, env))?;
             let (base, roles) = chain::follow(profile, &profiles, env)?;
             (profile.name.clone(), base, roles)
         }
@@ -58,9 +58,15 @@ fn refuse_web_identity(env: &Env) -> Result<()> {
     }
 }
 
-fn unknown(wanted: Option<&str>, profiles: &Profiles<'_>) -> Error {
+fn unknown(wanted: Option<&str>, profiles: &Profiles<'_>, env: &Env) -> Error {
     let places = profiles.places();
     match wanted {
+        Some(name) if env.os("AWS_SENTINEL").is_some() => {
+            Error::new(format!("there is no profile `{name}` in {places}")).hint(
+                "the `sentinel exec` around this hides ~/.aws: leave --profile out for its own credentials, or set \
+                 AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE",
+            )
+        }
         Some(name) => Error::new(format!("there is no profile `{name}` in {places}")).hint(profiles.hint(name)),
         None => Error::new(format!(
             "no profile was named, AWS_ACCESS_KEY_ID is not set, and there is no profile `default` in {places}"

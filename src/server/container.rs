@@ -34,8 +34,8 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
     let caller = match service.authenticator.authenticate(visitor, writers_agree, request.authorization) {
         Ok(caller) => caller,
         Err(refusal) => {
-            let pid = visitor.pid().unwrap_or(0);
-            service.operator.log("refused", &format!("refused pid {pid}: {refusal}"));
+            let who = visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
+            service.operator.log("refused", &format!("refused {who}: {refusal}"));
             return Answer::Error(ErrorAnswer::Forbidden);
         }
     };
@@ -73,17 +73,18 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
 /// The client learns the code; the person who runs sentinel learns why.
 fn explain(refused: Refused, service: &Service) -> ErrorAnswer {
     match refused {
-        Refused::Policy(Verdict { reason, .. }) => {
-            service.operator.log("policy", &format!("policy denied {}: {reason}", service.vendor.profile()));
+        Refused::Policy(Verdict { rule, reason, .. }) => {
+            let rule = rule.map_or(String::new(), |(_, name)| format!(" (rule `{name}`)"));
+            service.operator.log("policy", &format!("policy denied {}: {reason}{rule}", service.vendor.profile()));
             ErrorAnswer::PolicyDenied
         }
         Refused::PolicyFailed(error) => {
-            service.operator.log("policy", &error.to_string());
+            service.operator.log("policy", &error.line());
             ErrorAnswer::PolicyFailed
         }
         Refused::Pending => ErrorAnswer::CredentialsPending,
         Refused::Failed(error) => {
-            service.operator.log("credentials", &error.to_string());
+            service.operator.log("credentials", &error.line());
             ErrorAnswer::CredentialsFailed
         }
     }

@@ -161,12 +161,9 @@ fn check_directory(path: &Path) -> Result<()> {
             .hint("put the socket into a directory of your own"));
     }
     if found.mode() & 0o077 != 0 {
-        return Err(Error::new(format!(
-            "the directory {} is open to others (mode {:04o})",
-            directory.display(),
-            found.mode() & 0o7777
-        ))
-        .hint(format!("chmod 700 {}, or leave --unix-socket-path out", directory.display())));
+        let (name, mode) = (directory.display(), found.mode() & 0o7777);
+        return Err(Error::new(format!("the directory {name} is open to others (mode {mode:04o})"))
+            .hint("put the socket into a directory of your own (mkdir -m 700 DIR), or leave --unix-socket-path out"));
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ impl BaseKeys {
         match held.expiration {
             Some(end) if end <= clock.wall() => {
                 Err(Error::new(format!("the source credentials of {} expired at {}", held.origin, rfc3339_s(end)))
-                    .hint("get new ones (log in again), then try again"))
+                    .hint("get new ones (log in again), then start the command again"))
             }
             _ => Ok(held),
         }

@@ -24,8 +24,8 @@ use crate::error::{Error, Result};
 use crate::log::operator::Operator;
 use crate::profile::{Resolved, Role};
 
-/// All calls of one fetch together: what a person waits for before a command starts.
-const FETCH_LIMIT: Duration = Duration::from_secs(30);
+/// All calls of one fetch together: a little less than a person waits before a command starts, so that what failed is told.
+const FETCH_LIMIT: Duration = Duration::from_secs(28);
 /// AWS's limit for a role that is assumed with a role's (or any temporary) credentials.
 const CHAINED_LIMIT: Duration = Duration::from_secs(3600);
 /// The credentials between two roles are used once, at once: the shortest session that AWS issues.

@@ -113,6 +113,15 @@ pub fn descriptor_limit() -> io::Result<usize> {
     Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }
 
+/// Waits for the end of one child that is ending, and forgets it (waitpid(2)).
+///
+/// # Errors
+/// It is no child of this process.
+pub fn reap(pid: Pid) -> io::Result<()> {
+    // SAFETY: waitpid takes two integers; a null status pointer asks for no status.
+    cerr(unsafe { libc::waitpid(pid.0, std::ptr::null_mut(), 0) }).map(drop)
+}
+
 /// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChildEvent {

@@ -17,14 +17,22 @@ use std::os::unix::net::UnixStream;
 pub use wire::{Program, Report};
 
 use crate::error::{Error, Result};
-use crate::sys::process::{Fork, Pid, fork_single_threaded, own_pid};
+use crate::sys::poll::wait_readable;
+use crate::sys::process::{Fork, Pid, fork_single_threaded, own_pid, reap};
 use wire::Order;
+
+/// Signals that the broker passes on whoever sent them. The terminal sends its own (SIGINT, SIGQUIT, SIGTSTP) to the child
+/// as well.
+pub const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
 
 /// The broker's end.
 pub struct Warden {
     pid: Pid,
     pipe: UnixStream,
 }
+
+/// How long the warden's own end is waited for.
+const END_LIMIT_MS: i32 = 1000;
 
 impl Warden {
     /// Forks the warden, which then waits for [`Warden::start`]. To be called while this process has one thread.
@@ -64,6 +72,16 @@ impl Warden {
     /// The warden is gone.
     pub fn signal(&self, number: i32) -> io::Result<()> {
         wire::send_order(&self.pipe, &Order::Signal(number), None)
+    }
+
+    /// Ends the warden, and takes note of its end: a parent that reaps only what it knows would keep it as a zombie.
+    pub fn close(self) {
+        let Self { pid, pipe } = self;
+        // Its end of the pipe is closed when it ends, which it does once ours is, or has done already.
+        let _gone = pipe.shutdown(std::net::Shutdown::Write);
+        if wait_readable([pipe.as_fd()], END_LIMIT_MS).is_ok_and(|ended| ended == [true]) {
+            let _reaped = reap(pid);
+        }
     }
 
     /// The next report; `None` when the warden is gone. Waits; [`AsFd`] tells when it need not.

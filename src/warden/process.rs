@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
+use super::PASSED_ON;
 use super::wire::{self, Order, Program, Report};
 use crate::sys::clock;
 use crate::sys::poll::wait_readable;
@@ -34,7 +35,8 @@ const GROUP_MEMORY: Duration = Duration::from_secs(1);
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
 pub(super) fn run(pipe: UnixStream, broker: Pid) -> i32 {
-    process::name_thread(c"sentinel-warden");
+    // Not "sentinel": who signals that by name means the broker, and would be taken to have signalled the group.
+    process::name_thread(c"warden");
     match supervise(&pipe, broker) {
         Ok(()) => 0,
         // The broker sees the end of the pipe and says so to the person.
@@ -87,7 +89,8 @@ impl GroupSignals {
         let now = clock::boottime();
         self.0.retain(|(_, at)| now.saturating_sub(*at) < GROUP_MEMORY);
         while let Some(signal) = signals.take() {
-            if signal.number != libc::SIGCHLD {
+            // What the terminal sent is not passed on by the broker, so that nothing has to be held against it.
+            if signal.number != libc::SIGCHLD && (signal.sent_by_process || PASSED_ON.contains(&signal.number)) {
                 self.0.push((signal.number, now));
             }
         }
@@ -126,7 +129,9 @@ impl Child {
         match started {
             Ok(child) => {
                 self.pid = Pid::new(child.id().cast_signed());
-                wire::send_report(pipe, Report::Started(child.id().cast_signed()))
+                // A broker that is gone by now is noticed by its end of the pipe, and then the child is told.
+                let _gone = wire::send_report(pipe, Report::Started(child.id().cast_signed()));
+                Ok(())
             }
             Err(error) => wire::send_report(pipe, Report::CannotStart(error.raw_os_error().unwrap_or(libc::EINVAL))),
         }

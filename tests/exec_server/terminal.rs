@@ -43,6 +43,27 @@ terminal.ends_with(6)
 }
 
 #[test]
+fn an_interrupt_from_the_terminal_does_not_swallow_one_from_a_process() {
+    let setup = Setup::new();
+    let script = r#"
+terminal = Terminal(exec_(PYTHON, CHILD))
+terminal.expect("ready")
+terminal.type(b"\x03")
+terminal.expect("<INT>")
+terminal.settle()
+os.kill(terminal.pid, signal.SIGINT)
+terminal.expect("<INT>")
+terminal.settle()
+terminal.type(b"count\n")
+terminal.expect("INT=2 QUIT=0 TSTP=0 CONT=0")
+terminal.type(b"end\n")
+terminal.ends_with(6)
+"#;
+    assert_seen(&type_in(&setup, script));
+    setup.assert_clean();
+}
+
+#[test]
 fn a_child_that_dies_of_ctrl_c_ends_sentinel_with_its_status() {
     let setup = Setup::new();
     let script = r#"

@@ -61,14 +61,14 @@ fn between_any_two_system_calls_the_socket_is_closed_to_others() {
     let public = Public::new();
     let done = watch(&sandbox, &public.0, &[]);
     assert_eq!(done.code(), 0, "{done}");
-    assert_eq!(done.stdout, format!("{refused}directory 700\nfile 600\nsocket 600\nenough\n"), "{done}");
+    assert_eq!(done.stdout, format!("{refused}directory 700\nfile 400\nfile 600\nsocket 600\nenough\n"), "{done}");
 
     let own = public.0.join("own");
     fs::DirBuilder::new().mode(0o700).create(&own).expect("a directory");
     let socket = own.join("my.sock");
     let done = watch(&sandbox, &own, &["--unix-socket-path", socket.to_str().expect("UTF-8"), "--lazy"]);
     assert_eq!(done.code(), 0, "{done}");
-    let expected = format!("{refused}directory 700\nfile 600\nsocket 600\nenough\n");
+    let expected = format!("{refused}directory 700\nfile 400\nfile 600\nsocket 600\nenough\n");
     assert_eq!(done.stdout, expected, "{done}");
 }
 

@@ -65,7 +65,7 @@ fn every_file_is_closed_to_others_whatever_the_umask() {
         let private = [
             ("sentinel", "directory 700"),
             ("sentinel/*", "directory 700"),
-            ("sentinel/*/config", "file 600"),
+            ("sentinel/*/config", "file 400"),
             ("sentinel/*/lock", "file 600"),
             ("sentinel/*/s.sock", "socket 600"),
             ("sentinel/*/s.sock.lock", "file 600"),
@@ -190,10 +190,10 @@ fn a_sockets_directory_or_a_policy_that_others_may_write_is_refused() {
     let sandbox = sandbox(&sts);
     let directory = sandbox.directory("own", 0o750);
     let socket = directory.join("s.sock");
-    let name = directory.display();
-    let open = format!("the directory {name} is open to others (mode 0750)");
+    let open = format!("the directory {} is open to others (mode 0750)", directory.display());
     let options = ["--unix-socket-path", socket.to_str().expect("UTF-8")];
-    assert_refused(&sandbox, &options, &format!("{open}\n  chmod 700 {name}, or leave --unix-socket-path out"));
+    let hint = "put the socket into a directory of your own (mkdir -m 700 DIR), or leave --unix-socket-path out";
+    assert_refused(&sandbox, &options, &format!("{open}\n  {hint}"));
 
     let policy = sandbox.write("policy.json", "{}", 0o660);
     let name = policy.display();

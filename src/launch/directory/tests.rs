@@ -72,7 +72,7 @@ fn the_directory_and_its_files_are_closed_to_others() {
     assert_eq!(mode(&scratch.0.join("sentinel")), 0o700);
     assert_eq!(mode(directory.path()), 0o700);
     assert_eq!(names(directory.path()), ["config", "lock", "sentinel"]);
-    assert_eq!(mode(&directory.config()), 0o600);
+    assert_eq!(mode(&directory.config()), 0o400);
     assert_eq!(mode(&directory.path().join("lock")), 0o600);
     assert_eq!(fs::read_to_string(directory.config()).expect("text"), "[default]\n");
     assert_eq!(fs::read_link(directory.helper()).expect("a link"), program());
@@ -155,7 +155,7 @@ fn the_unexpected_is_left_alone() {
     untouched(&extra, &["config", "lock", "notes", "s.sock", "s.sock.lock", "sentinel"]);
 
     let open = abandon(&base);
-    fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).expect("a mode");
+    fs::set_permissions(&open, Permissions::from_mode(0o755)).expect("a mode");
     untouched(&open, &["config", "lock", "s.sock", "s.sock.lock", "sentinel"]);
 
     let kind = abandon(&base);
@@ -242,7 +242,7 @@ fn a_runtime_directory_that_is_not_private_is_passed_over() {
     DirBuilder::new().mode(0o700).create(&temporary).expect("a directory");
     let shared = scratch.0.join("shared");
     DirBuilder::new().mode(0o700).create(&shared).expect("a directory");
-    fs::set_permissions(&shared, fs::Permissions::from_mode(0o755)).expect("a mode");
+    fs::set_permissions(&shared, Permissions::from_mode(0o755)).expect("a mode");
     let link = scratch.0.join("link");
     symlink(&temporary, &link).expect("a link");
     for runtime in [&shared, &link, &scratch.0.join("missing"), &PathBuf::from("relative")] {
@@ -268,7 +268,7 @@ fn a_link_or_an_open_directory_at_the_predictable_name_is_refused() {
     fs::remove_file(&path).expect("removed");
 
     fs::create_dir(&path).expect("a directory");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).expect("a mode");
+    fs::set_permissions(&path, Permissions::from_mode(0o750)).expect("a mode");
     let uid = effective_uid();
     let text = format!("{} has owner {uid} and mode 750, not {uid} and 700", path.display());
     assert_eq!(refusal(), format!("{text}\n  remove it, and start again"));
@@ -279,10 +279,10 @@ fn a_temporary_directory_in_which_others_may_rename_is_refused() {
     let scratch = Scratch::new();
     let refusal = |env: &Env| Base::choose(env, effective_uid()).expect_err("a refusal").summary();
     let path = scratch.0.display();
-    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o777)).expect("a mode");
+    fs::set_permissions(&scratch.0, Permissions::from_mode(0o777)).expect("a mode");
     let text = format!("the temporary directory {path} lets other users rename what is in it");
     assert_eq!(refusal(&scratch.env("TMPDIR")), text);
-    fs::set_permissions(&scratch.0, fs::Permissions::from_mode(0o1777)).expect("a mode");
+    fs::set_permissions(&scratch.0, Permissions::from_mode(0o1777)).expect("a mode");
     assert_eq!(Base::choose(&scratch.env("TMPDIR"), effective_uid()).expect("a base").path(), scratch.0);
     let relative = Env::from_iter([("TMPDIR", "tmp")]);
     assert_eq!(refusal(&relative), "the temporary directory tmp is not an absolute path");

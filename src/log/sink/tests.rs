@@ -163,7 +163,10 @@ fn a_read_only_file_is_refused() {
 fn what_is_not_a_regular_file_is_refused() {
     assert_eq!(refused(Path::new("/dev/full")), "the decision log FILE is not a regular file");
     let directory = Directory::new();
-    assert_eq!(refused(&directory.0), "cannot open the decision log FILE: Is a directory (os error 21)");
+    assert_eq!(
+        refused(&directory.0),
+        "cannot open the decision log FILE: Is a directory (os error 21)\n  name another file with --log-file"
+    );
     let fifo = directory.0.join("fifo");
     assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
     assert_eq!(refused(&fifo), "the decision log FILE is not a regular file");
