@@ -244,7 +244,7 @@ pub static FLAGS: &[Flag] = &[
         short: None,
         value: Some("SCOPE"),
         choices: &["tree", "process", "uid"],
-        help: "who may use the socket's token: tree, process or uid (tree)",
+        help: "who may use the server's token: tree, process or uid (tree)",
         more: "`tree`: CMD and its descendants; `process`: the first of them that uses it, and what that runs `sentinel \
                credentials` for; `uid`: every process of this user, the weakest.",
         variable: Some("SENTINEL_BIND"),

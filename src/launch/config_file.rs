@@ -1,4 +1,4 @@
-//! The generated AWS config file: the profile's settings, with our helper as the only source of credentials.
+//! The generated AWS config file: the profile's settings, with our helper, or nothing, as a source of credentials.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -67,7 +67,7 @@ fn section_name(kind: &str, name: &str) -> Result<String> {
             "the {kind} `{}` has a name that AWS config files cannot hold",
             name.escape_debug()
         ))
-        .hint("rename it, or run without --unix-socket"));
+        .hint("rename it, or run without a server"));
     }
     Ok(if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() })
 }

@@ -17,8 +17,8 @@ use crate::sys::user::Uid;
 const DESCRIPTOR_LIMIT: usize = 65_536;
 /// Most processes that are looked through.
 const PROCESS_LIMIT: usize = 65_536;
-/// How often the tree is looked through: `children` files may omit entries while tasks come and go.
-const TRIES: usize = 3;
+/// How often the tree is looked through until it is the same twice.
+const TRIES: usize = 8;
 
 /// A descriptor of another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,22 @@ pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>>
 /// # Errors
 /// Nobody of the tree holds it.
 pub(super) fn in_tree(kernel: &Kernel, tree: &Tree, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
+    let mut before = Vec::new();
     for _ in 0..TRIES {
-        for pid in descendants(tree.root()) {
-            if let Some(found) = held_by(kernel, tree, pid, inode) {
+        let now = descendants(tree.root());
+        for pid in &now {
+            if let Some(found) = held_by(kernel, tree, *pid, inode) {
                 return Ok(found);
             }
         }
+        // `children` files omit entries only while tasks end, and those that ended were in the list before. So nothing is
+        // missing from a list that is the same twice: strangers are refused without a look at every process of the host.
+        if !now.is_empty() && now == before {
+            return Err(Unattested::NotTheHolder);
+        }
+        before = now;
     }
-    // The other way round: who of this uid holds it, and is it of the tree?
+    // A tree that does not rest. The other way round: who of this uid is of the tree, and does it hold it?
     for pid in processes_of(uid) {
         if let Some(found) = held_by(kernel, tree, pid, inode) {
             return Ok(found);
@@ -76,8 +84,12 @@ pub(super) fn in_tree(kernel: &Kernel, tree: &Tree, inode: u64, uid: Uid) -> Res
 /// of one process.
 fn held_by(kernel: &Kernel, tree: &Tree, pid: Pid, inode: u64) -> Option<(Process, Descriptor)> {
     let process = Process::open(kernel, pid).ok()?;
+    // Ancestry first: a stranger may have descriptors without end.
+    if tree.holds(kernel, &process) != Ok(true) {
+        return None;
+    }
     let descriptor = descriptor(pid, inode).ok()??;
-    (process.is_alive() && tree.holds(kernel, &process) == Ok(true)).then_some((process, descriptor))
+    process.is_alive().then_some((process, descriptor))
 }
 
 /// The processes below `root`, nearest first, as their `children` files list them.

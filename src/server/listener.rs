@@ -5,8 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Listening;
+use super::listen::BACKLOG;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
+use crate::sys::socket::set_backlog;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -23,7 +25,10 @@ impl Listener {
     /// # Errors
     /// The port is taken, or not ours to bind.
     pub fn loopback(port: u16) -> Result<Self> {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(Self::Tcp).map_err(|error| {
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        // The standard library's queue is shorter than a flood: whoever comes to a full one is heard a second later.
+        let bound = bound.and_then(|listener| set_backlog(listener.as_fd(), BACKLOG).map(|()| listener));
+        bound.map(Self::Tcp).map_err(|error| {
             Error::new(format!("cannot listen on 127.0.0.1:{port}"))
                 .because(error)
                 .hint("give another port with --server-port, or leave it out")

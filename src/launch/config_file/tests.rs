@@ -50,6 +50,17 @@ fn the_profile_default_has_one_section() {
 }
 
 #[test]
+fn without_a_helper_there_are_settings_alone() {
+    let settings = pairs(&[("output", "json"), ("credential_process", "/bin/evil"), ("source_profile", "base")]);
+    let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), settings: &settings, services: None };
+    assert_eq!(
+        text(None, &facts).expect("a file"),
+        "# Written by sentinel, and removed when the command ends.\n\
+         [default]\nregion = eu-west-1\noutput = json\n[profile prod]\nregion = eu-west-1\noutput = json\n"
+    );
+}
+
+#[test]
 fn a_value_of_several_indented_lines_is_kept() {
     let mut written = String::new();
     push_setting(&mut written, "output", "json\n    text").expect("a setting");
@@ -78,11 +89,11 @@ fn a_name_or_value_that_would_add_a_section_is_refused() {
     let named = |profile_name| Facts { profile_name, ..Facts::default() };
     assert_eq!(
         refusal(&named("a]\n[x")),
-        "the profile `a]\\n[x` has a name that AWS config files cannot hold\n  rename it, or run without --unix-socket"
+        "the profile `a]\\n[x` has a name that AWS config files cannot hold\n  rename it, or run without a server"
     );
     assert_eq!(
         refusal(&named("")),
-        "the profile `` has a name that AWS config files cannot hold\n  rename it, or run without --unix-socket"
+        "the profile `` has a name that AWS config files cannot hold\n  rename it, or run without a server"
     );
     let broken = "the value of `output` has a line break or control character that would change the file\n  \
                   mend it in the AWS config file";
