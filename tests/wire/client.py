@@ -1,21 +1,24 @@
 # What attackers speak HTTP with: sockets, so that every byte and every moment is theirs. Goes in front of their scripts.
 import fcntl, json, os, select, signal, socket, sys, time
 
-TOKEN = os.environ["SENTINEL_AUTH_TOKEN"].encode()
-PATH = os.environ["SENTINEL_UNIX_SOCKET"]
+# A socket's path, or 127.0.0.1:PORT.
+URL = os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")
+PATH = URL.removeprefix("http://").partition("/")[0] if URL else os.environ["SENTINEL_UNIX_SOCKET"]
+TOKEN = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN" if URL else "SENTINEL_AUTH_TOKEN"].encode()
+HOST = PATH.encode() if URL else b"localhost"
 LIMIT_S = 25
 
 
 def connect():
-    s = socket.socket(socket.AF_UNIX)
+    s = socket.socket(socket.AF_INET if URL else socket.AF_UNIX)
     s.settimeout(LIMIT_S)
-    s.connect(PATH)
+    s.connect(("127.0.0.1", int(PATH.split(":")[1])) if URL else PATH)
     return s
 
 
 def ask(token=TOKEN, line=b"GET / HTTP/1.1", more=b""):
     authorization = b"" if token is None else b"Authorization: " + token + b"\r\n"
-    return line + b"\r\nHost: localhost\r\n" + authorization + more + b"\r\n"
+    return line + b"\r\nHost: " + HOST + b"\r\n" + authorization + more + b"\r\n"
 
 
 def answer(s, has_body=True):

@@ -36,11 +36,21 @@ impl Served {
 
     /// A script inside the tree, behind `client.py`.
     pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
-        let options = [&["--profile", "base", "--unix-socket"], options].concat();
+        self.inside_over("--unix-socket", options, script)
+    }
+
+    /// The same, served over TCP.
+    pub(crate) fn inside_over_tcp(&self, options: &[&str], script: &str) -> Invocation {
+        self.inside_over("--server", options, script)
+    }
+
+    fn inside_over(&self, transport: &str, options: &[&str], script: &str) -> Invocation {
+        let options = [&["--profile", "base", transport], options].concat();
         self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
     }
 
-    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`.
+    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`;
+    /// a port's path is `127.0.0.1:PORT`.
     pub(crate) fn outside(&self, stolen: &str, script: &str) -> Invocation {
         stolen_into(self.sandbox.program(python()), stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
     }
@@ -54,7 +64,12 @@ impl Served {
 /// Adds a stolen socket and token, `PATH TOKEN`, to a program's environment.
 pub(crate) fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
     let (path, token) = stolen.split_once(' ').expect("a path and a token");
-    program.env("SENTINEL_UNIX_SOCKET", path).env("SENTINEL_AUTH_TOKEN", token)
+    if path.starts_with('/') {
+        return program.env("SENTINEL_UNIX_SOCKET", path).env("SENTINEL_AUTH_TOKEN", token);
+    }
+    program
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{path}/"))
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", token)
 }
 
 /// A client inside the tree that sends what it is told.
