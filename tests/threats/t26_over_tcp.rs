@@ -12,6 +12,8 @@ fn who_cannot_be_found_in_the_tree_is_refused_on_every_tier() {
             "the next one: served",
             "a storm, outside: refused",
             "a storm, inside: served",
+            "a build, outside, 100 questions: refused",
+            "a build, inside, 100 questions: served",
         ];
         if is_root() {
             expected.extend(["root: dropped", "another uid: dropped"]);

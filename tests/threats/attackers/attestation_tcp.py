@@ -8,6 +8,7 @@ from peer import question
 
 tier = sys.argv[1]
 ORPHANS, WORKERS, QUESTIONS = 16, 8, 60
+JOBS, AT_ONCE = 400, 32
 
 
 def judge(case, tree, answer):
@@ -29,6 +30,9 @@ def attack():
     judge_all("a storm, outside", tree, stranger.ask_often(path, token, QUESTIONS))
     judge_all("a storm, inside", tree, tree.ask_often(path, token, QUESTIONS))
     tree.calm(workers)
+    for who, name in [(stranger, "outside"), (tree, "inside")]:
+        count, answers = who.ask_in_a_build(path, token, JOBS, AT_ONCE)
+        judge_all(f"a build, {name}, {count} questions", tree, answers)
 
     if ROOT:
         other = Peer(user=None)
@@ -52,11 +56,11 @@ def orphans():
         stranger.close(f"orphan-{number}")
     tree.go_on()
     judge("behind them, inside", tree, tree.ask(path, token))
-    # Connections are accepted in their order, so all that was decided for the orphans has been.
+    # Its end is behind all that was decided for the orphans.
+    tree.end()
     report("decisions", [line["effect"] for line in tree.decisions()[before:]])
     said = {line for line in tree.said().splitlines() if "peers are named" not in line and "unknown" not in line}
     report("said", sorted(said))
-    tree.end()
 
 
 def refuse():
