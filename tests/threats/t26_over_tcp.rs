@@ -23,9 +23,9 @@ fn who_cannot_be_found_in_the_tree_is_refused_on_every_tier() {
 }
 
 #[test]
-fn an_orphan_that_reports_uid_0_is_nobody_to_a_sentinel_of_root() {
+fn an_orphaned_connection_is_nobodys_to_a_sentinel_of_root() {
     if !is_root() {
-        return skip("an_orphan_that_reports_uid_0_is_nobody_to_a_sentinel_of_root", "uid 0 is root's");
+        return skip("an_orphaned_connection_is_nobodys_to_a_sentinel_of_root", "uid 0 is root's");
     }
     let done = Arena::of_root().fight(&[], "attestation_tcp.py", &["pidfs inode", "orphans"]);
     let expected = [

@@ -43,7 +43,7 @@ def attack():
 
 
 def orphans():
-    """As root: a socket whose owner has ended reports uid 0, whoever it was."""
+    """As root: a socket whose owner has ended may report uid 0, whoever it was; it is nobody's, and dropped without a word."""
     tree, stranger = Tree(tier, user=None, transport="--server"), Peer(user=None)
     stranger.become(65534)
     path, token = tree.socket, tree.token
