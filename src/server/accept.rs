@@ -104,7 +104,8 @@ impl Acceptor {
         // Another uid's connection costs an accept and a question to the kernel, and never a slot.
         let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
         if uid != self.service.uid {
-            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}"));
+            let process = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{process}"));
             return;
         }
         // On Linux, accepted sockets do not inherit O_NONBLOCK.
