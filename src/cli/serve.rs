@@ -19,6 +19,7 @@ use crate::launch::config_file;
 use crate::launch::directory::{Base, PrivateDirectory};
 use crate::launch::environment::child_environment;
 use crate::log::operator::Operator;
+use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listener, Server, Service};
@@ -117,8 +118,7 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
     let kernel = match Kernel::probe() {
         Ok(kernel) if tcp => kernel.probe_tcp().map(|()| kernel)?,
         Ok(kernel) => kernel,
-        // A port without process authentication would be open to every process of the host.
-        Err(error) if tcp => return Err(error),
+        Err(error) if tcp => return Err(error.hint(UNIX_SOCKET_INSTEAD)),
         Err(error) if server.allow_fallback => {
             operator.log("fallback", &format!("any process of your uid may use the token: {}", error.summary()));
             return Ok(Bound {

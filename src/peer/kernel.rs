@@ -38,6 +38,9 @@ impl fmt::Display for Tier {
     }
 }
 
+/// A port without process authentication would be open to every process of the host, so no option allows it.
+pub const UNIX_SOCKET_INSTEAD: &str = "use --unix-socket in place of --server: it needs less of the kernel";
+
 /// What the probe found.
 #[derive(Debug, Clone)]
 pub struct Kernel {
@@ -127,8 +130,15 @@ impl Kernel {
     /// # Errors
     /// Why not.
     pub fn probe_tcp(&self) -> Result<()> {
-        let diag = self.diag().map_err(|why| cannot(io::Error::other(why.to_string())))?;
-        super::tcp::probe(diag).map_err(cannot)
+        let tried = match &self.diag {
+            Some(diag) => super::tcp::probe(diag),
+            None => Err(io::Error::other("it has no sock_diag")),
+        };
+        tried.map_err(|why| {
+            Error::new("this kernel cannot tell which process is on the other end of a TCP connection")
+                .because(why)
+                .hint(UNIX_SOCKET_INSTEAD)
+        })
     }
 
     /// Where sockets are asked about.

@@ -189,6 +189,12 @@ fn peer_in(message: &[u8]) -> Option<u64> {
 /// An inet_diag_msg; it must be about the connection that was asked for.
 fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<TcpSocket> {
     let message = message.get(..INET_MESSAGE_BYTES).ok_or_else(malformed)?;
+    // An IPv6 socket that speaks IPv4 is found by its IPv4 addresses, and answered with them mapped.
+    let is_ipv6 = message.first().is_some_and(|family| i32::from(*family) == libc::AF_INET6);
+    let address = |ip| match ip {
+        IpAddr::V4(ip) if is_ipv6 => ip.to_ipv6_mapped().octets(),
+        ip => address(ip),
+    };
     let same = message.get(4..6) == Some(&local.port().to_be_bytes())
         && message.get(6..8) == Some(&remote.port().to_be_bytes())
         && message.get(8..24) == Some(&address(local.ip()))
@@ -252,6 +258,19 @@ mod tests {
             let other = Cookie([found.cookie.0[0] ^ 1, found.cookie.0[1]]);
             assert_eq!(diag.tcp_socket(address, ours, Some(other)).ok().flatten(), None);
         }
+    }
+
+    #[test]
+    fn finds_an_ipv6_client_that_speaks_ipv4() {
+        let diag = SockDiag::open().expect("sock_diag");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let port = listener.local_addr().expect("an address").port();
+        let Ok(client) = TcpStream::connect(format!("[::ffff:127.0.0.1]:{port}")) else { return };
+        let (server, address) = listener.accept().expect("accepted");
+        let ours = server.local_addr().expect("an address");
+        let found = diag.tcp_socket(address, ours, None).expect("tcp_diag").expect("a socket");
+        assert_eq!(found.inode, inode(&client));
+        assert_eq!(diag.tcp_socket(address, ours, Some(found.cookie)).expect("tcp_diag"), Some(found));
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Served {
         self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
     }
 
-    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`.
+    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`;
+    /// a port's path is `127.0.0.1:PORT`.
     pub(crate) fn outside(&self, stolen: &str, script: &str) -> Invocation {
         stolen_into(self.sandbox.program(python()), stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
     }
