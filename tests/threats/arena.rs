@@ -29,7 +29,6 @@ const FILES: [(&str, &str); 10] = [
     ("arena.py", include_str!("attackers/arena.py")),
     ("stolen_token.py", include_str!("attackers/stolen_token.py")),
     ("changed_uid.py", include_str!("attackers/changed_uid.py")),
-    ("stolen_token_tcp.py", include_str!("attackers/stolen_token_tcp.py")),
     ("attestation_tcp.py", include_str!("attackers/attestation_tcp.py")),
     ("first_use.py", include_str!("attackers/first_use.py")),
     ("attestation.py", include_str!("attackers/attestation.py")),

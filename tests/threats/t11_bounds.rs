@@ -28,12 +28,12 @@ for line in sys.stdin:
     say(round(slowest * 1000), *statuses)
 "#;
 
-pub(super) const FLOOD: &str = include_str!("attackers/flood.py");
+const FLOOD: &str = include_str!("attackers/flood.py");
 
 /// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
 /// larger than it may be.
 #[track_caller]
-pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
+fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     inside.send(&requests.to_string());
     let line = inside.line();
     let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
@@ -52,7 +52,7 @@ pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str
 
 /// Runs the flood while the rightful client asks.
 #[track_caller]
-pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
+fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
     let mut flood = flood.spawn();
     assert_eq!(flood.line(), "flooding");
     assert_served(inside, 20, what);
