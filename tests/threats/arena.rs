@@ -23,7 +23,7 @@ const TIERS: [(&str, Tier); 7] = [
 ];
 
 /// The files that attacks consist of.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 9] = [
     ("tier.py", include_str!("attackers/tier.py")),
     ("peer.py", include_str!("attackers/peer.py")),
     ("arena.py", include_str!("attackers/arena.py")),
