@@ -257,7 +257,10 @@ fn options_that_exclude_each_other_are_refused() {
         &["--profile", "base", "--unix-socket", "--no-session"],
         &["--no-session", "--unix-socket", "long-lived"],
     );
-    setup.refused_without_a_call(&["--profile", "base", "--bind", "tree"], &["--bind", "needs --unix-socket"]);
+    setup.refused_without_a_call(
+        &["--profile", "base", "--bind", "tree"],
+        &["--bind", "needs --server or --unix-socket"],
+    );
     setup.refused_without_a_call(&["--profile", "base", "--unix-socket", "--bind", "tre"], &["--bind tre", "tree"]);
     setup.refused_without_a_call(&["prod", "--profile", "base"], &["--profile", "prod"]);
 }

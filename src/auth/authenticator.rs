@@ -1,13 +1,13 @@
 //! From a connection and a token to a [`Caller`].
 
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::watch::Watched;
-use crate::peer::{Kernel, Overflow, Peer, Process, Tree, Unattested, unix};
+use crate::peer::{Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
+use crate::stream::Stream;
 use crate::sys::user::{Gid, Uid};
 
 /// Where every connection is judged.
@@ -103,25 +103,45 @@ impl Authenticator {
         self.registry.revoke(registered);
     }
 
+    /// The uid on the other end, and its pid where the kernel notes one: enough to drop another user's connection at once.
+    ///
+    /// # Errors
+    /// The kernel would not say.
+    pub fn who(&self, stream: &Stream) -> Result<(Uid, Option<i32>), Unattested> {
+        match (stream, &self.mode) {
+            (Stream::Unix(stream), _) => {
+                unix::credentials(stream).map(|noted| (noted.uid, Some(noted.pid))).map_err(Into::into)
+            }
+            (Stream::Tcp(stream), Mode::Attested { kernel, .. }) => Ok((tcp::owner(stream, kernel)?, None)),
+            (Stream::Tcp(_), Mode::UidOnly { .. }) => {
+                Err(Unattested::Unreadable("no process authentication".to_owned()))
+            }
+        }
+    }
+
     /// Attests the peer of an accepted connection. What cannot be attested is kept, and refused at every request, so that
     /// it is answered as any other refusal.
-    pub fn visitor(&self, stream: &UnixStream) -> Visitor {
+    pub fn visitor(&self, stream: &Stream) -> Visitor {
         Visitor { attested: self.attest(stream) }
     }
 
-    fn attest(&self, stream: &UnixStream) -> Result<Attested, Refusal> {
+    fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
         // A replaced file has its program run in a process that connects anew.
         if !self.watched.iter().all(Watched::is_unchanged) {
             return Err(Refusal::FilesChanged);
         }
         match &self.mode {
             Mode::UidOnly { overflow } => {
+                let Stream::Unix(stream) = stream else {
+                    // Without process authentication a loopback port would be open to every process of the host.
+                    return Err(Unattested::Unreadable("the fallback serves Unix sockets alone".to_owned()).into());
+                };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
                 Ok(Attested { uid: noted.uid, summary, named: None })
             }
             Mode::Attested { kernel, tree } => {
-                let peer = Peer::of(stream, kernel)?;
+                let peer = Peer::of(stream, kernel, tree)?;
                 // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
                 let in_tree = tree.holds(kernel, peer.process())?;
                 let summary = PeerSummary {

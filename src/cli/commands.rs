@@ -67,11 +67,16 @@ pub static COMMANDS: &[CommandInfo] = &[
              Everything from CMD on belongs to CMD, options too.",
             "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE. Every other source of AWS credentials is \
              removed from the environment of CMD.",
+            "Three ways lead to CMD. Without a server, the keys are in its environment and do not refresh. With --server, \
+             SDKs ask a port of 127.0.0.1, which finds out whose process asks and serves those of CMD alone: the one to \
+             prefer. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; its pipe to the SDK is \
+             readable by your other processes.",
         ],
         examples: &[
             ("sentinel exec prod -- aws s3 ls", "keys in the environment"),
             ("sentinel exec prod", "a shell"),
-            ("sentinel exec --unix-socket prod -- terraform apply", "credentials that refresh, for this tree only"),
+            ("sentinel exec --server prod -- terraform apply", "credentials that refresh, for this tree only"),
+            ("sentinel exec --unix-socket prod -- terraform apply", "the same, and nothing listens on TCP"),
             ("sentinel exec -- env", "the profile that AWS_PROFILE names"),
         ],
         statuses: &[

@@ -35,6 +35,9 @@ const ANSWER_LIMIT_MS: i32 = 10_000;
 /// A credentials answer is about 2 KiB.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
+/// What `exec --server` sets for its child.
+const CONTAINER_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
 /// How an answer begins that has credentials behind it.
 const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 
@@ -47,6 +50,12 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
         (Some(socket), Some(token)) if asks_outer => from_socket(Path::new(socket), token),
+        // The generated config has no source in it, so that looking there would end in a sentence about files.
+        _ if !settings.names_profile && env.os("AWS_SENTINEL").is_some() && env.os(CONTAINER_URI).is_some() => {
+            Err(Error::new("the `sentinel exec --server` around this serves over TCP, and not to this command").hint(
+                "AWS's tools and SDKs fetch credentials there by themselves; with --unix-socket they run this command",
+            ))
+        }
         _ => directly(common, env),
     }
 }

@@ -11,6 +11,8 @@ pub enum Id {
     Duration,
     NoSession,
     SourceIdentity,
+    Server,
+    ServerPort,
     UnixSocket,
     UnixSocketPath,
     ServerDuration,
@@ -86,7 +88,7 @@ impl Flag {
 
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
-        self.group == Group::Server && self.id != Id::UnixSocket
+        self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)
     }
 }
 
@@ -98,7 +100,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server (with --unix-socket)",
+            Self::Server => "Server (--server, --unix-socket)",
             Self::Policy => "Policy and records",
             Self::Other => "Other",
         }
@@ -175,13 +177,38 @@ pub static FLAGS: &[Flag] = &[
         group: Group::Credentials,
     },
     Flag {
+        id: Id::Server,
+        name: "server",
+        short: Some('s'),
+        value: None,
+        choices: &[],
+        help: "serve credentials over loopback TCP instead of setting keys",
+        more: "Every AWS SDK speaks it. They refresh, the policy is asked every time, and the port serves CMD's process \
+               tree alone.",
+        variable: Some("SENTINEL_SERVER"),
+        commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::ServerPort,
+        name: "server-port",
+        short: None,
+        value: Some("PORT"),
+        choices: &[],
+        help: "the port of --server (0: any that is free)",
+        more: "",
+        variable: Some("SENTINEL_SERVER_PORT"),
+        commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
         id: Id::UnixSocket,
         name: "unix-socket",
         short: None,
         value: None,
         choices: &[],
         help: "serve credentials over a Unix socket instead of setting keys",
-        more: "They refresh, the policy is asked every time, and nothing listens on TCP. It has no environment variable: \
+        more: "They refresh, the policy is asked every time, and nothing listens on TCP, also with --server. It has no environment variable: \
                SENTINEL_UNIX_SOCKET names the socket in the environment of CMD.",
         variable: None,
         commands: EXEC,
@@ -217,7 +244,7 @@ pub static FLAGS: &[Flag] = &[
         short: None,
         value: Some("SCOPE"),
         choices: &["tree", "process", "uid"],
-        help: "who may use the socket's token: tree, process or uid (tree)",
+        help: "who may use the server's token: tree, process or uid (tree)",
         more: "`tree`: CMD and its descendants; `process`: the first of them that uses it, and what that runs `sentinel \
                credentials` for; `uid`: every process of this user, the weakest.",
         variable: Some("SENTINEL_BIND"),

@@ -9,6 +9,7 @@ mod exec;
 pub mod flags;
 pub mod help;
 pub mod parse;
+mod place;
 mod prepare;
 mod refused;
 mod serve;

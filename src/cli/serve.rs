@@ -4,25 +4,25 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::exec::cannot_start;
+use super::place::Place;
 use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
-use super::settings::{self, Bind};
+use super::settings::{self, Bind, Transport};
 use crate::auth::{Authenticator, Binding, Registered, Watched};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::http::hosts::Hosts;
 use crate::launch::config_file;
 use crate::launch::directory::{Base, PrivateDirectory};
-use crate::launch::environment::{ChildMode, child_environment};
+use crate::launch::environment::child_environment;
 use crate::log::operator::Operator;
+use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree};
 use crate::policy::Mode;
-use crate::server::{Bodies, Listening, Server, Service};
+use crate::server::{Bodies, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
 use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
@@ -52,7 +52,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
     let vendor = vendor.bound(recorded);
-    let given = server.socket_path.as_deref().map(socket_path).transpose()?;
+    let place = Place::of(&server.transport)?;
     if !server.lazy {
         vend_to_invoker(&vendor)?;
     }
@@ -60,9 +60,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let mut signals = Signals::install(&[&PASSED_ON[..], &FROM_TERMINAL[..]].concat())
         .map_err(|error| Error::new("cannot handle signals").because(error))?;
     let directory = private_directory(env)?;
-    let socket = given.unwrap_or_else(|| directory.socket());
-    let listening = Listening::bind(&socket)?;
-    directory.write_config(&config_file::text(&directory.helper(), &profile.facts())?)?;
+    let place = place.bind(&directory)?;
+    let helper = matches!(place.listener, Listener::Unix(_)).then(|| directory.helper());
+    directory.write_config(&config_file::text(helper.as_deref(), &profile.facts())?)?;
     let made = [directory.path(), &directory.config(), &directory.helper()].map(Watched::at);
     let made = made.into_iter().collect::<io::Result<Vec<_>>>();
     let authenticator = authenticator.watching(made.map_err(|error| {
@@ -75,21 +75,24 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(socket.display().to_string())),
+        vendor: Arc::new(vendor.serving(place.name())),
         bodies: Bodies::default(),
-        hosts: Hosts::unix(),
+        hosts: place.hosts(),
         uid: effective_uid(),
         max_connections: max_connections(),
         clock,
         operator,
     };
-    let serving = Serving::start(listening, service, registered)?;
-    let mode = ChildMode::UnixSocket { socket: &socket, token: token.expose_str(), config_file: &directory.config() };
     let program = Program {
         arguments: std::iter::once(&settings.program).chain(&settings.arguments).cloned().collect(),
-        environment: child_environment(env, &mode, &profile.facts()),
+        environment: child_environment(
+            env,
+            &place.child_mode(token.expose_str(), &directory.config()),
+            &profile.facts(),
+        ),
         wait_for_tree: server.wait_tree,
     };
+    let serving = Serving::start(place.listener, service, registered)?;
     warden.start(&program).map_err(lost)?;
     drop(program);
     let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
@@ -103,14 +106,6 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     status
 }
 
-/// The path that the person gave, absolute, checked before AWS is asked for anything.
-fn socket_path(given: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(given)
-        .map_err(|error| Error::new(format!("cannot use the path {}", given.display())).because(error))?;
-    Listening::check(&path)?;
-    Ok(path)
-}
-
 /// How this run tells callers apart: decided once.
 struct Bound {
     authenticator: Authenticator,
@@ -120,8 +115,11 @@ struct Bound {
 }
 
 fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator) -> Result<Bound> {
+    let tcp = matches!(server.transport, Transport::Tcp(_));
     let kernel = match Kernel::probe() {
+        Ok(kernel) if tcp => kernel.probe_tcp().map(|()| kernel)?,
         Ok(kernel) => kernel,
+        Err(error) if tcp => return Err(error.hint(UNIX_SOCKET_INSTEAD)),
         Err(error) if server.allow_fallback => {
             operator.log("fallback", &format!("any process of your uid may use the token: {}", error.summary()));
             return Ok(Bound {
@@ -173,9 +171,9 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(listening: Listening, service: Service, registered: Registered) -> Result<Self> {
+    fn start(listener: Listener, service: Service, registered: Registered) -> Result<Self> {
         let (authenticator, vendor) = (Arc::clone(&service.authenticator), Arc::clone(&service.vendor));
-        let server = Server::start(listening, Arc::new(service))?;
+        let server = Server::start(listener, Arc::new(service))?;
         let refreshed = Arc::clone(&vendor);
         let refresher = thread::Builder::new()
             .name("sentinel-refresh".to_owned())

@@ -62,11 +62,11 @@ pub struct Credentials {
     pub names_profile: bool,
 }
 
-/// The settings of a server on a Unix socket.
+/// The settings of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Where the socket is; `None` is a private directory.
-    pub socket_path: Option<PathBuf>,
+    /// Where it listens.
+    pub transport: Transport,
     /// How long the credentials that it gives out live, if the person says.
     pub duration: Option<Duration>,
     /// Who may use the token.
@@ -77,6 +77,15 @@ pub struct Server {
     pub lazy: bool,
     /// Serve until the last descendant is gone.
     pub wait_tree: bool,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// On a Unix socket; `None` is in a private directory.
+    Unix(Option<PathBuf>),
+    /// On this port of 127.0.0.1; 0 is any that is free.
+    Tcp(u16),
 }
 
 /// Who may use a token.
@@ -97,9 +106,9 @@ pub enum Bind {
 pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
     let given = Given { parsed, env };
     let common = common(&given)?;
-    let server = if given.switch(Id::UnixSocket)? {
+    let server = if let Some(transport) = given.transport()? {
         Some(Server {
-            socket_path: given.path(Id::UnixSocketPath),
+            transport,
             duration: given.duration(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
             bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?,
             allow_fallback: given.switch(Id::AllowFallback)?,
@@ -256,13 +265,42 @@ impl<'a> Given<'a> {
         Ok(Some(length))
     }
 
+    /// `--unix-socket` replaces TCP, where both are given.
+    fn transport(&self) -> Result<Option<Transport>> {
+        let (unix, tcp) = (self.switch(Id::UnixSocket)?, self.switch(Id::Server)?);
+        let misplaced = |id: Id, other: &str| match Flag::of(id).filter(|_| self.parsed.has(id)) {
+            Some(flag) => Err(Error::usage(format!("{} needs {other}", flag.dashed()))),
+            None => Ok(()),
+        };
+        if unix {
+            misplaced(Id::ServerPort, "--server without --unix-socket")?;
+            return Ok(Some(Transport::Unix(self.path(Id::UnixSocketPath))));
+        }
+        if !tcp {
+            return Ok(None);
+        }
+        misplaced(Id::UnixSocketPath, "--unix-socket")?;
+        let Some(said) = self.said(Id::ServerPort) else { return Ok(Some(Transport::Tcp(0))) };
+        match said.text()?.parse() {
+            Ok(port) => Ok(Some(Transport::Tcp(port))),
+            Err(_) => Err(Error::usage(format!("{} is not a port", said.quoted()))
+                .hint("write 0 to 65535; 0 is any that is free")),
+        }
+    }
+
     /// Flags that say something about a server are mistakes without one. Variables are not: they may serve other runs.
     fn refuse_server_flags(&self) -> Result<()> {
         for (id, _) in &self.parsed.given {
             if let Some(flag) = Flag::of(*id).filter(|flag| flag.needs_server()) {
                 let name = flag.dashed();
-                return Err(Error::usage(format!("{name} needs --unix-socket"))
-                    .hint(format!("add --unix-socket, or leave {name} out")));
+                let needs = match id {
+                    Id::UnixSocketPath => "--unix-socket",
+                    Id::ServerPort => "--server",
+                    _ => "--server or --unix-socket",
+                };
+                return Err(
+                    Error::usage(format!("{name} needs {needs}")).hint(format!("add {needs}, or leave {name} out"))
+                );
             }
         }
         Ok(())

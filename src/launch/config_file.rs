@@ -1,4 +1,4 @@
-//! The generated AWS config file: the profile's settings, with our helper as the only source of credentials.
+//! The generated AWS config file: the profile's settings, with our helper, or nothing, as a source of credentials.
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -7,22 +7,25 @@ use super::settings::Facts;
 use crate::error::{Error, Result};
 use crate::profile::leads_to_credentials;
 
-/// The file's text: `[default]` and `[profile NAME]`, both of which run `helper` as credential_process.
+/// The file's text: `[default]` and `[profile NAME]`, both of which run `helper` as credential_process, where there is one.
 ///
 /// SDKs split the command line in different ways (shlex without a shell, `sh -c`, after cutting at ` #` or ` ;`), so
 /// `helper` must be an absolute path of letters, digits and `.` `_` `/` `-`.
 ///
 /// # Errors
 /// When the path, the profile's name or a setting cannot be written so that every SDK reads the same.
-pub fn text(helper: &Path, facts: &Facts<'_>) -> Result<String> {
-    let command = command(helper)?;
+pub fn text(helper: Option<&Path>, facts: &Facts<'_>) -> Result<String> {
+    let command = helper.map(command).transpose()?;
     let mut text = String::from("# Written by sentinel, and removed when the command ends.\n");
     let mut sections = vec!["[default]".to_owned()];
     if facts.profile_name != "default" {
         sections.push(format!("[profile {}]", section_name("profile", facts.profile_name)?));
     }
     for section in sections {
-        text.push_str(&format!("{section}\ncredential_process = {command}\n"));
+        text.push_str(&format!("{section}\n"));
+        if let Some(command) = &command {
+            text.push_str(&format!("credential_process = {command}\n"));
+        }
         if let Some(region) = facts.region {
             push_setting(&mut text, "region", region)?;
         }
@@ -64,7 +67,7 @@ fn section_name(kind: &str, name: &str) -> Result<String> {
             "the {kind} `{}` has a name that AWS config files cannot hold",
             name.escape_debug()
         ))
-        .hint("rename it, or run without --unix-socket"));
+        .hint("rename it, or run without a server"));
     }
     Ok(if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() })
 }

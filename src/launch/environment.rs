@@ -33,6 +33,15 @@ pub enum ChildMode<'a> {
         /// The generated file.
         config_file: &'a Path,
     },
+    /// Our container credentials endpoint on a port of 127.0.0.1.
+    Tcp {
+        /// The port.
+        port: u16,
+        /// The token that it wants.
+        token: &'a str,
+        /// The generated file, with settings only.
+        config_file: &'a Path,
+    },
 }
 
 /// The environment that the child starts with.
@@ -69,6 +78,14 @@ pub fn child_environment(parent: &Env, mode: &ChildMode<'_>, facts: &Facts<'_>) 
             child.set("AWS_SDK_LOAD_CONFIG", "1");
             child.set("SENTINEL_UNIX_SOCKET", *socket);
             child.set("SENTINEL_AUTH_TOKEN", *token);
+            bypass_proxy(&mut child);
+        }
+        ChildMode::Tcp { port, token, config_file } => {
+            child.set("AWS_CONFIG_FILE", *config_file);
+            child.set("AWS_SDK_LOAD_CONFIG", "1");
+            // A path alone, and an address that every SDK takes over plain http.
+            child.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://127.0.0.1:{port}/"));
+            child.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", *token);
             bypass_proxy(&mut child);
         }
     }

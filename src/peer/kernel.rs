@@ -4,10 +4,13 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
+use super::Unattested;
 use super::process::Process;
 use crate::error::{Error, Result};
 use crate::sys;
+use crate::sys::netlink::SockDiag;
 use crate::sys::process::{Pid, own_pid};
 use crate::sys::user::{Gid, Uid};
 
@@ -35,12 +38,17 @@ impl fmt::Display for Tier {
     }
 }
 
+/// A port without process authentication would be open to every process of the host, so no option allows it.
+pub const UNIX_SOCKET_INSTEAD: &str = "use --unix-socket in place of --server: it needs less of the kernel";
+
 /// What the probe found.
 #[derive(Debug, Clone)]
 pub struct Kernel {
     tier: Tier,
     get_info: bool,
     overflow: Overflow,
+    /// Kept, because TCP peers are asked about at every request.
+    diag: Option<Arc<SockDiag>>,
 }
 
 /// The uid and the gid that stand for every id outside of this user namespace's map; `None` where the map holds them all.
@@ -54,6 +62,11 @@ impl Overflow {
     /// Of the user namespace that this process is in.
     pub fn here() -> Self {
         Self { uid: overflow("uid").map(Uid), gid: overflow("gid").map(Gid) }
+    }
+
+    /// Whether this uid may be anybody's.
+    pub(super) fn holds_uid(&self, uid: Uid) -> bool {
+        self.uid == Some(uid)
     }
 
     /// Whether one of these ids may be anybody's.
@@ -80,7 +93,7 @@ impl Kernel {
             Ok(_) => Tier::PeerPidfd,
             Err(_) => {
                 let inode = super::unix::other_end(&left).map_err(cannot)?;
-                if !super::unix::holds_socket(pid, inode).map_err(cannot)? {
+                if super::holder::descriptor(pid, inode).map_err(cannot)?.is_none() {
                     return Err(cannot(io::Error::other("/proc does not show this process's own sockets")));
                 }
                 match sys::pidfd::PidFd::open(pid) {
@@ -94,6 +107,7 @@ impl Kernel {
             tier,
             get_info: sys::pidfd::PidFd::open(pid).and_then(|pidfd| pidfd.info()).is_ok(),
             overflow: Overflow::here(),
+            diag: SockDiag::open().ok().map(Arc::new),
         };
         match Process::open(&kernel, pid).and_then(|own| own.facts(&kernel)) {
             Ok(_) => Ok(kernel),
@@ -109,6 +123,27 @@ impl Kernel {
     /// Whether PIDFD_GET_INFO works (Linux 6.13); /proc is read otherwise.
     pub(super) fn has_get_info(&self) -> bool {
         self.get_info
+    }
+
+    /// Whether TCP peers can be named, too: tried on this process itself.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn probe_tcp(&self) -> Result<()> {
+        let tried = match &self.diag {
+            Some(diag) => super::tcp::probe(diag),
+            None => Err(io::Error::other("it has no sock_diag")),
+        };
+        tried.map_err(|why| {
+            Error::new("this kernel cannot tell which process is on the other end of a TCP connection")
+                .because(why)
+                .hint(UNIX_SOCKET_INSTEAD)
+        })
+    }
+
+    /// Where sockets are asked about.
+    pub(super) fn diag(&self) -> std::result::Result<&SockDiag, Unattested> {
+        self.diag.as_deref().ok_or_else(|| Unattested::Unreadable("this kernel has no sock_diag".to_owned()))
     }
 
     /// The ids that name nobody.

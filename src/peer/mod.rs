@@ -3,17 +3,20 @@
 //! A [`Peer`] can only be made from a socket. Invariants: its process is held by a handle that a recycled pid cannot
 //! satisfy; its uid at connect was its uid when the peer was made; what cannot be established is a refusal, never a guess.
 
+mod holder;
+mod identity;
 pub mod kernel;
 pub mod process;
+pub mod tcp;
 pub mod tree;
 pub mod unix;
 
 use std::fmt;
 
+pub use identity::Peer;
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
 pub use tree::Tree;
-pub use unix::Peer;
 
 /// Why a peer could not be established. For the operator; a refused caller is told nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

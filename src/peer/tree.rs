@@ -25,6 +25,11 @@ impl Tree {
         Self { root }
     }
 
+    /// The root's pid, which stays its own while this process does not reap it.
+    pub(super) fn root(&self) -> Pid {
+        self.root.pid()
+    }
+
     /// Whether the root still runs.
     pub fn is_alive(&self) -> bool {
         self.root.is_alive()

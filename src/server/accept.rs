@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use super::connection;
 use super::slots::{Admission, Slot, Slots};
-use super::{Listening, Service};
+use super::{Listener, Service};
 use crate::error::{Error, Result};
-use crate::peer::unix::credentials;
+use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
-use crate::sys::socket::PeerCredentials;
 
 /// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy
 /// anew, and reading a time zone takes up to 320 KiB in debug builds. Pages that are not touched cost nothing.
@@ -37,11 +36,11 @@ impl Server {
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn start(listening: Listening, service: Arc<Service>) -> Result<Self> {
+    pub fn start(listening: Listener, service: Arc<Service>) -> Result<Self> {
         let cannot = |error: io::Error| Error::new("cannot start the server's thread").because(error);
         let (stop, stopped) = UnixStream::pair().map_err(cannot)?;
         // The peer of a connection that is gone before it is accepted must not make accept wait for the next one.
-        listening.listener().set_nonblocking(true).map_err(cannot)?;
+        listening.set_nonblocking().map_err(cannot)?;
         let slots = Slots::new(service.max_connections);
         let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), service };
         let thread = thread::Builder::new()
@@ -66,7 +65,7 @@ impl Drop for Server {
 }
 
 struct Acceptor {
-    listening: Listening,
+    listening: Listener,
     stopped: UnixStream,
     slots: Arc<Slots>,
     service: Arc<Service>,
@@ -75,7 +74,7 @@ struct Acceptor {
 impl Acceptor {
     fn run(self) {
         loop {
-            match wait_readable([self.listening.listener().as_fd(), self.stopped.as_fd()], -1) {
+            match wait_readable([self.listening.as_fd(), self.stopped.as_fd()], -1) {
                 Ok([_, true]) => return,
                 Ok([true, false]) => self.accept(),
                 Ok([false, false]) => {}
@@ -88,8 +87,8 @@ impl Acceptor {
     }
 
     fn accept(&self) {
-        match self.listening.listener().accept() {
-            Ok((stream, _)) => self.take(stream),
+        match self.listening.accept() {
+            Ok(stream) => self.take(stream),
             // The peer is gone, or a signal came.
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
@@ -101,17 +100,17 @@ impl Acceptor {
         }
     }
 
-    fn take(&self, stream: UnixStream) {
-        // Another uid's connection costs an accept and a getsockopt, and never a slot.
-        let Ok(noted) = credentials(&stream) else { return };
-        if noted.uid != self.service.uid {
-            let message = format!("dropped a connection of uid {} (pid {})", noted.uid, noted.pid);
-            self.service.operator.log("foreign uid", &message);
+    fn take(&self, stream: Stream) {
+        // Another uid's connection costs an accept and a question to the kernel, and never a slot.
+        let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
+        if uid != self.service.uid {
+            let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
             return;
         }
         // On Linux, accepted sockets do not inherit O_NONBLOCK.
         let stream = Arc::new(stream);
-        let Some(slot) = self.slot(&stream, noted) else { return };
+        let Some(slot) = self.slot(&stream, pid) else { return };
         let service = Arc::clone(&self.service);
         let spawned = thread::Builder::new()
             .name("sentinel-conn".to_owned())
@@ -123,11 +122,11 @@ impl Acceptor {
         }
     }
 
-    fn slot(&self, stream: &Arc<UnixStream>, noted: PeerCredentials) -> Option<Slot> {
+    fn slot(&self, stream: &Arc<Stream>, peer: Option<i32>) -> Option<Slot> {
         let began = self.service.clock.boot();
         loop {
             let now = self.service.clock.boot();
-            match self.slots.admit(stream, noted.pid, now) {
+            match self.slots.admit(stream, peer, now) {
                 Admission::Admitted(slot) => return Some(slot),
                 Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
                 Admission::Closed => return None,

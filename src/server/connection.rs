@@ -1,8 +1,7 @@
 //! One connection: requests in, answers out, a bound on every read and write.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use zeroize::Zeroize;
@@ -13,6 +12,7 @@ use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
 use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
+use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
 use crate::sys::socket::read_with_writer;
 
@@ -26,7 +26,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 const READ_TICK: Duration = Duration::from_secs(5);
 
 /// Serves until the peer, a bound, a refusal or the server ends it.
-pub(super) fn serve(stream: &UnixStream, slot: &Slot, service: &Service) {
+pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service) {
     let visitor = service.authenticator.visitor(stream);
     slot.attested(visitor.is_inside());
     let mut connection =
@@ -37,7 +37,7 @@ pub(super) fn serve(stream: &UnixStream, slot: &Slot, service: &Service) {
 }
 
 struct Connection<'a> {
-    stream: &'a UnixStream,
+    stream: &'a Stream,
     slot: &'a Slot,
     service: &'a Service,
     visitor: Visitor,
@@ -63,8 +63,8 @@ enum Read {
 
 impl Connection<'_> {
     fn run(&mut self) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(WRITE_LIMIT))?;
-        self.stream.set_read_timeout(Some(READ_TICK))?;
+        self.stream.set_write_timeout(WRITE_LIMIT)?;
+        self.stream.set_read_timeout(READ_TICK)?;
         // A new connection has to speak at once; later ones may rest first.
         let mut rest = HEAD_LIMIT;
         loop {
@@ -131,14 +131,16 @@ impl Connection<'_> {
         let left = deadline.saturating_sub(self.service.clock.boot());
         let partial = self.filled > 0;
         if partial {
-            self.stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), READ_TICK)))?;
+            self.stream.set_read_timeout(left.clamp(Duration::from_millis(1), READ_TICK))?;
         }
         let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
         let outcome = match read_with_writer(self.stream.as_fd(), room) {
             Ok((0, _)) => Read::End,
             Ok((read, writer)) => {
                 self.filled = self.filled.saturating_add(read);
-                self.writers_agree &= writer.is_some() && writer == self.visitor.pid();
+                // TCP names no writer: who holds the connection is looked at instead, at every request.
+                let named = matches!(self.stream, Stream::Unix(_));
+                self.writers_agree &= !named || (writer.is_some() && writer == self.visitor.pid());
                 Read::Bytes
             }
             Err(error)
@@ -150,14 +152,14 @@ impl Connection<'_> {
             Err(error) => return Err(error),
         };
         if partial {
-            self.stream.set_read_timeout(Some(READ_TICK))?;
+            self.stream.set_read_timeout(READ_TICK)?;
         }
         Ok(outcome)
     }
 }
 
 /// Writes an answer in one call where the kernel takes it in one. Returns whether the connection goes on.
-fn write(stream: &UnixStream, answer: &Answer, method: Method, keep_alive: bool) -> io::Result<bool> {
+fn write(stream: &Stream, answer: &Answer, method: Method, keep_alive: bool) -> io::Result<bool> {
     match answer {
         Answer::Error(error) => {
             let keep_alive = keep_alive && !error.closes();
@@ -174,7 +176,7 @@ fn write(stream: &UnixStream, answer: &Answer, method: Method, keep_alive: bool)
     }
 }
 
-fn write_all(mut stream: &UnixStream, head: &[u8], body: &[u8]) -> io::Result<()> {
+fn write_all(stream: &Stream, head: &[u8], body: &[u8]) -> io::Result<()> {
     let mut parts = [IoSlice::new(head), IoSlice::new(body)];
     let mut parts: &mut [IoSlice<'_>] = &mut parts;
     IoSlice::advance_slices(&mut parts, 0);

@@ -15,7 +15,7 @@ use crate::sys::socket::{PATH_LIMIT_BYTES, bind_private};
 use crate::sys::user::effective_uid;
 
 /// Connections that may wait for accept. The kernel cuts it to net.core.somaxconn.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 /// How often a lock file that was removed between opening and locking is opened again.
 const LOCK_TRIES: usize = 16;
 

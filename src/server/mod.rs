@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`listen`] | a socket that is never open to others and never replaces what is not ours |
+//! | `listener` | that socket, or a port on loopback |
 //! | `slots` | who holds a connection, and who has to give one up |
 //! | `accept` | one thread that accepts, one thread a connection |
 //! | `connection` | requests in, answers out, bounds on every read |
@@ -12,11 +13,13 @@ mod accept;
 mod connection;
 mod container;
 pub mod listen;
+mod listener;
 mod slots;
 
 pub use accept::Server;
 pub use container::Bodies;
 pub use listen::Listening;
+pub use listener::Listener;
 
 use std::sync::Arc;
 

@@ -4,10 +4,10 @@
 //! strangers' first. One that nobody has looked at yet, or whose request is being answered, is not.
 
 use std::collections::HashMap;
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use crate::stream::Stream;
 
 /// How long a connection is safe from eviction after it was found empty: its head is on its way.
 const GRACE: Duration = Duration::from_millis(5);
@@ -29,9 +29,9 @@ struct Table {
 }
 
 struct Held {
-    stream: Arc<UnixStream>,
-    /// The pid that connected.
-    peer: i32,
+    stream: Arc<Stream>,
+    /// The pid that connected, where it is known before the connection is attested.
+    peer: Option<i32>,
     /// Boot time since which it waits for its client; `None` until its thread has looked, and while a request is answered.
     waiting_since: Option<Duration>,
     /// Whether its peer is inside the process tree, as far as is known.
@@ -61,13 +61,17 @@ impl Slots {
 
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
     /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
-    pub(super) fn admit(self: &Arc<Self>, stream: &Arc<UnixStream>, peer: i32, now: Duration) -> Admission {
+    pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, peer: Option<i32>, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
             return Admission::Closed;
         }
         let own_share = (self.max / 4).max(1);
-        let waits = table.held.values().filter(|held| held.peer == peer && held.waiting_since.is_some()).count();
+        let waits = table
+            .held
+            .values()
+            .filter(|held| peer.is_some() && held.peer == peer && held.waiting_since.is_some())
+            .count();
         if waits >= own_share {
             table.evict(|held| held.peer == peer);
         }
@@ -142,7 +146,7 @@ impl Table {
 impl Held {
     fn shut(&self) {
         // Wakes the thread that reads from it. It fails only if the peer is gone already.
-        let _gone = self.stream.shutdown(Shutdown::Both);
+        let _gone = self.stream.shutdown();
     }
 }
 
@@ -185,19 +189,20 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::os::unix::net::UnixStream;
 
     use super::*;
 
-    fn stream() -> (Arc<UnixStream>, UnixStream) {
+    fn stream() -> (Arc<Stream>, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("socketpair");
-        (Arc::new(ours), theirs)
+        (Arc::new(Stream::Unix(ours)), theirs)
     }
 
     /// Admits a connection, whose thread finds it empty at once.
     fn admit(slots: &Arc<Slots>, peer: i32, now_ms: u64) -> (Option<Slot>, UnixStream) {
         let (ours, theirs) = stream();
         let now = Duration::from_millis(now_ms);
-        match slots.admit(&ours, peer, now) {
+        match slots.admit(&ours, Some(peer), now) {
             Admission::Admitted(slot) => {
                 slot.waiting(now);
                 (Some(slot), theirs)
@@ -231,7 +236,7 @@ mod tests {
         let (third, third_end) = admit(&slots, 3, 100);
         assert!(third.is_some() && !is_closed(&first_end) && is_closed(&second_end));
         third.as_ref().expect("admitted").answering();
-        assert!(matches!(slots.admit(&stream().0, 4, Duration::from_secs(1)), Admission::Later(_)));
+        assert!(matches!(slots.admit(&stream().0, Some(4), Duration::from_secs(1)), Admission::Later(_)));
         drop((second, third_end));
     }
 
@@ -239,7 +244,7 @@ mod tests {
     fn a_connection_that_nobody_has_looked_at_is_not_evicted() {
         let slots = Slots::new(1);
         let (ours, theirs) = stream();
-        let Admission::Admitted(slot) = slots.admit(&ours, 1, Duration::ZERO) else { panic!("there is room") };
+        let Admission::Admitted(slot) = slots.admit(&ours, Some(1), Duration::ZERO) else { panic!("there is room") };
         assert!(admit(&slots, 2, 10_000).0.is_none() && !is_closed(&theirs));
         slot.waiting(Duration::from_secs(10));
         assert!(admit(&slots, 2, 10_100).0.is_some() && is_closed(&theirs));

@@ -113,8 +113,10 @@ impl Chain {
 
     fn would_serve_long_lived_keys(&self) -> Error {
         let name = &self.name;
-        Error::usage(format!("--no-session with --unix-socket would serve the long-lived keys of profile `{name}`"))
-            .hint("leave --no-session out, or leave --unix-socket out")
+        Error::usage(format!(
+            "--no-session with --server or --unix-socket would serve the long-lived keys of profile `{name}`"
+        ))
+        .hint("leave --no-session out, or the server")
     }
 
     fn sts(&self) -> Result<&Sts> {

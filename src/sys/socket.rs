@@ -59,6 +59,16 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<PidFd> {
     Ok(PidFd::from_owned(unsafe { OwnedFd::from_raw_fd(raw) }))
 }
 
+/// Sets how many connections may wait for accept (listen(2)), for a socket that listens already. The kernel cuts it to
+/// net.core.somaxconn.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_backlog(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
 /// Asks the kernel to name the writer of every message (SO_PASSCRED). On a listener, accepted sockets inherit it.
 ///
 /// # Errors

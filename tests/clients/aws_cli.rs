@@ -1,6 +1,6 @@
-//! The AWS CLI, unmodified, in both modes and as its own caller of the helper.
+//! The AWS CLI, unmodified, in every mode and as its own caller of the helper.
 
-use super::world::{MODES, at_moto, at_the_fake, exec, path};
+use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, path};
 use crate::fake_sts::ACCOUNT;
 use crate::harness::{Finished, SENTINEL};
 
@@ -105,19 +105,21 @@ fn a_role_that_denies_a_source_identity_is_used_without() {
 }
 
 #[test]
-fn in_the_socket_mode_the_profile_has_its_name() {
-    let (sandbox, _sts) = at_the_fake(true);
-    let named = [&["aws", "--profile", "dev"], &WHOAMI[1..]].concat();
-    let done = exec(&sandbox, "dev", &["--unix-socket"], &named).run();
-    assert_eq!(roles(&done), [role(ACCOUNT, "first")]);
-    let other = [&["aws", "--profile", "base"], &WHOAMI[1..]].concat();
-    let done = exec(&sandbox, "dev", &["--unix-socket"], &other).run();
-    done.failed_with(255, &["config profile (base) could not be found"]);
+fn from_a_server_the_profile_has_its_name() {
+    for mode in SERVERS {
+        let (sandbox, _sts) = at_the_fake(true);
+        let other = [&["aws", "--profile", "base"], &WHOAMI[1..]].concat();
+        let done = exec(&sandbox, "dev", mode, &other).run();
+        done.failed_with(255, &["config profile (base) could not be found"]);
+        let named = [&["aws", "--profile", "dev"], &WHOAMI[1..]].concat();
+        let done = exec(&sandbox, "dev", mode, &named).run();
+        assert_eq!(roles(&done), [role(ACCOUNT, "first")], "{mode:?}");
+    }
 }
 
 #[test]
 fn the_cli_says_where_its_credentials_are_from() {
-    for (mode, source) in MODES.into_iter().zip(["env", "custom-process"]) {
+    for (mode, source) in MODES.into_iter().zip(["env", "custom-process", "container-role"]) {
         let (sandbox, _sts) = at_the_fake(true);
         let done = exec(&sandbox, "dev", mode, &["aws", "configure", "list"]).run();
         assert_eq!(done.code(), 0, "{done}");
@@ -148,9 +150,11 @@ fn a_denial_reaches_the_person_through_the_cli() {
     let (sandbox, sts) = at_the_fake(true);
     let deny = r#"{"version":"1","rules":[{"name":"closed","effect":"deny","reason":"closed for today"}]}"#;
     let policy = sandbox.write("policy.json", deny, 0o600);
-    let options = ["--unix-socket", "--lazy", "--policy", policy.to_str().expect("UTF-8")];
-    let done = exec(&sandbox, "dev", &options, &WHOAMI).run();
-    // One line is the CLI's, with our helper's words; the other is the server's, with the reason.
-    done.failed_with(255, &["the policy denies these credentials now", "closed for today"]);
+    for (mode, words) in SERVERS.into_iter().zip(["the policy denies these credentials now", "policy denied access"]) {
+        let options = [mode, &["--lazy", "--policy", policy.to_str().expect("UTF-8")]].concat();
+        let done = exec(&sandbox, "dev", &options, &WHOAMI).run();
+        // One line is the CLI's, with our helper's words or the answer's; the other is the server's, with the reason.
+        done.failed_with(255, &[words, "closed for today"]);
+    }
     assert_eq!(sts.calls().len(), 0);
 }

@@ -7,8 +7,11 @@ use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
 use crate::harness::{Invocation, Sandbox};
 
-/// How exec gives credentials: in the environment, and from a socket.
-pub(super) const MODES: [&[&str]; 2] = [&[], &["--unix-socket"]];
+/// How exec gives credentials: in the environment, from a socket, and from a port.
+pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
+
+/// Those that serve.
+pub(super) const SERVERS: [&[&str]; 2] = [MODES[1], MODES[2]];
 
 /// A sandbox whose AWS is moto, with the profiles `base`, `dev` and, through `dev`, `second`.
 pub(super) fn at_moto() -> (Sandbox, &'static Moto) {

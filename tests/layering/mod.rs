@@ -12,7 +12,7 @@ use crate::cargo;
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 7] = ["error", "secret", "clock", "env", "nearest", "duration", "sys"];
+const BASE: [&str; 8] = ["error", "secret", "clock", "env", "nearest", "duration", "stream", "sys"];
 
 /// The rooms from the bottom up, each with what it may use besides the base. A room uses only rooms above its line here.
 const ROOMS: [(&str, &[&str]); 14] = [

@@ -23,12 +23,13 @@ const TIERS: [(&str, Tier); 7] = [
 ];
 
 /// The files that attacks consist of.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("tier.py", include_str!("attackers/tier.py")),
     ("peer.py", include_str!("attackers/peer.py")),
     ("arena.py", include_str!("attackers/arena.py")),
     ("stolen_token.py", include_str!("attackers/stolen_token.py")),
     ("changed_uid.py", include_str!("attackers/changed_uid.py")),
+    ("attestation_tcp.py", include_str!("attackers/attestation_tcp.py")),
     ("first_use.py", include_str!("attackers/first_use.py")),
     ("attestation.py", include_str!("attackers/attestation.py")),
     ("namespaces.py", include_str!("attackers/namespaces.py")),
@@ -85,8 +86,19 @@ fn python() -> &'static str {
 /// What starts a program in a pid namespace of its own, with a /proc that shows it; as root.
 pub(super) const OWN_PIDS: [&str; 5] = ["unshare", "-pf", "--mount-proc", "--kill-child", "--"];
 
-/// Fights on every tier that this kernel can play: on three at a time, because attackers wait more than they work.
+/// Fights on every tier that this kernel can play.
 pub(super) fn on_every_tier(test: &str, fight: impl Fn(&'static str) + Sync) {
+    on_tiers(test, &TIERS, fight);
+}
+
+/// The same over TCP, where a tier is a way to hold a process and no more: one tier a handle, and /proc for the facts.
+pub(super) fn on_tiers_of_tcp(test: &str, fight: impl Fn(&'static str) + Sync) {
+    let tiers = TIERS.map(|tier| (!matches!(tier.0, "peer pidfd" | "peer pidfd, by /proc" | "pidfd")).then_some(tier));
+    on_tiers(test, &tiers.into_iter().flatten().collect::<Vec<_>>(), fight);
+}
+
+/// On three at a time, because attackers wait more than they work.
+fn on_tiers(test: &str, tiers: &[(&'static str, Tier)], fight: impl Fn(&'static str) + Sync) {
     let best = Kernel::probe().expect("a kernel that names processes").tier();
     let fight = |name, tier| {
         if tier < best {
@@ -97,7 +109,7 @@ pub(super) fn on_every_tier(test: &str, fight: impl Fn(&'static str) + Sync) {
     };
     let fight = &fight;
     thread::scope(|scope| {
-        for tiers in TIERS.chunks(3) {
+        for tiers in tiers.chunks(3) {
             scope.spawn(move || tiers.iter().for_each(|(name, tier)| fight(name, *tier)));
         }
     });

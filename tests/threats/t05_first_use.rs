@@ -4,6 +4,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 
 use sentinel::auth::{Authenticator, Binding, Refusal};
 use sentinel::peer::{Kernel, Process, Tree, Unattested};
+use sentinel::stream::Stream;
 use sentinel::sys::process::Pid;
 use sentinel::sys::user::effective_uid;
 
@@ -91,7 +92,7 @@ fn a_token_that_was_made_for_one_process_is_no_others() {
     let own = UnixStream::connect(&path).expect("connect");
     let mut visitors = Vec::new();
     for _ in 0..3 {
-        visitors.push(authenticator.visitor(&listener.accept().expect("accept").0));
+        visitors.push(authenticator.visitor(&Stream::Unix(listener.accept().expect("accept").0)));
     }
     let of = |pid: i32| visitors.iter().find(|visitor| visitor.pid() == Some(pid)).expect("a visitor");
     let this = std::process::id().cast_signed();

@@ -7,7 +7,7 @@ use crate::harness::{is_root, python, skip};
 use crate::wire::{FORBIDDEN, Served, stolen_into};
 
 /// Sends every request of a stranger, and says each distinct answer with the number of requests that got it.
-const STRANGER: &str = r#"
+pub(super) const STRANGER: &str = r#"
 from collections import Counter
 answers = Counter()
 unknown = (b"B" if TOKEN[:1] == b"A" else b"A") + TOKEN[1:]
@@ -22,10 +22,10 @@ say(json.dumps([[raw.decode(), times] for raw, times in answers.items()]))
 "#;
 
 /// With these, a stranger sends 14 tokens to 4 paths by 2 methods in 2 ways.
-const REQUESTS: u64 = 14 * 4 * 2 * 2;
+pub(super) const REQUESTS: u64 = 14 * 4 * 2 * 2;
 
 #[track_caller]
-fn assert_all_forbidden(line: &str, requests: u64) {
+pub(super) fn assert_all_forbidden(line: &str, requests: u64) {
     let answers: Vec<(String, u64)> = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     assert_eq!(answers, [(FORBIDDEN.to_owned(), requests)]);
 }

@@ -1,21 +1,29 @@
 # What attackers speak HTTP with: sockets, so that every byte and every moment is theirs. Goes in front of their scripts.
-import fcntl, json, os, select, signal, socket, sys, time
+import errno, fcntl, json, os, select, signal, socket, sys, time
 
-TOKEN = os.environ["SENTINEL_AUTH_TOKEN"].encode()
-PATH = os.environ["SENTINEL_UNIX_SOCKET"]
+# PATH is what a thief is told: the path of the Unix socket, or the URI of the port.
+if "SENTINEL_UNIX_SOCKET" in os.environ:
+    TOKEN = os.environ["SENTINEL_AUTH_TOKEN"].encode()
+    PATH = ADDRESS = os.environ["SENTINEL_UNIX_SOCKET"]
+    FAMILY, HOST = socket.AF_UNIX, b"localhost"
+else:
+    TOKEN = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"].encode()
+    PATH = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    HOST = PATH.removeprefix("http://").removesuffix("/").encode()
+    FAMILY, ADDRESS = socket.AF_INET, ("127.0.0.1", int(HOST.rpartition(b":")[2]))
 LIMIT_S = 25
 
 
 def connect():
-    s = socket.socket(socket.AF_UNIX)
+    s = socket.socket(FAMILY)
     s.settimeout(LIMIT_S)
-    s.connect(PATH)
+    s.connect(ADDRESS)
     return s
 
 
 def ask(token=TOKEN, line=b"GET / HTTP/1.1", more=b""):
     authorization = b"" if token is None else b"Authorization: " + token + b"\r\n"
-    return line + b"\r\nHost: localhost\r\n" + authorization + more + b"\r\n"
+    return line + b"\r\nHost: " + HOST + b"\r\n" + authorization + more + b"\r\n"
 
 
 def answer(s, has_body=True):

@@ -13,7 +13,7 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Bodies, Listening, Server, Service};
+use sentinel::server::{Bodies, Listener, Listening, Server, Service};
 use sentinel::source::plan::{Plan, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
@@ -65,6 +65,10 @@ impl InProcess {
             operator,
         };
         let listening = Listening::bind(socket.as_ref()).expect("a socket");
-        Self { authenticator, _server: Server::start(listening, Arc::new(service)).expect("a server"), socket }
+        Self {
+            authenticator,
+            _server: Server::start(Listener::Unix(listening), Arc::new(service)).expect("a server"),
+            socket,
+        }
     }
 }

@@ -36,11 +36,21 @@ impl Served {
 
     /// A script inside the tree, behind `client.py`.
     pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
-        let options = [&["--profile", "base", "--unix-socket"], options].concat();
+        self.inside_of("--unix-socket", options, script)
+    }
+
+    /// The same, served over TCP.
+    pub(crate) fn inside_tcp(&self, options: &[&str], script: &str) -> Invocation {
+        self.inside_of("--server", options, script)
+    }
+
+    fn inside_of(&self, transport: &str, options: &[&str], script: &str) -> Invocation {
+        let options = [&["--profile", "base", transport], options].concat();
         self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
     }
 
-    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`.
+    /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`;
+    /// a port's path is `127.0.0.1:PORT`.
     pub(crate) fn outside(&self, stolen: &str, script: &str) -> Invocation {
         stolen_into(self.sandbox.program(python()), stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
     }
@@ -49,11 +59,19 @@ impl Served {
     pub(crate) fn talker(&self) -> Talker {
         Talker(self.inside(&[], include_str!("talk.py")).spawn())
     }
+
+    /// The same, over TCP.
+    pub(crate) fn talker_tcp(&self) -> Talker {
+        Talker(self.inside_tcp(&[], include_str!("talk.py")).spawn())
+    }
 }
 
-/// Adds a stolen socket and token, `PATH TOKEN`, to a program's environment.
+/// Adds a stolen socket or port and its token, `PATH TOKEN`, to a program's environment.
 pub(crate) fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
     let (path, token) = stolen.split_once(' ').expect("a path and a token");
+    if path.starts_with("http://") {
+        return program.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", path).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", token);
+    }
     program.env("SENTINEL_UNIX_SOCKET", path).env("SENTINEL_AUTH_TOKEN", token)
 }
 
@@ -103,7 +121,7 @@ impl Talker {
 
 /// A request for credentials with the token, and these lines between the Host and the end.
 pub(crate) fn get(more: &str) -> String {
-    format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: @TOKEN@\r\n{more}\r\n")
+    format!("GET / HTTP/1.1\r\nHost: @HOST@\r\nAuthorization: @TOKEN@\r\n{more}\r\n")
 }
 
 /// The whole answer that closes a connection with this status.

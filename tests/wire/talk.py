@@ -1,9 +1,11 @@
 # Follows the test's orders, one JSON object a line: {"pieces": [hex, ...], "closes": whether the answer ends the connection}.
-# Each piece is sent once the server has read those before it. "@TOKEN@" stands for the token.
+# Each piece is sent once the server has read those before it. "@TOKEN@" stands for the token, and
+# "@HOST@" and "@PORT@" for the listener's name and port.
 for order in map(json.loads, sys.stdin):
     s = connect()
     for piece in order["pieces"]:
-        if not try_send(s, bytes.fromhex(piece).replace(b"@TOKEN@", TOKEN)):
+        piece = bytes.fromhex(piece).replace(b"@TOKEN@", TOKEN).replace(b"@HOST@", HOST)
+        if not try_send(s, piece.replace(b"@PORT@", HOST.rpartition(b":")[2])):
             break
         if len(order["pieces"]) > 1:
             wait_until_read(s)

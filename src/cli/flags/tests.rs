@@ -60,7 +60,10 @@ fn every_flag_is_documented_and_belongs_somewhere() {
 #[test]
 fn the_flags_that_need_a_server_are_these() {
     let names: Vec<&str> = FLAGS.iter().filter(|flag| flag.needs_server()).map(|flag| flag.name).collect();
-    assert_eq!(names, ["unix-socket-path", "server-duration", "bind", "allow-fallback", "lazy", "wait-tree"]);
+    assert_eq!(
+        names,
+        ["server-port", "unix-socket-path", "server-duration", "bind", "allow-fallback", "lazy", "wait-tree"]
+    );
 }
 
 #[test]

@@ -38,7 +38,14 @@ fn defaults() -> Exec {
 }
 
 fn default_server() -> Server {
-    Server { socket_path: None, duration: None, bind: Bind::Tree, allow_fallback: false, lazy: false, wait_tree: false }
+    Server {
+        transport: Transport::Unix(None),
+        duration: None,
+        bind: Bind::Tree,
+        allow_fallback: false,
+        lazy: false,
+        wait_tree: false,
+    }
 }
 
 #[test]
@@ -46,6 +53,10 @@ fn nothing_said_is_the_defaults() {
     assert_eq!(read(&["exec"], &[]).expect("settings"), defaults());
     let server = Exec { server: Some(default_server()), ..defaults() };
     assert_eq!(read(&["exec", "--unix-socket"], &[]).expect("settings"), server);
+    let over_tcp = Server { transport: Transport::Tcp(0), ..default_server() };
+    let server = Exec { server: Some(over_tcp), ..defaults() };
+    assert_eq!(read(&["exec", "--server"], &[]).expect("settings"), server);
+    assert_eq!(read(&["exec", "-s"], &[]).expect("settings"), server);
 }
 
 #[test]
@@ -68,7 +79,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             debug: true,
         },
         server: Some(Server {
-            socket_path: Some("/s".into()),
+            transport: Transport::Unix(Some("/s".into())),
             duration: Some(Duration::from_secs(2700)),
             bind: Bind::Uid,
             allow_fallback: true,
@@ -80,9 +91,12 @@ fn every_flag_of_exec_reaches_its_setting() {
         arguments: vec!["s3".into(), "ls".into()],
     };
     assert_eq!(read(&line, &[]).expect("settings"), expected);
+    let over_tcp = ["exec", "-s", "--server-port", "4321", "--bind", "process"];
+    let server = Server { transport: Transport::Tcp(4321), bind: Bind::Process, ..default_server() };
+    assert_eq!(read(&over_tcp, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
     for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(super::super::commands::CommandName::Exec))) {
         let letter = flag.short.map(|letter| format!("-{letter}"));
-        let named = line.iter().any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
+        let named = line.iter().chain(&over_tcp).any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
         assert!(named || flag.id == Id::Help, "{} is not tested here", flag.name);
     }
 }
@@ -95,6 +109,8 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_DURATION", "2h"),
         ("SENTINEL_NO_SESSION", "1"),
         ("SENTINEL_SOURCE_IDENTITY", "off"),
+        ("SENTINEL_SERVER", "1"),
+        ("SENTINEL_SERVER_PORT", "4321"),
         ("SENTINEL_UNIX_SOCKET_PATH", "/s"),
         ("SENTINEL_SERVER_DURATION", "45m"),
         ("SENTINEL_BIND", "process"),
@@ -121,7 +137,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         debug: true,
     };
     let server = Server {
-        socket_path: Some("/s".into()),
+        transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
         bind: Bind::Process,
         allow_fallback: true,
@@ -140,7 +156,27 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     assert_eq!(beaten.common.region.as_deref(), Some("us-east-1"));
     assert_eq!(beaten.common.duration, Some(Duration::from_secs(3 * 3600)));
     assert_eq!(beaten.common.policy, Some("/q".into()));
-    assert_eq!(beaten.server, None);
+    // SENTINEL_SERVER alone asks for a server.
+    let over_tcp = beaten.server.expect("a server");
+    assert_eq!((over_tcp.transport, over_tcp.bind), (Transport::Tcp(4321), Bind::Process));
+}
+
+#[test]
+fn a_unix_socket_replaces_tcp() {
+    let transport =
+        |line: &[&str], env: &[(&str, &str)]| read(line, env).expect("settings").server.expect("a server").transport;
+    for line in [&["exec", "--server", "--unix-socket"][..], &["exec", "--unix-socket", "-s"]] {
+        assert_eq!(transport(line, &[]), Transport::Unix(None));
+    }
+    let said = [("SENTINEL_SERVER", "yes")];
+    assert_eq!(transport(&["exec"], &said), Transport::Tcp(0));
+    assert_eq!(transport(&["exec", "--unix-socket"], &said), Transport::Unix(None));
+    assert_eq!(transport(&["exec", "--unix-socket"], &[("SENTINEL_SERVER_PORT", "nonsense")]), Transport::Unix(None));
+    assert_eq!(read(&["exec"], &[("SENTINEL_SERVER", "no")]).expect("settings").server, None);
+    // A flag beats the variable, and a variable about the other transport is for other runs.
+    let port = [("SENTINEL_SERVER_PORT", "1"), ("SENTINEL_UNIX_SOCKET_PATH", "/s")];
+    assert_eq!(transport(&["exec", "-s"], &port), Transport::Tcp(1));
+    assert_eq!(transport(&["exec", "-s", "--server-port", "65535"], &port), Transport::Tcp(65535));
 }
 
 #[test]
@@ -166,7 +202,12 @@ fn flags_about_a_server_need_one_and_variables_do_not() {
         let name = flag.dashed();
         let mut line = vec!["exec", &name];
         line.extend(flag.value);
-        let expected = format!("{name} needs --unix-socket\n  add --unix-socket, or leave {name} out");
+        let needs = match flag.id {
+            Id::ServerPort => "--server",
+            Id::UnixSocketPath => "--unix-socket",
+            _ => "--server or --unix-socket",
+        };
+        let expected = format!("{name} needs {needs}\n  add {needs}, or leave {name} out");
         assert_eq!(refusal(&line, &[]), expected);
         let variable = flag.variable.expect("a variable");
         assert_eq!(read(&["exec"], &[(variable, "nonsense")]).expect("settings"), defaults());
@@ -197,6 +238,27 @@ fn wrong_values_are_refused_in_these_words() {
             &["exec", "-d", "1m", "--region", "?"],
             &[],
             "--duration 1m is below 15m, the shortest session that AWS issues",
+        ),
+        (
+            &["exec", "--server", "--server-port", "http"],
+            &[],
+            "--server-port http is not a port\n  write 0 to 65535; 0 is any that is free",
+        ),
+        (
+            &["exec", "-s"],
+            &[("SENTINEL_SERVER_PORT", "65536")],
+            "SENTINEL_SERVER_PORT=65536 is not a port\n  write 0 to 65535; 0 is any that is free",
+        ),
+        (
+            &["exec"],
+            &[("SENTINEL_SERVER", "tcp")],
+            "SENTINEL_SERVER=tcp is neither yes nor no\n  write 1, true or yes, or 0, false or no",
+        ),
+        (&["exec", "--server", "--unix-socket-path", "/s"], &[], "--unix-socket-path needs --unix-socket"),
+        (
+            &["exec", "--server", "--unix-socket", "--server-port", "1"],
+            &[],
+            "--server-port needs --server without --unix-socket",
         ),
         (&["exec", "--unix-socket", "--bind", "fork"], &[], "--bind fork is not one of tree, process, uid"),
         (

@@ -6,7 +6,7 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn refusal(facts: &Facts<'_>) -> String {
-    text(Path::new("/d/sentinel"), facts).expect_err("a refusal").to_string()
+    text(Some(Path::new("/d/sentinel")), facts).expect_err("a refusal").to_string()
 }
 
 #[test]
@@ -36,16 +36,27 @@ fn the_file_is_this() {
          [default]\n{body}[profile \"my prod\"]\n{body}\
          [services local]\ndynamodb =\n  endpoint_url = http://localhost:8000\n"
     );
-    assert_eq!(text(Path::new("/run/user/1000/sentinel/0f/sentinel"), &facts).expect("a file"), expected);
+    assert_eq!(text(Some(Path::new("/run/user/1000/sentinel/0f/sentinel")), &facts).expect("a file"), expected);
 }
 
 #[test]
 fn the_profile_default_has_one_section() {
     let facts = Facts { profile_name: "default", ..Facts::default() };
     assert_eq!(
-        text(Path::new("/d/sentinel"), &facts).expect("a file"),
+        text(Some(Path::new("/d/sentinel")), &facts).expect("a file"),
         "# Written by sentinel, and removed when the command ends.\n\
          [default]\ncredential_process = \"/d/sentinel\" credentials\n"
+    );
+}
+
+#[test]
+fn without_a_helper_there_are_settings_alone() {
+    let settings = pairs(&[("output", "json"), ("credential_process", "/bin/evil"), ("source_profile", "base")]);
+    let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), settings: &settings, services: None };
+    assert_eq!(
+        text(None, &facts).expect("a file"),
+        "# Written by sentinel, and removed when the command ends.\n\
+         [default]\nregion = eu-west-1\noutput = json\n[profile prod]\nregion = eu-west-1\noutput = json\n"
     );
 }
 
@@ -62,7 +73,7 @@ fn a_value_of_several_indented_lines_is_kept() {
 fn a_path_that_sdks_read_differently_is_refused() {
     for path in ["/tmp/a b/sentinel", "/tmp/$x/s", "/tmp/~/s", "/tmp/a;b", "/tmp/a#b", "/tmp/a\"b", "/tmp/é", "d/s"] {
         let facts = Facts { profile_name: "p", ..Facts::default() };
-        let error = text(Path::new(path), &facts).expect_err("a refusal");
+        let error = text(Some(Path::new(path)), &facts).expect_err("a refusal");
         assert_eq!(
             error.to_string(),
             format!(
@@ -78,11 +89,11 @@ fn a_name_or_value_that_would_add_a_section_is_refused() {
     let named = |profile_name| Facts { profile_name, ..Facts::default() };
     assert_eq!(
         refusal(&named("a]\n[x")),
-        "the profile `a]\\n[x` has a name that AWS config files cannot hold\n  rename it, or run without --unix-socket"
+        "the profile `a]\\n[x` has a name that AWS config files cannot hold\n  rename it, or run without a server"
     );
     assert_eq!(
         refusal(&named("")),
-        "the profile `` has a name that AWS config files cannot hold\n  rename it, or run without --unix-socket"
+        "the profile `` has a name that AWS config files cannot hold\n  rename it, or run without a server"
     );
     let broken = "the value of `output` has a line break or control character that would change the file\n  \
                   mend it in the AWS config file";

@@ -28,6 +28,11 @@ fn socket(parent: &Env, facts: &Facts<'_>) -> Env {
     child_environment(parent, &mode, facts)
 }
 
+fn tcp(parent: &Env, facts: &Facts<'_>) -> Env {
+    let mode = ChildMode::Tcp { port: 4321, token: "abc", config_file: Path::new("/d/config") };
+    child_environment(parent, &mode, facts)
+}
+
 #[test]
 fn keys_mode_sets_exactly_these() {
     let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), ..Facts::default() };
@@ -93,6 +98,30 @@ fn socket_mode_sets_exactly_these() {
 }
 
 #[test]
+fn tcp_mode_sets_exactly_these() {
+    let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), ..Facts::default() };
+    let parent = Env::from_iter([("AWS_REGION", "us-east-1"), ("PATH", "/bin")]);
+    assert_eq!(
+        listed(&tcp(&parent, &facts)),
+        [
+            "AWS_CONFIG_FILE=/d/config",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN=abc",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:4321/",
+            "AWS_DEFAULT_REGION=eu-west-1",
+            "AWS_EC2_METADATA_DISABLED=true",
+            "AWS_REGION=eu-west-1",
+            "AWS_SDK_LOAD_CONFIG=1",
+            "AWS_SENTINEL=prod",
+            "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "BOTO_CONFIG=/dev/null",
+            "NO_PROXY=127.0.0.1,localhost",
+            "PATH=/bin",
+            "no_proxy=127.0.0.1,localhost",
+        ]
+    );
+}
+
+#[test]
 fn no_other_source_of_credentials_reaches_the_child() {
     // Written out again, so that a line that falls out of the table is missed here.
     let sources = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
@@ -105,7 +134,7 @@ fn no_other_source_of_credentials_reaches_the_child() {
         SENTINEL_UNIX_SOCKET SENTINEL_AUTH_TOKEN AWS_SENTINEL";
     let parent: Env = sources.split_whitespace().map(|name| (name, "parent")).collect();
     let facts = Facts { profile_name: "prod", ..Facts::default() };
-    for child in [keys(&parent, &facts), socket(&parent, &facts)] {
+    for child in [keys(&parent, &facts), socket(&parent, &facts), tcp(&parent, &facts)] {
         let left: Vec<String> = listed(&child).into_iter().filter(|line| line.ends_with("=parent")).collect();
         assert_eq!(left, [""; 0]);
     }

@@ -47,16 +47,29 @@ class Peer:
         return self.process.wait()
 
 
+class Child:
+    """Remote control of a child of a peer, started by its `wait_as_child`."""
+
+    def __init__(self, peer, number):
+        self.peer, self.number = peer, number
+
+    def __getattr__(self, function):
+        return lambda *arguments: self.peer.through_child(self.number, function, *arguments)
+
+    def end(self):
+        self.peer.end_child(self.number)
+
+
 class Tree(Peer):
     """A sentinel on this tier, and the peer that it started."""
 
     count = 0
 
-    def __init__(self, tier, options=(), user=USER, prefix=(), profile="dev", env=None):
+    def __init__(self, tier, options=(), user=USER, prefix=(), profile="dev", env=None, transport="--unix-socket"):
         Tree.count += 1
         self.errors = os.path.join(HERE, f"errors-{Tree.count}")
         self.log = os.path.join(HERE, f"decisions-{Tree.count}")
-        words = [*prefix, PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", profile, "--unix-socket"]
+        words = [*prefix, PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", profile, transport]
         words += ["--debug", "--log-file", self.log, *options, "--"]
         with open(self.errors, "w") as errors:
             super().__init__(words, user, errors, env)
@@ -99,9 +112,9 @@ class Tree(Peer):
         os.kill(self.process.pid, signal.SIGCONT)
 
 
-def start(tier, prefix=(), user=USER):
+def start(tier, prefix=(), user=USER, options=("--unix-socket",)):
     """Starts a sentinel that is expected to refuse to. Returns its status and its outputs."""
-    words = [*prefix, PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", "dev", "--unix-socket"]
+    words = [*prefix, PYTHON, f"{HERE}/tier.py", tier, SENTINEL, "exec", "--profile", "dev", *options]
     ids = {"user": user, "group": user, "extra_groups": []} if ROOT and user is not None else {}
     done = subprocess.run([*words, "--", "echo", "started"], capture_output=True, text=True, **ids)
     return done.returncode, done.stdout, done.stderr
@@ -129,6 +142,14 @@ def child_with_pid(peer, wanted):
             return
         peer.end_child(found)
     raise SystemExit(f"no process got the pid {wanted}")
+
+
+def hand_over(giver, taker, name):
+    """Passes a descriptor on; the giver keeps its own."""
+    channel = os.path.join(HERE, "channel")
+    taker.listen(channel)
+    giver.pass_on(name, channel)
+    taker.take(name, channel)
 
 
 def report(case, verdict):

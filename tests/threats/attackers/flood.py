@@ -16,31 +16,37 @@ def flood(wanted, start, ready, stop):
     open_ones, opened, told = {}, 0, False
     while True:
         for _ in range(wanted - len(open_ones)):
-            s = socket.socket(socket.AF_UNIX)
+            s = socket.socket(FAMILY)
             s.setblocking(False)
-            try:
-                s.connect(PATH)
-                s.send(start)
-            except (BlockingIOError, ConnectionError):
-                # The queue is full, or it was closed already: again in the next round.
+            # TCP goes on connecting. A Unix socket whose queue is full does not: again in the next round.
+            if s.connect_ex(ADDRESS) not in (0, errno.EINPROGRESS):
                 s.close()
                 break
-            open_ones[s.fileno()] = [s, 0]
-            poll.register(s, select.EPOLLIN)
+            open_ones[s.fileno()] = [s, None]
+            poll.register(s, select.EPOLLIN | select.EPOLLOUT)
             opened += 1
         if not told and opened >= wanted:
             told = True
             os.write(ready, b"r")
         if start == b"G":
             for entry in open_ones.values():
+                if entry[1] is None:
+                    continue
                 try:
                     entry[0].send(DRIP[entry[1] : entry[1] + 1])
                     entry[1] += 1
                 except (BlockingIOError, ConnectionError):
                     pass
-        for fd, _ in poll.poll(0.002):
+        for fd, event in poll.poll(0.002):
             if fd == stop:
                 return opened
+            if event == select.EPOLLOUT:
+                s = open_ones[fd][0]
+                open_ones[fd][1] = 0
+                poll.modify(s, select.EPOLLIN)
+                if start:
+                    try_send(s, start)
+                continue
             poll.unregister(fd)
             open_ones.pop(fd)[0].close()
 

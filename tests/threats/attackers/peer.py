@@ -7,18 +7,21 @@ import ctypes
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 
 PATIENCE_S = 25
-PR_SET_DUMPABLE = 4
+PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 connections, waiting = {}, {}
 
 
-def question(token):
-    return f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n"
+def question(token, path="/"):
+    """A request; the path is a Unix socket's, `127.0.0.1:PORT`, or `mapped:PORT`."""
+    host = "localhost" if path.startswith("/") else path.replace("mapped", "127.0.0.1")
+    return f"GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
 
 
 def socket_here():
@@ -27,9 +30,20 @@ def socket_here():
     return made
 
 
-def connected(path):
-    made = socket_here()
-    made.connect(path)
+def connected(path, own_port=0):
+    if path.startswith("/"):
+        made = socket_here()
+        made.connect(path)
+        return made
+    host, port = path.split(":")
+    # An IPv6 socket speaks IPv4 with an address that is mapped: so do all of Java's.
+    family, host = (socket.AF_INET6, "::ffff:127.0.0.1") if host == "mapped" else (socket.AF_INET, host)
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.settimeout(PATIENCE_S)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if own_port:
+        made.bind((host, own_port))
+    made.connect((host, int(port)))
     return made
 
 
@@ -68,6 +82,9 @@ def in_child(work, *arguments):
 
 
 def where():
+    if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in os.environ:
+        address = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"].removeprefix("http://").partition("/")[0]
+        return [address, os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]]
     return [os.environ["SENTINEL_UNIX_SOCKET"], os.environ["SENTINEL_AUTH_TOKEN"]]
 
 
@@ -87,10 +104,33 @@ def has_get_info():
 def ask(path, token):
     try:
         with connected(path) as connection:
-            connection.sendall(question(token).encode())
+            connection.sendall(question(token, path).encode())
             return read_answer(connection)
     except ConnectionError:
         return ""
+
+
+def ask_as_child(path, token):
+    return in_child(ask, path, token)
+
+
+def ask_as_grandchild(path, token):
+    return in_child(ask_as_child, path, token)
+
+
+def ask_as_orphan(path, token):
+    """A child is a subreaper, and asks through a grandchild that has come to it."""
+
+    def work():
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        return ask_as_daemon(path, token)
+
+    return in_child(work)
+
+
+def ask_often(path, token, count):
+    """The different answers."""
+    return sorted({ask(path, token) for _ in range(count)})
 
 
 def ask_as_daemon(path, token):
@@ -194,6 +234,34 @@ def connect(name, path):
     connections[name] = connected(path)
 
 
+def connect_from(name, path, port):
+    connections[name] = connected(path, port)
+
+
+def port(name):
+    return connections[name].getsockname()[1]
+
+
+def number(name):
+    return connections[name].fileno()
+
+
+def reset(name):
+    """Ends it at once, so that its port is free again."""
+    connections[name].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    close(name)
+
+
+def renumber(name, number):
+    """Gives its descriptor this number."""
+    old = connections[name].detach()
+    if old != number:
+        os.dup2(old, number)
+        os.close(old)
+    connections[name] = socket.socket(fileno=number)
+    connections[name].settimeout(PATIENCE_S)
+
+
 def send(name, text):
     try:
         connections[name].sendall(text.encode())
@@ -281,6 +349,61 @@ def end_child(child):
     os.close(tell)
     heard.close()
     os.waitpid(child, 0)
+
+
+def storm(workers):
+    """Processes that do nothing but start others, which start others. Returns their pids."""
+    pids = []
+    for _ in range(workers):
+        worker = os.fork()
+        if worker == 0:
+            while True:
+                child = os.fork()
+                if child == 0:
+                    if os.fork() != 0:
+                        os.wait()
+                    os._exit(0)
+                os.waitpid(child, 0)
+        pids.append(worker)
+    return pids
+
+
+def ask_in_a_build(path, token, jobs, at_once):
+    """Jobs of which every fourth asks while its elder brothers end, as make's do. Returns the different answers."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    data, alive = b"", 0
+    for number in range(jobs + at_once):
+        if alive == at_once or number >= jobs:
+            os.wait()
+            alive -= 1
+            try:
+                data += os.read(reader, 1 << 16)
+            except BlockingIOError:
+                pass
+        if number < jobs:
+            alive += 1
+            if os.fork() == 0:
+                if number % 4 == 0:
+                    # One write of under PIPE_BUF bytes a line is not mixed with others'.
+                    os.write(writer, (json.dumps(ask(path, token)) + "\n").encode())
+                os._exit(0)
+    os.close(reader)
+    os.close(writer)
+    answers = [json.loads(line) for line in data.splitlines()]
+    return [len(answers), sorted(set(answers))]
+
+
+def calm(pids):
+    for worker in pids:
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+
+
+def become(uid):
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
 
 
 def run(words):

@@ -1,28 +1,20 @@
 """T4: a token, a socket and a descriptor in the wrong hands. Arguments: the tier, and `recycle` in a pid namespace of
 our own."""
 
-import os
 import sys
 
-from arena import HERE, Peer, Tree, child_with_pid, report
+from arena import Peer, Tree, child_with_pid, hand_over, report
 from peer import question
 
 tier, recycle = sys.argv[1], "recycle" in sys.argv
 tree, other, stranger = Tree(tier), Tree(tier), Peer()
 path, token = tree.socket, tree.token
-channel = os.path.join(HERE, "channel")
 whole = question(token)
 first, second = whole[:40], whole[40:]
 
 
 def judge(case, answer):
     report(case, tree.verdict(answer))
-
-
-def hand_over(giver, taker, name):
-    taker.listen(channel)
-    giver.pass_on(name, channel)
-    taker.take(name, channel)
 
 
 judge("inside", tree.ask(path, token))

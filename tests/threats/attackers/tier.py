@@ -36,6 +36,7 @@ TIERS = {
     "pidfd": [PIDFS, PEER_PIDFD],
     "pidfd, by /proc": [PIDFS, GET_INFO, PEER_PIDFD],
     "proc directory": [PIDFS, GET_INFO, PEER_PIDFD, PIDFD],
+    "no sock_diag": [SOCK_DIAG],
     "none": [PIDFS, GET_INFO, PEER_PIDFD, PIDFD, SOCK_DIAG],
 }
 

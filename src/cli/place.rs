@@ -1,0 +1,85 @@
+//! Where a run serves: a Unix socket or a port, and what follows from that.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::Transport;
+use crate::error::{Error, Result};
+use crate::http::hosts::Hosts;
+use crate::launch::directory::PrivateDirectory;
+use crate::launch::environment::ChildMode;
+use crate::server::{Listener, Listening};
+
+/// Where to serve, as far as it is known before anything is made.
+pub(super) enum Place {
+    /// A Unix socket; `None` is in the private directory.
+    Unix(Option<PathBuf>),
+    /// A port, bound already: a mistake is told before AWS is asked for anything.
+    Tcp(Listener),
+}
+
+/// Where it is served.
+pub(super) struct Bound {
+    pub(super) listener: Listener,
+    at: At,
+}
+
+enum At {
+    Socket(PathBuf),
+    Port(u16),
+}
+
+impl Place {
+    /// Checks what the person gave.
+    pub(super) fn of(transport: &Transport) -> Result<Self> {
+        match transport {
+            Transport::Unix(None) => Ok(Self::Unix(None)),
+            Transport::Unix(Some(given)) => {
+                let path = std::path::absolute(given)
+                    .map_err(|error| Error::new(format!("cannot use the path {}", given.display())).because(error))?;
+                Listening::check(&path)?;
+                Ok(Self::Unix(Some(path)))
+            }
+            Transport::Tcp(port) => Listener::loopback(*port).map(Self::Tcp),
+        }
+    }
+
+    /// Binds what is not bound yet.
+    pub(super) fn bind(self, directory: &PrivateDirectory) -> Result<Bound> {
+        match self {
+            Self::Unix(given) => {
+                let path = given.unwrap_or_else(|| directory.socket());
+                Ok(Bound { listener: Listener::Unix(Listening::bind(&path)?), at: At::Socket(path) })
+            }
+            Self::Tcp(listener) => {
+                let address = listener.address().ok_or_else(|| Error::new("the port that was bound has no address"))?;
+                Ok(Bound { listener, at: At::Port(address.port()) })
+            }
+        }
+    }
+}
+
+impl Bound {
+    /// For the record.
+    pub(super) fn name(&self) -> String {
+        match &self.at {
+            At::Socket(path) => path.display().to_string(),
+            At::Port(port) => format!("127.0.0.1:{port}"),
+        }
+    }
+
+    /// The Host values that name it.
+    pub(super) fn hosts(&self) -> Hosts {
+        match self.listener.address() {
+            Some(address) => Hosts::tcp(address),
+            None => Hosts::unix(),
+        }
+    }
+
+    /// How the child comes to it.
+    pub(super) fn child_mode<'a>(&'a self, token: &'a str, config_file: &'a Path) -> ChildMode<'a> {
+        match &self.at {
+            At::Socket(path) => ChildMode::UnixSocket { socket: path, token, config_file },
+            At::Port(port) => ChildMode::Tcp { port: *port, token, config_file },
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The process on the other end of a connection, established once and checked at every request.
+
+use std::path::PathBuf;
+
+use super::kernel::Kernel;
+use super::process::{Image, Process};
+use super::tree::Tree;
+use super::{Unattested, tcp, unix};
+use crate::stream::Stream;
+use crate::sys::user::{Gid, Uid};
+
+/// The process on the other end: of a Unix socket, who called connect(2); of TCP, who of the tree holds the connection.
+#[derive(Debug)]
+pub struct Peer {
+    process: Process,
+    uid: Uid,
+    gid: Gid,
+    image: Option<Image>,
+    executable: Option<PathBuf>,
+    /// What TCP has to look at again; over a Unix socket the kernel names the writer of each byte instead.
+    link: Option<tcp::Link>,
+}
+
+impl Peer {
+    /// Establishes the peer of an accepted connection. Over TCP it is looked for in `tree` alone.
+    ///
+    /// # Errors
+    /// Whatever keeps the identity from being certain.
+    pub fn of(stream: &Stream, kernel: &Kernel, tree: &Tree) -> Result<Self, Unattested> {
+        let (process, uid, link) = match stream {
+            Stream::Unix(stream) => {
+                let (process, noted) = unix::establish(stream, kernel)?;
+                (process, noted.uid, None)
+            }
+            Stream::Tcp(stream) => {
+                let (process, uid, link) = tcp::establish(stream, kernel, tree)?;
+                (process, uid, Some(link))
+            }
+        };
+        let facts = process.facts(kernel)?;
+        if facts.uid != uid {
+            return Err(Unattested::UidChanged);
+        }
+        let (image, executable) = (process.image(), process.executable());
+        if !process.is_alive() {
+            return Err(Unattested::Gone);
+        }
+        Ok(Self { process, uid, gid: facts.gid, image, executable, link })
+    }
+
+    /// Whether all that was established still holds: asked at every request.
+    ///
+    /// # Errors
+    /// What has changed.
+    pub fn recheck(&self, kernel: &Kernel) -> Result<(), Unattested> {
+        if self.process.facts(kernel)?.uid != self.uid {
+            return Err(Unattested::UidChanged);
+        }
+        if self.image.as_ref().is_some_and(|image| !image.is_current()) && self.process.is_alive() {
+            return Err(Unattested::ProgramChanged);
+        }
+        if let Some(link) = &self.link {
+            link.recheck(kernel)?;
+        }
+        if !self.process.is_alive() {
+            return Err(Unattested::Gone);
+        }
+        Ok(())
+    }
+
+    /// Whether a change of program would be seen. Where not (a process that is not dumpable), a connection is good for one
+    /// request.
+    pub fn program_is_watched(&self) -> bool {
+        self.image.is_some()
+    }
+
+    /// The process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Its effective uid, at connect and now.
+    pub fn uid(&self) -> Uid {
+        self.uid
+    }
+
+    /// Its effective gid when the peer was established.
+    pub fn gid(&self) -> Gid {
+        self.gid
+    }
+
+    /// The program that it ran when the peer was established: to be shown, not to be trusted.
+    pub fn executable(&self) -> Option<&PathBuf> {
+        self.executable.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+    use crate::sys::process::{Pid, own_pid};
+    use crate::sys::user::effective_uid;
+
+    /// This process's parent as the root, so that this process is of the tree.
+    fn tree(kernel: &Kernel) -> Tree {
+        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
+        Tree::under(Process::open(kernel, parent).expect("open"))
+    }
+
+    #[test]
+    fn the_other_end_of_a_pair_is_this_process() {
+        let kernel = Kernel::probe().expect("a tier");
+        let (left, _right) = UnixStream::pair().expect("socketpair");
+        let peer = Peer::of(&Stream::Unix(left), &kernel, &tree(&kernel)).expect("a peer");
+        assert_eq!(Some(peer.process().pid()), own_pid());
+        assert_eq!(peer.uid(), effective_uid());
+        assert_eq!(peer.recheck(&kernel), Ok(()));
+        assert!(peer.program_is_watched());
+    }
+
+    #[test]
+    fn the_other_end_of_a_loopback_connection_is_this_process() {
+        let kernel = Kernel::probe().expect("a tier");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (server, _) = listener.accept().expect("accepted");
+        let peer = Peer::of(&Stream::Tcp(server), &kernel, &tree(&kernel)).expect("a peer");
+        assert_eq!(Some(peer.process().pid()), own_pid());
+        assert_eq!(peer.recheck(&kernel), Ok(()));
+        drop(client);
+        assert_eq!(peer.recheck(&kernel), Err(Unattested::Gone));
+    }
+
+    #[test]
+    fn a_holder_outside_of_the_tree_is_nobody() {
+        let kernel = Kernel::probe().expect("a tier");
+        let mut other = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat");
+        let root = Process::open(&kernel, Pid::new(other.id().cast_signed()).expect("a pid")).expect("open");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let _client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (server, _) = listener.accept().expect("accepted");
+        let refused = Peer::of(&Stream::Tcp(server), &kernel, &Tree::under(root)).err();
+        drop(other.stdin.take());
+        other.wait().expect("wait");
+        assert_eq!(refused, Some(Unattested::NotTheHolder));
+    }
+}

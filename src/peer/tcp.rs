@@ -1,0 +1,86 @@
+//! The process on the other end of a loopback TCP connection.
+//!
+//! TCP has no SO_PEERCRED. sock_diag names the socket on the other end: its uid, its inode, and a cookie that no later socket
+//! gets. Whoever of the tree holds that inode is the peer. What is not found in this network namespace is nobody.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::Unattested;
+use super::holder::{self, Descriptor};
+use super::kernel::Kernel;
+use super::process::Process;
+use super::tree::Tree;
+use crate::sys::netlink::{Cookie, SockDiag};
+use crate::sys::user::Uid;
+
+/// How a TCP peer holds on to its connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Its own address, and ours.
+    addresses: (SocketAddr, SocketAddr),
+    cookie: Cookie,
+    inode: u64,
+    descriptor: Descriptor,
+}
+
+/// The uid that made the socket on the other end: enough to drop another user's connection at once.
+///
+/// # Errors
+/// There is no such socket here, or no process holds it any more.
+pub fn owner(stream: &TcpStream, kernel: &Kernel) -> Result<Uid, Unattested> {
+    let found = kernel.diag()?.tcp_socket(stream.peer_addr()?, stream.local_addr()?, None)?.ok_or(Unattested::Gone)?;
+    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
+    if found.inode == 0 { Err(Unattested::Gone) } else { Ok(found.uid) }
+}
+
+/// Establishes who of the tree holds the other end.
+pub(super) fn establish(stream: &TcpStream, kernel: &Kernel, tree: &Tree) -> Result<(Process, Uid, Link), Unattested> {
+    let diag = kernel.diag()?;
+    let addresses = (stream.peer_addr()?, stream.local_addr()?);
+    let found = diag.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
+    if found.inode == 0 {
+        return Err(Unattested::Gone);
+    }
+    if kernel.overflow().holds_uid(found.uid) {
+        return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+    }
+    let (process, descriptor) = holder::in_tree(kernel, tree, found.inode, found.uid)?;
+    let link = Link { addresses, cookie: found.cookie, inode: found.inode, descriptor };
+    link.recheck(kernel)?;
+    Ok((process, found.uid, link))
+}
+
+impl Link {
+    /// Whether it is still that socket, and that process's.
+    pub(super) fn recheck(&self, kernel: &Kernel) -> Result<(), Unattested> {
+        let now = kernel.diag()?.tcp_socket(self.addresses.0, self.addresses.1, Some(self.cookie))?;
+        if now.is_none_or(|socket| socket.inode != self.inode || socket.cookie != self.cookie) {
+            return Err(Unattested::Gone);
+        }
+        // A shell moves what it opened to the number that was asked for: it still holds the connection.
+        if self.descriptor.is_of(self.inode) || holder::descriptor(self.descriptor.pid, self.inode)?.is_some() {
+            Ok(())
+        } else {
+            Err(Unattested::NotTheHolder)
+        }
+    }
+}
+
+/// Tries all of it on this process itself.
+///
+/// # Errors
+/// Why TCP peers cannot be named here: no tcp_diag, a /proc that hides descriptors.
+pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    let (server, address) = listener.accept()?;
+    let found = diag.tcp_socket(address, server.local_addr()?, None)?;
+    let inode = found.map_or(0, |socket| socket.inode);
+    let own = crate::sys::process::own_pid().ok_or_else(|| io::Error::other("this process has no pid"))?;
+    if inode == 0 || holder::descriptor(own, inode)?.is_none() {
+        return Err(io::Error::other("/proc does not show this process's own connection"));
+    }
+    drop(client);
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Where connections come in: a Unix socket of ours, or a port on loopback.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::Listening;
+use super::listen::BACKLOG;
+use crate::error::{Error, Result};
+use crate::stream::Stream;
+use crate::sys::socket::set_backlog;
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// A Unix socket and the files that belong to it.
+    Unix(Listening),
+    /// A port on 127.0.0.1.
+    Tcp(TcpListener),
+}
+
+impl Listener {
+    /// Binds a port on 127.0.0.1, never another address; 0 leaves the choice to the kernel.
+    ///
+    /// # Errors
+    /// The port is taken, or not ours to bind.
+    pub fn loopback(port: u16) -> Result<Self> {
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        // The standard library's queue is shorter than a flood: whoever comes to a full one is heard a second later.
+        let bound = bound.and_then(|listener| set_backlog(listener.as_fd(), BACKLOG).map(|()| listener));
+        bound.map(Self::Tcp).map_err(|error| {
+            Error::new(format!("cannot listen on 127.0.0.1:{port}"))
+                .because(error)
+                .hint("give another port with --server-port, or leave it out")
+        })
+    }
+
+    /// The address, of a port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(listener) => listener.local_addr().ok(),
+        }
+    }
+
+    pub(super) fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Unix(listening) => listening.listener().accept().map(|(stream, _)| Stream::Unix(stream)),
+            Self::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                // An answer is one write: waiting for more to send with it would only delay it.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
+            }
+        }
+    }
+
+    pub(super) fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Unix(listening) => listening.listener().set_nonblocking(true),
+            Self::Tcp(listener) => listener.set_nonblocking(true),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(listening) => listening.listener().as_fd(),
+            Self::Tcp(listener) => listener.as_fd(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! T8 over TCP: where a page in a browser can connect at all. Everything here has a good token and comes from inside the
+//! tree.
+
+use crate::wire::{Served, closing, get};
+
+fn from_host(host: &str) -> String {
+    format!("GET / HTTP/1.1\r\nHost:{host}\r\nAuthorization: @TOKEN@\r\n\r\n")
+}
+
+#[test]
+fn only_hosts_that_name_the_listener_are_served() {
+    let served = Served::new();
+    let mut talker = served.talker_tcp();
+    for host in [" 127.0.0.1:@PORT@", " localhost:@PORT@", " LOCALHOST:@PORT@", "localhost:@PORT@"] {
+        let answer = talker.kept_alive(&[from_host(host).as_bytes()]);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{host}: {answer}");
+    }
+    talker.refused("no Host", b"GET / HTTP/1.1\r\nAuthorization: @TOKEN@\r\n\r\n", 400);
+    for host in [
+        "",
+        " ",
+        " localhost",
+        " 127.0.0.1",
+        " :@PORT@",
+        " 127.0.0.1:",
+        " 127.0.0.1:80",
+        " 127.0.0.1:0@PORT@",
+        " 127.0.0.1:@PORT@0",
+        " 127.0.0.1:@PORT@/",
+        " 127.0.0.1.:@PORT@",
+        " 127.1:@PORT@",
+        " 127.0.0.2:@PORT@",
+        " 2130706433:@PORT@",
+        " 0x7f000001:@PORT@",
+        " 0177.0.0.1:@PORT@",
+        " 0.0.0.0:@PORT@",
+        " [::1]:@PORT@",
+        " [::ffff:127.0.0.1]:@PORT@",
+        " localhost.:@PORT@",
+        " localhost.localdomain:@PORT@",
+        " user@127.0.0.1:@PORT@",
+        " 127.0.0.1:@PORT@, evil.example",
+        " 169.254.169.254",
+        // Names of the attacker's that now resolve to loopback: what a rebound page sends.
+        " rebind.evil.example:@PORT@",
+        " 7f000001.c0a80001.rbndr.us:@PORT@",
+        " 127.0.0.1.nip.io:@PORT@",
+        " localhost.evil.example:@PORT@",
+    ] {
+        talker.refused(host, from_host(host).as_bytes(), 400);
+    }
+    talker.end();
+}
+
+#[test]
+fn browsers_and_proxies_are_refused() {
+    let served = Served::new();
+    let mut talker = served.talker_tcp();
+    for line in [
+        "Origin: http://127.0.0.1:@PORT@",
+        "Origin: null",
+        "Referer: http://localhost:@PORT@/",
+        "Sec-Fetch-Site: none",
+        "Sec-Fetch-Mode: no-cors",
+        "sec-fetch-dest: empty",
+        "X-Forwarded-For: 127.0.0.1",
+        "X-Forwarded-Host: 127.0.0.1:@PORT@",
+        "Forwarded: for=127.0.0.1",
+        "Via: 1.1 proxy",
+    ] {
+        talker.refused(line, get(&format!("{line}\r\n")).as_bytes(), 400);
+    }
+    for (name, request, status) in [
+        ("a rebound page", "GET / HTTP/1.1\r\nHost: evil.example:@PORT@\r\nOrigin: http://evil.example\r\n\r\n", 400),
+        ("a form", "POST / HTTP/1.1\r\nHost: @HOST@\r\nOrigin: null\r\nContent-Length: 0\r\n\r\n", 405),
+        ("a preflight", "OPTIONS / HTTP/1.1\r\nHost: @HOST@\r\nAccess-Control-Request-Method: GET\r\n\r\n", 405),
+        // As a client sends to a proxy: the proxy is not us.
+        ("a proxy's client", "GET http://@HOST@/ HTTP/1.1\r\nHost: @HOST@\r\nAuthorization: @TOKEN@\r\n\r\n", 400),
+        ("a tunnel", "CONNECT @HOST@ HTTP/1.1\r\nHost: @HOST@\r\nAuthorization: @TOKEN@\r\n\r\n", 405),
+    ] {
+        talker.refused(name, request.as_bytes(), status);
+    }
+    // What an <img> without any of these headers sends has no token.
+    let bare = "GET / HTTP/1.1\r\nHost: @HOST@\r\n\r\n";
+    assert_eq!(talker.until_closed(&[bare.as_bytes()]), closing(403));
+    talker.end();
+}
