@@ -16,3 +16,4 @@ mod harness_is_honest;
 mod layering;
 mod threats;
 mod threats_table;
+mod unsafe_list;
