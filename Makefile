@@ -40,7 +40,7 @@ audit: deny ## licences, bans and sources of all dependencies, and the pages tha
 pages: tools ## write the pages that are made from the sources
 	SENTINEL_WRITE=1 cargo test --locked --test main unsafe_list
 
-# Without the optimisations that its own release has: it runs for a second, and is built in half the time.
+# Built without its release's optimisations: it runs for a second.
 deny: tools
 	@cargo deny --version 2>/dev/null | grep -qx "cargo-deny $(CARGO_DENY)" || \
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \

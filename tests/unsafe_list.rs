@@ -201,7 +201,7 @@ fn unsafe_code(source: &str) -> Result<Vec<Piece>, Vec<String>> {
 }
 
 /// How often the word `unsafe` is in these tokens, macros' included.
-fn words(stream: TokenStream) -> usize {
+pub(crate) fn words(stream: TokenStream) -> usize {
     stream
         .into_iter()
         .map(|token| match token {

@@ -190,9 +190,3 @@ fn a_module_without_a_fence_is_seen() {
     assert_eq!(unfenced("pub mod sys {}"), ["src/lib.rs: mod sys is not fenced by #[forbid(unsafe_code)]"]);
     assert_eq!(unfenced("pub fn f() {}"), ["src/lib.rs: holds more than modules"]);
 }
-
-#[test]
-fn a_runtime_feature_would_be_seen() {
-    let tree = "tokio v1\n├── tokio feature \"default\"\n│   └── x v1\n└── tokio feature \"rt\" (*)\n    └── y feature \"net\"\n";
-    assert_eq!(features(tree, "tokio"), BTreeSet::from(["default", "rt"]));
-}

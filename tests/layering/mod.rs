@@ -5,10 +5,8 @@
 mod attacks;
 mod scan;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::cargo;
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
@@ -173,12 +171,6 @@ fn sources() -> Vec<String> {
     files
 }
 
-/// The features of `krate` that this tree of `cargo tree -e features` names.
-fn features<'a>(tree: &'a str, krate: &str) -> BTreeSet<&'a str> {
-    let marker = format!("{krate} feature \"");
-    tree.lines().filter_map(|line| line.split_once(&marker)?.1.split('"').next()).collect()
-}
-
 #[test]
 fn the_sources_keep_to_the_layers() {
     let files = sources();
@@ -204,19 +196,4 @@ fn every_room_exists_and_uses_only_rooms_below_it() {
     for base in BASE {
         assert!(lib.contains(&format!("pub mod {base};")), "{base} is not a module of lib.rs");
     }
-}
-
-#[test]
-fn tokio_is_compiled_without_a_runtime() {
-    let tree = cargo::tree(&["-e", "features", "-i", "tokio"]);
-    assert_eq!(features(&tree, "tokio"), BTreeSet::from(["default", "sync"]));
-}
-
-#[test]
-fn tiny_http_is_a_development_dependency() {
-    let shipped = cargo::tree(&["-e", "normal,build", "--prefix", "none"]);
-    let tested = cargo::tree(&["-e", "normal,build,dev", "--prefix", "none"]);
-    assert!(cargo::names(&shipped).contains("ureq"), "{shipped}");
-    assert!(!cargo::names(&shipped).contains("tiny_http"), "{shipped}");
-    assert!(cargo::names(&tested).contains("tiny_http"), "{tested}");
 }
