@@ -14,6 +14,7 @@ mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
+mod reading_order;
 mod threats;
 mod threats_table;
 mod unsafe_list;

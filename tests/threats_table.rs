@@ -7,7 +7,7 @@ use std::path::Path;
 const LAST: u32 = 32;
 
 /// The table's promises by number: whether each is held.
-fn promises(document: &str) -> Result<BTreeMap<u32, bool>, String> {
+pub(crate) fn promises(document: &str) -> Result<BTreeMap<u32, bool>, String> {
     let mut promises = BTreeMap::new();
     for line in document.lines().filter(|line| line.starts_with("| T")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
@@ -35,7 +35,7 @@ fn promises(document: &str) -> Result<BTreeMap<u32, bool>, String> {
 }
 
 /// The number that a test file or module is named for: `t04_stolen_token` is 4.
-fn number(name: &str) -> Option<u32> {
+pub(crate) fn number(name: &str) -> Option<u32> {
     let (number, rest) = name.strip_prefix('t')?.split_at_checked(2)?;
     (rest.starts_with('_') && rest.len() > 1).then(|| number.parse().ok())?
 }
@@ -94,7 +94,7 @@ fn has_test(source: &str) -> bool {
 }
 
 /// The files in a directory, by name.
-fn listing(directory: &Path) -> BTreeMap<String, String> {
+pub(crate) fn listing(directory: &Path) -> BTreeMap<String, String> {
     let Ok(entries) = std::fs::read_dir(directory) else { return BTreeMap::new() };
     entries
         .map(|entry| entry.unwrap().path())

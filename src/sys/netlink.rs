@@ -4,6 +4,7 @@
 //! include/uapi/linux/{netlink,sock_diag,unix_diag,inet_diag}.h define them, in native order but for ports and addresses.
 
 use std::io;
+use std::mem::size_of_val;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
@@ -114,23 +115,54 @@ impl SockDiag {
     /// Sends one request and reads its answer: the message behind the netlink header, or `None` for "no such socket".
     fn ask(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
         let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        socket.sequence = socket.sequence.wrapping_add(1);
+        socket.send(body)?;
+        socket.answer()
+    }
+}
+
+impl Exchange {
+    fn send(&mut self, body: &[u8]) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
         let mut request = Vec::with_capacity(HEADER_BYTES + body.len());
         request.extend(u32::try_from(HEADER_BYTES + body.len()).map_err(io::Error::other)?.to_ne_bytes());
         request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         request.extend(u16::try_from(libc::NLM_F_REQUEST).map_err(io::Error::other)?.to_ne_bytes());
-        request.extend(socket.sequence.to_ne_bytes());
+        request.extend(self.sequence.to_ne_bytes());
         request.extend([0; 4]); // from the kernel's side: no port
         request.extend(body);
         // SAFETY: the kernel reads `request.len()` bytes of a live Vec of that length.
-        cerr(unsafe { libc::send(socket.fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) })?;
+        cerr(unsafe { libc::send(self.fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) }).map(drop)
+    }
+
+    /// The answer to the last request. One to an earlier request, whose reading failed, is passed over: or else every later
+    /// answer would be taken for the one before it, and refused. So is what the kernel did not send: another process may
+    /// write to a netlink socket if it has CAP_NET_ADMIN over the network namespace.
+    fn answer(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut answer = [0u8; ANSWER_BYTES];
-        // SAFETY: the kernel writes at most `answer.len()` bytes to the live, exclusively borrowed array.
-        let read = cerr(unsafe {
-            libc::recv(socket.fd.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), libc::MSG_DONTWAIT)
-        })?;
-        let read = usize::try_from(read).map_err(io::Error::other)?;
-        message_in(answer.get(..read).unwrap_or_default(), socket.sequence)
+        // SAFETY: sockaddr_nl is a C struct of integers, for which all zeros is a valid value.
+        let mut sender: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
+        loop {
+            let mut length = libc::socklen_t::try_from(size_of_val(&sender)).map_err(io::Error::other)?;
+            // SAFETY: the kernel writes at most `answer.len()` bytes to the live, exclusively borrowed array, at most `length`
+            // bytes to `sender`, which is that long, and the new length to `length`.
+            let read = cerr(unsafe {
+                libc::recvfrom(
+                    self.fd.as_raw_fd(),
+                    answer.as_mut_ptr().cast(),
+                    answer.len(),
+                    libc::MSG_DONTWAIT,
+                    (&raw mut sender).cast(),
+                    &mut length,
+                )
+            })?;
+            let read = usize::try_from(read).map_err(io::Error::other)?;
+            let answer = answer.get(..read).unwrap_or_default();
+            let from_kernel =
+                usize::try_from(length).is_ok_and(|length| length == size_of_val(&sender)) && sender.nl_pid == 0;
+            if from_kernel && u32_at(answer, 8) == Some(self.sequence) {
+                return message_in(answer, self.sequence);
+            }
+        }
     }
 }
 
@@ -271,6 +303,14 @@ mod tests {
         let found = diag.tcp_socket(address, ours, None).expect("tcp_diag").expect("a socket");
         assert_eq!(found.inode, inode(&client));
         assert_eq!(diag.tcp_socket(address, ours, Some(found.cookie)).expect("tcp_diag"), Some(found));
+    }
+
+    #[test]
+    fn an_answer_that_was_left_unread_is_passed_over() {
+        let diag = SockDiag::open().expect("sock_diag");
+        let (left, right) = UnixStream::pair().expect("socketpair");
+        diag.socket.lock().expect("not poisoned").send(&[0; 24]).expect("sent");
+        assert_eq!(diag.unix_peer_inode(inode(&left)).expect("unix_diag"), Some(inode(&right)));
     }
 
     #[test]
