@@ -58,8 +58,8 @@ impl LockedPages {
 
     /// The bytes, for reading.
     pub fn as_slice(&self) -> &[u8] {
-        // SAFETY: `start` is valid for `length_bytes` initialised (zeroed by mmap) bytes until drop; u8 has no alignment
-        // or validity demands; `&self` keeps writers away.
+        // SAFETY: `start` is valid for `length_bytes` initialised (zeroed by mmap) bytes until drop, and no mapping
+        // is longer than isize::MAX; u8 has no alignment or validity demands; `&self` keeps writers away.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length_bytes) }
     }
 

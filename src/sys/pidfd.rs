@@ -58,8 +58,9 @@ impl PidFd {
     /// # Errors
     /// ESRCH: no such process; ENOSYS: an older kernel.
     pub fn open(pid: Pid) -> io::Result<Self> {
-        // SAFETY: pidfd_open takes two integers and touches no memory of ours.
-        let raw = cerr(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+        let no_flags: libc::c_long = 0;
+        // SAFETY: pidfd_open takes two integers and touches no memory of ours; syscall reads each as a long, which both are.
+        let raw = cerr(unsafe { libc::syscall(libc::SYS_pidfd_open, libc::c_long::from(pid.as_raw()), no_flags) })?;
         let raw = i32::try_from(raw).map_err(io::Error::other)?;
         // SAFETY: the kernel just returned `raw` as a new descriptor, which nobody else owns. It is close-on-exec.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(raw) }))

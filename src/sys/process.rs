@@ -5,6 +5,13 @@ use std::io;
 
 use super::cerr;
 
+// prctl(2) reads four unsigned longs behind its option: a bare 0 would be passed as an int, and nothing said of its other
+// half.
+/// "Not dumpable" (include/linux/sched/coredump.h).
+const SUID_DUMP_DISABLE: libc::c_ulong = 0;
+/// In the place of an argument that the option does not have.
+const UNUSED: libc::c_ulong = 0;
+
 /// A process id, always above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pid(libc::pid_t);
@@ -64,8 +71,8 @@ pub fn own_pid() -> Option<Pid> {
 /// # Errors
 /// The kernel's refusal.
 pub fn refuse_inspection() -> io::Result<()> {
-    // SAFETY: PR_SET_DUMPABLE takes one integer and touches no memory of ours.
-    cerr(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }).map(drop)
+    // SAFETY: PR_SET_DUMPABLE takes unsigned longs, which these are, and touches no memory of ours.
+    cerr(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, SUID_DUMP_DISABLE, UNUSED, UNUSED, UNUSED) }).map(drop)
 }
 
 /// Orphaned descendants come to this process instead of init (PR_SET_CHILD_SUBREAPER). Not inherited by fork.
@@ -73,14 +80,15 @@ pub fn refuse_inspection() -> io::Result<()> {
 /// # Errors
 /// The kernel's refusal.
 pub fn become_subreaper() -> io::Result<()> {
-    // SAFETY: PR_SET_CHILD_SUBREAPER takes one integer and touches no memory of ours.
-    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }).map(drop)
+    let on: libc::c_ulong = 1;
+    // SAFETY: PR_SET_CHILD_SUBREAPER takes unsigned longs, which these are, and touches no memory of ours.
+    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, on, UNUSED, UNUSED, UNUSED) }).map(drop)
 }
 
 /// Names the calling thread, as `ps` and `top` show it; the kernel keeps 15 bytes.
 pub fn name_thread(name: &std::ffi::CStr) {
     // SAFETY: PR_SET_NAME reads a NUL-terminated string, which a CStr is, and keeps no pointer to it.
-    let result = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+    let result = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), UNUSED, UNUSED, UNUSED) };
     debug_assert_eq!(result, 0);
 }
 
