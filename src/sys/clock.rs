@@ -16,8 +16,8 @@ fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime writes one timespec; `time` is a live, exclusively borrowed timespec for the whole call.
     let result = unsafe { libc::clock_gettime(clock, &mut time) };
-    // It fails only for a clock that the kernel does not have, or that a filter of system calls keeps from us. A time of 0 would
-    // then be 1970, when nothing had expired yet: no answer at all is better.
+    // It fails only for a clock that the kernel does not have, or that a filter of system calls keeps from us. A time of 0
+    // would then be 1970, when nothing had expired yet: no answer at all is better.
     if result != 0 {
         std::process::abort();
     }
