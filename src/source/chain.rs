@@ -209,14 +209,16 @@ impl Chain {
                 _ => source_identity(&self.identity_of(base)?.user(), None, lease.request_id()),
             };
             let code = factor.map(Factor::take).transpose()?;
+            // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
+            let policies = last.then_some(&self.plan.session_policies);
             let mut ask = AssumeRole {
                 role_arn: &role.role_arn,
                 session_name: role.session_name.as_deref().unwrap_or(&name),
                 external_id: role.external_id.as_deref(),
                 duration: wanted,
                 source_identity: (rule != SourceIdentityRule::Off).then_some(name.as_str()),
-                policy: None,
-                policy_arns: &[],
+                policy: policies.and_then(|policies| policies.document.as_deref()),
+                policy_arns: policies.map_or(&[], |policies| &policies.arns),
                 mfa: factor.zip(code.as_ref()).map(|(factor, code)| factor.shown(code)),
             };
             let issued = self.assume(&mut ask, signer, rule == SourceIdentityRule::Auto, deadline);

@@ -42,6 +42,15 @@ impl Code {
         })
     }
 
+    /// A second copy: whoever gives a code away keeps what was asked for.
+    ///
+    /// # Errors
+    /// When there is no memory for a secret.
+    pub fn try_clone(&self) -> Result<Self> {
+        let secret = Secret::take(self.0.expose().to_vec());
+        secret.map(Self).map_err(|error| Error::new("no memory for a secret").because(error))
+    }
+
     /// The digits. The name is meant to stand out in a review.
     pub fn expose(&self) -> &str {
         self.0.expose_str()
@@ -95,12 +104,12 @@ mod tests {
             ("yes", "printed over 64 KiB"),
             ("", "is empty"),
         ] {
-            let error = run(command).err().expect("a refusal");
+            let error = run(command).expect_err("a refusal");
             assert_eq!(error.summary(), format!("the MFA process of profile `dev` {what}"), "{command}");
             assert!(!error.to_string().contains("hush"));
         }
         let env = Env::from_iter([("SENTINEL_ASKING", "\ndev")]);
-        let error = Code::from_process("dev", "echo 012345", &env, &SystemClock).err().expect("a refusal");
+        let error = Code::from_process("dev", "echo 012345", &env, &SystemClock).expect_err("a refusal");
         assert_eq!(error.summary(), "the MFA process of profile `dev` asks sentinel for the same profile again");
     }
 }

@@ -59,13 +59,21 @@ pub(crate) struct Role {
     pub(crate) max_duration_s: i64,
 }
 
+/// An MFA device.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) serial: String,
+    /// The code that it shows, until that is used.
+    pub(crate) code: Option<String>,
+}
+
 /// Everything that STS knows.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) keys: BTreeMap<String, Issued>,
     pub(crate) roles: BTreeMap<String, Role>,
-    /// User's ARN to the device's serial and the code that it shows.
-    pub(crate) mfa: BTreeMap<String, (String, String)>,
+    /// User's ARN to the device.
+    pub(crate) mfa: BTreeMap<String, Device>,
 }
 
 impl World {

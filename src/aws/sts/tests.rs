@@ -104,6 +104,13 @@ fn keys() -> Keys {
 const DEADLINE: Duration = Duration::from_secs(1_060);
 
 fn assume(sts: &Sts) -> Result<Issued, Failure> {
+    assume_with(sts, None)
+}
+
+/// A second factor, and a code that is in no account number.
+const MFA: Mfa<'static> = Mfa { serial: "arn:aws:iam::123456789012:mfa/alice", code: "090807" };
+
+fn assume_with(sts: &Sts, mfa: Option<Mfa<'_>>) -> Result<Issued, Failure> {
     let policy_arns = ["arn:aws:iam::aws:policy/A".to_owned(), "arn:aws:iam::aws:policy/B".to_owned()];
     let ask = AssumeRole {
         role_arn: ROLE,
@@ -113,7 +120,7 @@ fn assume(sts: &Sts) -> Result<Issued, Failure> {
         source_identity: Some("sentinel-alice-direct-01234567"),
         policy: Some("{}"),
         policy_arns: &policy_arns,
-        mfa: Some(Mfa { serial: "arn:aws:iam::123456789012:mfa/alice", code: "123456" }),
+        mfa,
     };
     sts.assume_role(&keys(), &ask, DEADLINE)
 }
@@ -158,7 +165,7 @@ fn sentence(result: Result<Issued, Failure>) -> String {
 #[test]
 fn a_role_is_assumed_with_a_signed_form() {
     let fake = Fake::new(vec![whole()]);
-    let issued = assume(&fake.sts()).expect("credentials");
+    let issued = assume_with(&fake.sts(), Some(MFA)).expect("credentials");
     assert_eq!(issued.keys.access_key_id, "ASIANEW");
     assert!(issued.keys.secret_access_key.equals(b"new/secret+"));
     assert!(issued.keys.session_token.expect("a token").equals(b"new-token=="));
@@ -176,7 +183,7 @@ fn a_role_is_assumed_with_a_signed_form() {
          &SourceIdentity=sentinel-alice-direct-01234567&Policy=%7B%7D\
          &PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FA\
          &PolicyArns.member.2.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FB\
-         &SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Falice&TokenCode=123456"
+         &SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Falice&TokenCode=090807"
     );
     let header = |name: &str| {
         let mut values = request.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());
@@ -192,6 +199,23 @@ fn a_role_is_assumed_with_a_signed_form() {
     let expected = "AWS4-HMAC-SHA256 Credential=ASIASOURCE/20260131/eu-west-1/sts/aws4_request, \
                     SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, Signature=";
     assert!(authorization.starts_with(expected), "{authorization}");
+}
+
+#[test]
+fn a_call_with_a_code_is_made_once_and_its_refusal_does_not_repeat_the_code() {
+    for reply in [refused(400, "Throttling", "slow"), (503, DATE, String::new()), refused(400, "X", "TokenCode 090807")]
+    {
+        let fake = Fake::new(vec![reply, whole(), whole()]);
+        let failed = sentence(assume_with(&fake.sts(), Some(MFA)));
+        assert!(!failed.contains("090807"), "{failed}");
+        assert_eq!(fake.requests(), 1, "{failed}");
+    }
+    let fake = Fake::new(vec![refused(400, "X", "TokenCode 090807")]);
+    let failed = sentence(assume_with(&fake.sts(), Some(MFA)));
+    assert_eq!(failed.lines().next(), Some("AWS refused AssumeRole (X): TokenCode ******"));
+    let fake = Fake::new(vec![refused(503, "ServiceUnavailable", ""), whole()]);
+    let issued = fake.sts().get_session_token(&keys(), Duration::from_secs(900), Some(MFA), DEADLINE);
+    assert_eq!((kind(issued), fake.requests()), (FailureKind::Server, 1));
 }
 
 #[test]
