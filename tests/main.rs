@@ -14,5 +14,7 @@ mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
+mod mfa;
+mod session_policies;
 mod threats;
 mod threats_table;

@@ -173,7 +173,6 @@ impl Ask<'_> {
             arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{}/{session_name}", role.name),
             user_id: format!("{}:{session_name}", role.id),
             trust_arn: role.arn.clone(),
-            is_role: true,
             mfa: false,
             source_identity: source_identity.clone(),
         };

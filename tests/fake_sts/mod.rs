@@ -101,7 +101,6 @@ impl Sts {
             trust_arn: arn.clone(),
             arn,
             user_id: world::unique_id("AIDA"),
-            is_role: false,
             mfa: false,
             source_identity: None,
         };

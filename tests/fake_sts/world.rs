@@ -30,7 +30,6 @@ pub(crate) struct Principal {
     pub(crate) user_id: String,
     /// As trust policies name it: the user, or the role without the session.
     pub(crate) trust_arn: String,
-    pub(crate) is_role: bool,
     pub(crate) mfa: bool,
     pub(crate) source_identity: Option<String>,
 }
