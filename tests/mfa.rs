@@ -198,6 +198,13 @@ fn temporary_keys_get_the_code_to_the_role() {
     setup.assert_role(&setup.exec(&["--profile", "from-session", "-t", CODE], &["env", "-0"]));
     assert_eq!(setup.shown().action, "AssumeRole");
     assert_eq!(setup.sts.calls_of("GetSessionToken").len(), 0);
+
+    // What is served cannot be renewed: so it lasts as long as AWS allows.
+    setup.sts.mfa_device(&setup.alice, "111111");
+    let done = setup.served(&["--profile", "from-session", "-t", "111111"], "exit 0").run();
+    assert_eq!(done.code(), 0, "{done}");
+    assert!(done.stderr.contains("profile `from-session` is served until its MFA session ends at 2"), "{done}");
+    assert_eq!(setup.sts.calls_of("AssumeRole").pop().expect("a call").parameters["DurationSeconds"], "3600");
 }
 
 #[test]

@@ -194,21 +194,22 @@ impl Chain {
         let session = self.opening(base).map(|factor| self.session_of(factor, base)).transpose()?;
         let start = session.as_ref().map_or(&base.keys, |session| &session.keys);
         // Without a session AWS has to see the code at the first role.
-        let factor = self.factor.as_ref().filter(|_| session.is_none());
+        let unopened = self.factor.as_ref().filter(|_| session.is_none());
         let mut keys: Option<Keys> = None;
         let mut recorded = None;
         for (index, role) in self.roles.iter().enumerate() {
             let signer = keys.as_ref().unwrap_or(start);
             let last = index + 1 == self.roles.len();
             let now = self.clock.wall();
-            let wanted = if last { self.role_duration(role, signer)? } else { BETWEEN_ROLES };
-            let factor = factor.filter(|_| index == 0);
+            let wanted = if last { self.role_duration(role, signer, unopened.is_some())? } else { BETWEEN_ROLES };
+            let factor = unopened.filter(|_| index == 0);
+            // Before anything is said or asked: without a code there is nothing to do.
+            let code = factor.map(Factor::take).transpose()?;
             let rule = self.source_identity_rule(index, role, factor.is_some());
             let name = match (&role.session_name, rule) {
                 (Some(_), SourceIdentityRule::Off) => String::new(),
                 _ => source_identity(&self.identity_of(base)?.user(), None, lease.request_id()),
             };
-            let code = factor.map(Factor::take).transpose()?;
             // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
             let policies = last.then_some(&self.plan.session_policies);
             let mut ask = AssumeRole {
@@ -226,7 +227,7 @@ impl Chain {
             recorded = issued.source_identity.clone().or(recorded);
             if last {
                 let account = role.role_arn.split(':').nth(4).map(str::to_owned);
-                if self.factor.is_some() && session.is_none() {
+                if unopened.is_some() {
                     self.say_until(issued.expiration);
                 }
                 return Ok(self.made(issued, now, account, Some(role.role_arn.clone()), recorded));
@@ -297,8 +298,10 @@ impl Chain {
     }
 
     /// What the person said, else what the profile says, else the default; in a chain at most an hour.
-    fn role_duration(&self, role: &Role, signer: &Keys) -> Result<Duration> {
-        let wanted = self.wanted(role);
+    fn role_duration(&self, role: &Role, signer: &Keys, once: bool) -> Result<Duration> {
+        // What is served and cannot be renewed lasts as long as AWS allows.
+        let nobody_says = self.plan.duration.or(role.duration).is_none();
+        let wanted = if once && self.plan.served && nobody_says { CHAINED_LIMIT } else { self.wanted(role) };
         if signer.session_token.is_none() || wanted <= CHAINED_LIMIT {
             return Ok(wanted);
         }
