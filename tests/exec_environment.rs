@@ -156,6 +156,26 @@ fn a_chain_is_followed_and_keeps_its_source_identity() {
 }
 
 #[test]
+fn a_role_may_be_assumed_with_the_environments_keys() {
+    let setup = Setup::new();
+    let bob = setup.sts.user("bob");
+    let role = setup.sts.role("ci").trusts(&bob.arn).allows_source_identity().arn();
+    setup.sandbox.settings("ci", &format!("role_arn = {role}\ncredential_source = Environment"));
+    let run = setup.sandbox.sentinel(["exec", "--profile", "ci", "--", "env", "-0"]);
+    let run = run.env("AWS_ACCESS_KEY_ID", &bob.access_key_id).env("AWS_SECRET_ACCESS_KEY", &bob.secret_access_key);
+    setup.assert_issued(&run.run().environment(), &format!("arn:aws:sts::{ACCOUNT}:assumed-role/ci"));
+    assert_eq!(setup.sts.calls_of("AssumeRole")[0].access_key, bob.access_key_id);
+    let before = setup.sts.calls().len();
+    setup.exec(&["--profile", "ci"], &["true"]).failed_with(125, &["is Environment, and the environment has no keys"]);
+    for source in ["Ec2InstanceMetadata", "EcsContainer"] {
+        setup.sandbox.settings(source, &format!("role_arn = {role}\ncredential_source = {source}"));
+        let sentence = format!("is {source}, which is not supported yet");
+        setup.exec(&["--profile", source], &["true"]).failed_with(125, &[&sentence, "use Environment"]);
+    }
+    assert_eq!(setup.sts.calls().len(), before);
+}
+
+#[test]
 fn a_role_that_refuses_source_identities_is_assumed_without_and_said_so() {
     let setup = Setup::new();
     let bob = setup.sts.user("bob");

@@ -15,6 +15,8 @@ mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
 mod reading_order;
+mod mfa;
+mod session_policies;
 mod threats;
 mod threats_table;
 mod unsafe_list;

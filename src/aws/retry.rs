@@ -50,6 +50,19 @@ pub fn retry<T>(
     Err(last)
 }
 
+/// Calls `attempt` once, with the time-out that [`retry`] would give it.
+///
+/// # Errors
+/// The attempt's failure, or [`FailureKind::Timeout`] when the deadline has already passed.
+pub fn once<T>(
+    clock: &dyn Clock,
+    deadline_boot: Duration,
+    attempt: impl FnOnce(Duration) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let timeout = deadline_boot.saturating_sub(clock.boot()).min(ATTEMPT_TIMEOUT);
+    if timeout.is_zero() { Err(Failure::new(FailureKind::Timeout, "")) } else { attempt(timeout) }
+}
+
 /// A random part of `longest`; all of it when the kernel has no randomness.
 fn jittered(longest: Duration) -> Duration {
     let mut bytes = [0xff; 2];

@@ -80,7 +80,8 @@ impl Sts {
         self
     }
 
-    /// Assumes a role. `deadline_boot` is on the boot clock, for all attempts together.
+    /// Assumes a role. `deadline_boot` is on the boot clock, for all attempts together; with a second factor there is
+    /// one attempt, because its code is good for one use.
     ///
     /// # Errors
     /// When AWS refuses or cannot be reached, or its answer is not whole, unexpired credentials.
@@ -162,23 +163,28 @@ impl Sts {
     fn call<T>(
         &self,
         keys: &Keys,
-        form: Form,
+        form: Form<'_>,
         deadline_boot: Duration,
         read: impl Fn(&Answer) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        retry::retry(&*self.clock, &self.pause, deadline_boot, |timeout| {
+        let attempt = |timeout| {
             let content_type = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
             let mut request = Request {
                 method: "POST",
                 url: self.endpoint.url().to_owned(),
                 headers: vec![("content-type", Zeroizing::new(content_type))],
-                body: form.0.clone(),
+                body: form.body.clone(),
             };
             sign::sign(&mut request, keys, self.endpoint.region(), SERVICE, self.clock.wall())?;
             let mut answer = self.client.send(&request, timeout)?;
-            hide_secrets(&mut answer, keys);
+            hide_secrets(&mut answer, keys, form.code);
             read(&answer).map_err(|failure| failure.with_clock(self.ahead_s(&answer)))
-        })
+        };
+        match form.code {
+            // AWS may have seen the code, whatever became of its answer, and takes none twice.
+            Some(_) => retry::once(&*self.clock, deadline_boot, attempt),
+            None => retry::retry(&*self.clock, &self.pause, deadline_boot, attempt),
+        }
     }
 
     /// Seconds by which our clock is ahead of the answer's date.
@@ -217,15 +223,16 @@ impl Sts {
     }
 }
 
-/// Blackens the keys' secrets in an answer that is an error: AWS's SignatureDoesNotMatch repeats the request, session
+/// Blackens the keys' secrets and the MFA code in an answer that is an error: AWS's SignatureDoesNotMatch repeats the request, session
 /// token included, and messages are shown and logged.
-fn hide_secrets(answer: &mut Answer, keys: &Keys) {
+fn hide_secrets(answer: &mut Answer, keys: &Keys, code: Option<&str>) {
     if answer.status == 200 {
         return;
     }
     for secret in [Some(&keys.secret_access_key), keys.session_token.as_ref()].into_iter().flatten() {
         blacken(&mut answer.body, secret.expose());
     }
+    blacken(&mut answer.body, code.unwrap_or_default().as_bytes());
 }
 
 fn blacken(mut text: &mut [u8], secret: &[u8]) {
@@ -241,22 +248,26 @@ fn blacken(mut text: &mut [u8], secret: &[u8]) {
 }
 
 /// A form body, wiped on drop: it may hold an external ID and an MFA code.
-struct Form(Zeroizing<Vec<u8>>);
+struct Form<'a> {
+    body: Zeroizing<Vec<u8>>,
+    /// The MFA code in it.
+    code: Option<&'a str>,
+}
 
-impl Form {
+impl<'a> Form<'a> {
     fn new(action: &str) -> Self {
-        let mut form = Self(Zeroizing::new(Vec::new()));
+        let mut form = Self { body: Zeroizing::new(Vec::new()), code: None };
         form.add("Action", action);
         form.add("Version", VERSION);
         form
     }
 
     fn add(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push(b'&');
+        if !self.body.is_empty() {
+            self.body.push(b'&');
         }
         self.encode(name);
-        self.0.push(b'=');
+        self.body.push(b'=');
         self.encode(value);
     }
 
@@ -266,10 +277,11 @@ impl Form {
         }
     }
 
-    fn add_mfa(&mut self, mfa: Option<Mfa<'_>>) {
+    fn add_mfa(&mut self, mfa: Option<Mfa<'a>>) {
         if let Some(mfa) = mfa {
             self.add("SerialNumber", mfa.serial);
             self.add("TokenCode", mfa.code);
+            self.code = Some(mfa.code);
         }
     }
 
@@ -277,9 +289,9 @@ impl Form {
     fn encode(&mut self, text: &str) {
         for byte in text.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                self.0.push(byte);
+                self.body.push(byte);
             } else {
-                self.0.extend(format!("%{byte:02X}").bytes());
+                self.body.extend(format!("%{byte:02X}").bytes());
             }
         }
     }

@@ -11,6 +11,10 @@ pub enum Id {
     Duration,
     NoSession,
     SourceIdentity,
+    MfaToken,
+    MfaProcess,
+    SessionPolicy,
+    PolicyArn,
     Server,
     ServerPort,
     UnixSocket,
@@ -86,6 +90,11 @@ impl Flag {
         }
     }
 
+    /// Whether it may be given more than once.
+    pub fn repeats(&self) -> bool {
+        self.id == Id::PolicyArn
+    }
+
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
         self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)
@@ -157,8 +166,8 @@ pub static FLAGS: &[Flag] = &[
         value: None,
         choices: &[],
         help: "hand out a profile's own keys, not a session's",
-        more: "Concerns profiles without a role: their long-lived keys go to the command as they are. A role is always \
-               assumed.",
+        more: "Concerns profiles without a role: their long-lived keys go to the command as they are, and mfa_serial is \
+               not used. A role is always assumed.",
         variable: Some("SENTINEL_NO_SESSION"),
         commands: BOTH,
         group: Group::Credentials,
@@ -173,6 +182,57 @@ pub static FLAGS: &[Flag] = &[
         more: "AWS refuses it unless the role's trust policy allows sts:SetSourceIdentity: `auto` then goes on without, \
                and says so; `require` fails.",
         variable: Some("SENTINEL_SOURCE_IDENTITY"),
+        commands: BOTH,
+        group: Group::Credentials,
+    },
+    Flag {
+        id: Id::MfaToken,
+        name: "mfa-token",
+        short: Some('t'),
+        value: Some("CODE"),
+        choices: &[],
+        help: "the six digits that the profile's MFA device shows",
+        more: "For a profile with mfa_serial. Without it, and without a program that prints the code, you are asked at the \
+               terminal. A code is asked for once, before CMD starts: a server lasts until the MFA session ends, and \
+               says at its start when that is.",
+        variable: Some("SENTINEL_MFA_TOKEN"),
+        commands: BOTH,
+        group: Group::Credentials,
+    },
+    Flag {
+        id: Id::MfaProcess,
+        name: "mfa-process",
+        short: None,
+        value: Some("COMMAND"),
+        choices: &[],
+        help: "a command that prints the code, in place of mfa_process",
+        more: "It is run as a credential_process is: without a shell, for at most a minute.",
+        variable: Some("SENTINEL_MFA_PROCESS"),
+        commands: BOTH,
+        group: Group::Credentials,
+    },
+    Flag {
+        id: Id::SessionPolicy,
+        name: "session-policy",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        help: "an IAM policy that narrows the role's session",
+        more: "JSON, at most 2048 characters without spaces. AWS gives what both it and the role allow; in a chain it is for \
+               the last role.",
+        variable: Some("SENTINEL_SESSION_POLICY"),
+        commands: BOTH,
+        group: Group::Credentials,
+    },
+    Flag {
+        id: Id::PolicyArn,
+        name: "policy-arn",
+        short: None,
+        value: Some("ARN"),
+        choices: &[],
+        help: "a managed policy that narrows it; may be given 10 times",
+        more: "The variable takes several, separated by commas or spaces.",
+        variable: Some("SENTINEL_POLICY_ARN"),
         commands: BOTH,
         group: Group::Credentials,
     },
@@ -270,7 +330,7 @@ pub static FLAGS: &[Flag] = &[
         value: None,
         choices: &[],
         help: "get credentials at the first request, not at start",
-        more: "",
+        more: "With mfa_serial they are got at start nevertheless: a code is asked for there alone, and does not keep.",
         variable: Some("SENTINEL_LAZY"),
         commands: EXEC,
         group: Group::Server,

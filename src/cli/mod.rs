@@ -3,6 +3,7 @@
 //! `flags` and `commands` are tables; `parse`, `settings` and `help` derive from them. Nothing before `run` has an
 //! effect outside its result.
 
+mod code;
 pub mod commands;
 mod credentials;
 mod exec;
@@ -13,6 +14,7 @@ mod place;
 mod prepare;
 mod refused;
 mod serve;
+mod session_policy;
 pub mod settings;
 
 use std::ffi::OsString;
@@ -42,9 +44,12 @@ pub enum Command {
 /// The program: reads its arguments and environment once, does what they say, and prints an error once.
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let env: Env = std::env::vars_os().collect();
+    let mut env: Env = std::env::vars_os().collect();
     let signals = signal::reset().map_err(|error| Error::new("cannot handle signals").because(error));
-    match signals.and_then(|()| read(&args, &env)).and_then(|command| run(&command, &env)) {
+    let command = signals.and_then(|()| read(&args, &env));
+    // Nothing else that sentinel starts is to see the code: another sentinel would show it a second time.
+    env.unset("SENTINEL_MFA_TOKEN");
+    match command.and_then(|command| run(&command, &env)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // Nobody is left to tell if stderr is closed.

@@ -45,6 +45,11 @@ impl Parsed {
     pub fn value(&self, id: Id) -> Option<&OsStr> {
         self.given.iter().find(|(given, _)| *given == id).and_then(|(_, value)| value.as_deref())
     }
+
+    /// The values of a flag that may be given more than once.
+    pub fn values(&self, id: Id) -> impl Iterator<Item = &OsStr> {
+        self.given.iter().filter(move |(given, _)| *given == id).filter_map(|(_, value)| value.as_deref())
+    }
 }
 
 /// Reads the arguments that follow the program's name.
@@ -87,7 +92,7 @@ fn read(args: &[OsString]) -> Result<Parsed> {
                 continue;
             }
         };
-        if parsed.has(flag.id) {
+        if parsed.has(flag.id) && !flag.repeats() {
             return Err(Error::usage(format!("{} is given twice", flag.dashed())));
         }
         let value = match flag.value {

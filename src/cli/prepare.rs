@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::settings::Common;
+use super::{code, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
@@ -17,7 +18,7 @@ use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
 use crate::policy::{Effect, Mode, PolicyFile};
 use crate::profile::{Wanted, resolve};
-use crate::source::plan::Plan;
+use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -33,6 +34,8 @@ pub(super) struct Prepared {
     pub(super) profile: Profile,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) operator: Arc<Operator>,
+    /// There is a code, which does not keep: the first credentials cannot wait for a request.
+    pub(super) has_code: bool,
 }
 
 /// What of a profile is not about credentials.
@@ -63,7 +66,8 @@ pub(super) struct Purpose {
     pub(super) default_duration: Duration,
 }
 
-/// Reads the profile, the policy and the log's place. Nothing is asked of AWS yet.
+/// Reads the profile, the policy and the log's place, and gets the code of an MFA device where one is needed. Nothing is
+/// asked of AWS yet.
 pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<Prepared> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
@@ -88,12 +92,25 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         served: purpose.served,
         judged: common.policy.is_some(),
         source_identity: common.source_identity,
+        session_policies: SessionPolicies {
+            document: common.session_policy.as_deref().map(session_policy::read).transpose()?,
+            arns: common.policy_arns.clone(),
+        },
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let device = chain.code_wanted()?;
+    let has_code = device.is_some();
+    match device {
+        Some(mfa) => chain.give_code(code::obtain(mfa, common, env, clock.as_ref())?),
+        None if common.mfa_token.is_some() => {
+            operator.log("mfa", &format!("the MFA code is not used: nothing asks profile `{}` for one", profile.name));
+        }
+        None => {}
+    }
     let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator })
+    Ok(Prepared { vendor, profile, clock, operator, has_code })
 }
 
 /// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.

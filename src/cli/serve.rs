@@ -49,11 +49,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let warden = Warden::fork()?;
     let purpose =
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
-    let Prepared { vendor, profile, clock, operator } = prepare(&settings.common, env, &purpose)?;
+    let Prepared { vendor, profile, clock, operator, has_code } = prepare(&settings.common, env, &purpose)?;
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
-    if !server.lazy {
+    if !server.lazy || has_code {
         vend_to_invoker(&vendor)?;
     }
     // From here on there are files to clean up, so signals are taken and not died of.

@@ -10,10 +10,11 @@ use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
+use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
 /// The settings of `exec`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Exec {
     /// What exec shares with `credentials`.
     pub common: Common,
@@ -28,7 +29,7 @@ pub struct Exec {
 }
 
 /// The settings that every command which gets credentials has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Common {
     /// The profile asked for; `None` leaves it to AWS's own default.
     pub profile: Option<String>,
@@ -40,6 +41,14 @@ pub struct Common {
     pub no_session: bool,
     /// Whether the person is named in CloudTrail.
     pub source_identity: SourceIdentityRule,
+    /// The code of the MFA device.
+    pub mfa_token: Option<Code>,
+    /// A command that prints it.
+    pub mfa_process: Option<String>,
+    /// The policy that narrows a role's session.
+    pub session_policy: Option<PathBuf>,
+    /// Managed policies that do.
+    pub policy_arns: Vec<String>,
     /// The policy file.
     pub policy: Option<PathBuf>,
     /// The state directory.
@@ -53,7 +62,7 @@ pub struct Common {
 }
 
 /// The settings of `credentials`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Credentials {
     /// What it shares with exec.
     pub common: Common,
@@ -135,6 +144,7 @@ pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Credentials> {
 }
 
 fn common(given: &Given<'_>) -> Result<Common> {
+    let (mfa_token, mfa_process) = given.mfa()?;
     Ok(Common {
         duration: given.duration(Id::Duration, LONGEST_SESSION)?,
         profile: given.profile()?,
@@ -144,6 +154,10 @@ fn common(given: &Given<'_>) -> Result<Common> {
             Id::SourceIdentity,
             &[SourceIdentityRule::Auto, SourceIdentityRule::Require, SourceIdentityRule::Off],
         )?,
+        mfa_token,
+        mfa_process,
+        session_policy: given.path(Id::SessionPolicy),
+        policy_arns: given.policy_arns()?,
         policy: given.path(Id::Policy),
         state_dir: given.path(Id::StateDir),
         log_file: given.path(Id::LogFile),
@@ -201,6 +215,48 @@ impl<'a> Given<'a> {
         match said.text()? {
             "" => Err(Error::usage(format!("{} is empty", said.name))),
             name => Ok(Some(name.to_owned())),
+        }
+    }
+
+    /// One of both. A flag beats a variable, the other's too: the variable may be there for every run.
+    fn mfa(&self) -> Result<(Option<Code>, Option<String>)> {
+        let (token_given, process_given) = (self.parsed.has(Id::MfaToken), self.parsed.has(Id::MfaProcess));
+        if token_given && process_given {
+            return Err(Error::usage("--mfa-token and --mfa-process both say what the code is").hint("leave one out"));
+        }
+        if let Some(said) = self.said(Id::MfaToken).filter(|_| token_given || !process_given) {
+            // What was given is not repeated: it may be a code with a slip.
+            let code = Code::parse(said.text()?)?;
+            let code = code.ok_or_else(|| {
+                Error::usage(format!("{} is not a code of six digits", said.name)).hint("type what the device shows")
+            });
+            return Ok((Some(code?), None));
+        }
+        match self.said(Id::MfaProcess) {
+            None => Ok((None, None)),
+            Some(said) => Ok((None, Some(said.text()?.to_owned()))),
+        }
+    }
+
+    /// All ARNs of the flag, else all of the variable.
+    fn policy_arns(&self) -> Result<Vec<String>> {
+        const LIMIT: usize = 10;
+        let Some(said) = self.said(Id::PolicyArn) else { return Ok(Vec::new()) };
+        let mut arns = Vec::new();
+        for value in self.parsed.values(Id::PolicyArn) {
+            arns.push(Said { value, name: said.name.clone(), joint: said.joint }.text()?.to_owned());
+        }
+        if arns.is_empty() {
+            let between = |c: char| c == ',' || c.is_ascii_whitespace();
+            arns.extend(said.text()?.split(between).filter(|arn| !arn.is_empty()).map(str::to_owned));
+        }
+        if let Some(arn) = arns.iter().find(|arn| !is_policy_arn(arn)) {
+            return Err(Error::usage(format!("{}{}{arn} is not a managed policy's ARN", said.name, said.joint))
+                .hint("write it as arn:aws:iam::123456789012:policy/NAME"));
+        }
+        match arns.len() {
+            0..=LIMIT => Ok(arns),
+            count => Err(Error::usage(format!("{} names {count} policies, and AWS takes {LIMIT}", said.name))),
         }
     }
 
@@ -305,6 +361,22 @@ impl<'a> Given<'a> {
         }
         Ok(())
     }
+}
+
+/// `arn:PARTITION:iam::ACCOUNT:policy/[PATH/]NAME`, 20 to 2048 characters; the account is `aws` for AWS's own.
+fn is_policy_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, resource] = parts.as_slice() else { return false };
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b));
+    (20..=2048).contains(&text.len())
+        && (*arn, *service, *region) == ("arn", "iam", "")
+        && partition.starts_with("aws")
+        && partition.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && (*account == "aws" || account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()))
+        && resource.strip_prefix("policy/").is_some_and(|path| {
+            path.bytes().all(|b| b.is_ascii_graphic()) && path.rsplit('/').next().is_some_and(is_name)
+        })
 }
 
 /// `36h`: hours, because AWS states its limits in hours.

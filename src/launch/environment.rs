@@ -197,6 +197,7 @@ const SCRUBBED: &[(&str, &[&str])] = &[
         "select a profile that the child's config file does not have",
         &["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "SENTINEL_PROFILE"],
     ),
+    ("a second factor, and the program that prints it", &["SENTINEL_MFA_TOKEN", "SENTINEL_MFA_PROCESS"]),
     ("says which profiles' helpers are at work above this process", &["SENTINEL_ASKING"]),
     (
         "the identity of a Kubernetes pod or a CI job",

@@ -51,6 +51,17 @@ pub(super) fn parse(text: &str) -> Result<Json, Flaw> {
         .map_err(|error| Flaw::new(error.to_string()))
 }
 
+/// Whether the text is one JSON object in which no field occurs twice: every reader then reads the same.
+///
+/// # Errors
+/// What is wrong with it, and where.
+pub fn check_object(text: &str) -> Result<(), Flaw> {
+    match parse(text)? {
+        Json::Object(_) => Ok(()),
+        other => Err(Flaw::new(format!("it is {} and not an object", other.noun()))),
+    }
+}
+
 /// Reads a value inside which objects and lists may nest this deep.
 #[derive(Clone, Copy)]
 struct Seed {

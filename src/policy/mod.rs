@@ -14,5 +14,6 @@ mod time;
 
 pub use evaluate::{Mode, Question, Verdict};
 pub use flaw::Flaw;
+pub use json::check_object;
 pub use load::PolicyFile;
 pub use schema::{Effect, Policy};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::keys;
 use super::profiles::{Found, Profile, Profiles};
-use super::{Base, Role, check};
+use super::{Base, Role, check, mfa};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -125,8 +125,10 @@ fn credential_source(source: &Found<'_, '_>, env: &Env) -> Result<Base> {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
         }),
-        name @ ("EcsContainer" | "Ec2InstanceMetadata") => Err(source
-            .error(&format!("is {name}, which is not supported"), "use Environment, or source_profile instead of it")),
+        name @ ("EcsContainer" | "Ec2InstanceMetadata") => Err(source.error(
+            &format!("is {name}, which is not supported yet"),
+            "use Environment, or source_profile instead of it",
+        )),
         name => {
             Err(source.error(&format!("is `{name}`, which is not a source"), "the source supported is Environment"))
         }
@@ -144,9 +146,6 @@ fn without_source(profile: &Profile<'_>, role_arn: &Found<'_, '_>) -> Error {
 
 /// The role of a profile, each field checked.
 fn role(profile: &Profile<'_>, role_arn: &Found<'_, '_>) -> Result<Role> {
-    if let Some(mfa) = profile.get("mfa_serial") {
-        return Err(mfa.error("asks for MFA, which is not supported", "use a role that does not need it"));
-    }
     let arn = role_arn.text()?;
     if !check::is_role_arn(arn) {
         let hint = "write it as arn:aws:iam::123456789012:role/NAME";
@@ -167,6 +166,7 @@ fn role(profile: &Profile<'_>, role_arn: &Found<'_, '_>) -> Result<Role> {
             None => None,
             Some(found) => Some(duration(&found)?),
         },
+        mfa: mfa::of(profile)?,
     })
 }
 

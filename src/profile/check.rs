@@ -14,6 +14,11 @@ pub(super) fn is_external_id(text: &str) -> bool {
     (2..=1224).contains(&text.len()) && text.bytes().all(|b| is_word(b) || b"+=,.@:/-".contains(&b))
 }
 
+/// `[\w+=/:,.@-]`, 9 to 256 characters (AssumeRole, SerialNumber).
+pub(super) fn is_mfa_serial(text: &str) -> bool {
+    (9..=256).contains(&text.len()) && text.bytes().all(|b| is_word(b) || b"+=/:,.@-".contains(&b))
+}
+
 /// `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`, 20 to 2048 characters.
 pub(super) fn is_role_arn(text: &str) -> bool {
     let mut parts = text.splitn(6, ':');
@@ -132,6 +137,10 @@ mod tests {
         assert!(is_role_session_name(&"x".repeat(64)));
         for bad in ["x", "a:b", "a/b", "a b", "ä1", &"x".repeat(65)] {
             assert!(!is_role_session_name(bad), "{bad}");
+        }
+        assert!(is_mfa_serial("arn:aws:iam::123456789012:mfa/me@home") && is_mfa_serial("GAHT12345"));
+        for bad in ["GAHT1234", "GAHT 12345", "GAHT12345\u{7}", &"x".repeat(257)] {
+            assert!(!is_mfa_serial(bad), "{bad}");
         }
         assert!(is_external_id("a:b/c"));
         assert!(!is_external_id("a"));

@@ -10,6 +10,7 @@ mod files;
 mod header;
 pub mod ini;
 mod keys;
+mod mfa;
 mod profiles;
 mod resolve;
 mod settings;
@@ -43,6 +44,8 @@ pub struct Resolved {
     pub base: Base,
     /// The roles to assume, in this order, the first with the base's credentials.
     pub roles: Vec<Role>,
+    /// The second factor that the profile asks for, where it has no role: a role has its own.
+    pub mfa: Option<Mfa>,
     /// The region: checked to be `[a-z0-9-]+`, because it becomes part of a host name.
     pub region: Option<String>,
     /// The endpoint of STS, if not AWS's own: https, or http to this host.
@@ -103,4 +106,17 @@ pub struct Role {
     pub session_name: Option<String>,
     /// How long to ask for, 900 to 43200 s. In a chain AWS allows at most 3600 s.
     pub duration: Option<Duration>,
+    /// The second factor that its profile asks for.
+    pub mfa: Option<Mfa>,
+}
+
+/// A second factor that a profile asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mfa {
+    /// The profile that names the device.
+    pub profile: String,
+    /// The device's ARN, or a hardware device's serial number: what STS accepts.
+    pub serial: String,
+    /// A program that prints the code, as written: split it without a shell.
+    pub process: Option<String>,
 }

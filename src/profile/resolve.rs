@@ -3,7 +3,7 @@
 use super::files::{SourceFile, Which};
 use super::profiles::{Placed, Profile, Profiles};
 use super::settings::leads_to_credentials;
-use super::{Base, Resolved, Wanted, chain, endpoint, keys};
+use super::{Base, Resolved, Wanted, chain, endpoint, keys, mfa};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -37,7 +37,10 @@ pub fn resolve(wanted: &Wanted<'_>, env: &Env) -> Result<Resolved> {
         }
     };
     let services = profile.map_or(Ok(None), |profile| services(profile, &profiles))?;
+    // With the environment's keys the profile `default` is read for its settings alone.
+    let own_keys = roles.is_empty() && !matches!(base, Base::Environment(_));
     Ok(Resolved {
+        mfa: profile.filter(|_| own_keys).map_or(Ok(None), mfa::of)?,
         name,
         base,
         roles,

@@ -181,6 +181,7 @@ fn a_chain_is_assumed_from_its_far_end() {
             external_id: Some("x:1".into()),
             session_name: Some("me".into()),
             duration: Some(Duration::from_secs(3600)),
+            mfa: None,
         }
     );
 }
@@ -216,9 +217,33 @@ fn keys_and_processes_rank_as_in_botocore() {
     assert_eq!(base(&Home::with(&config, "").good(Some("a"))), "process:a:/bin/p \"x y\"");
     let other = "[a]\naws_access_key_id = AKIAC\naws_secret_access_key = sc\n";
     assert_eq!(base(&Home::with(&config, other).good(Some("a"))), "keys:a:credentials:AKIAC:sc");
-    // MFA belongs to assuming a role, and sso_session to tokens: neither changes what these keys are.
-    let config = "[profile a]\nmfa_serial = x\nsso_session = corp\n";
+    // MFA belongs to what is asked for with keys, and sso_session to tokens: neither changes what these keys are.
+    let config = "[profile a]\nmfa_serial = arn:aws:iam::123456789012:mfa/me\nsso_session = corp\n";
     assert_eq!(base(&Home::with(config, other).good(Some("a"))), "keys:a:credentials:AKIAC:sc");
+}
+
+#[test]
+fn a_second_factor_belongs_to_the_profile_that_has_the_role() {
+    const SERIAL: &str = "arn:aws:iam::123456789012:mfa/me";
+    let mfa = |profile: &str, process: Option<&str>| {
+        Some(Mfa { profile: profile.to_owned(), serial: SERIAL.to_owned(), process: process.map(str::to_owned) })
+    };
+    let config = format!(
+        "[profile a]\n{}source_profile = b\nmfa_serial = {SERIAL}\nmfa_process = otp \"x y\"\n[profile b]\nmfa_serial = {SERIAL}\n\
+         [profile c]\n{}source_profile = b\nmfa_process = otp\n",
+        arn("ra"),
+        arn("rc")
+    );
+    let home = Home::with(&config, &format!("[b]\n{A_KEYS}")).env(&ENVIRONMENT);
+    let with_role = home.good(Some("a"));
+    assert_eq!((&with_role.roles[0].mfa, &with_role.mfa), (&mfa("a", Some("otp \"x y\"")), &None));
+    let without = home.good(Some("b"));
+    assert_eq!((without.roles.len(), without.mfa), (0, mfa("b", None)));
+    // The source's device is not its user's, and a program alone asks for nothing.
+    assert_eq!((&home.good(Some("c")).roles[0].mfa, &home.good(Some("c")).mfa), (&None, &None));
+    // The environment's keys are nobody's profile.
+    let config = format!("[default]\nmfa_serial = {SERIAL}\n");
+    assert_eq!(Home::with(&config, "").env(&ENVIRONMENT).good(None).mfa, None);
 }
 
 #[test]

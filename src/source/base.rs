@@ -40,7 +40,7 @@ impl BaseKeys {
         let held = |keys: StaticKeys, origin: String| {
             let StaticKeys { access_key_id, secret_access_key, session_token, expiration } = keys;
             let keys = Keys { access_key_id, secret_access_key, session_token };
-            Self::Held(Arc::new(Held { keys, expiration, origin, since: clock.boot() }))
+            Self::Held(Arc::new(Held::new(keys, expiration, origin, clock)))
         };
         match base {
             Base::Environment(keys) => held(keys, "the environment".to_owned()),
@@ -70,7 +70,7 @@ impl BaseKeys {
                     None => {
                         let (keys, expiration) = process::run(profile, command, env, clock)?;
                         let origin = format!("the credential_process of profile `{profile}`");
-                        let held = Arc::new(Held { keys, expiration, origin, since: clock.boot() });
+                        let held = Arc::new(Held::new(keys, expiration, origin, clock));
                         *last = Some(Arc::clone(&held));
                         held
                     }
@@ -88,6 +88,10 @@ impl BaseKeys {
 }
 
 impl Held {
+    pub(super) fn new(keys: Keys, expiration: Option<Timestamp>, origin: String, clock: &dyn Clock) -> Self {
+        Self { keys, expiration, origin, since: clock.boot() }
+    }
+
     fn is_recent(&self, clock: &dyn Clock) -> bool {
         match self.expiration {
             Some(end) => end.as_second().saturating_sub(clock.wall().as_second()) > HELPER_MARGIN_S,

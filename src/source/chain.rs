@@ -1,11 +1,14 @@
 //! A resolved profile, walked: base keys, then role after role.
 
+mod mfa;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mfa::Factor;
 
 use super::base::{BaseKeys, Held};
 use super::plan::{Plan, SourceIdentityRule};
@@ -30,11 +33,13 @@ const FETCH_LIMIT: Duration = Duration::from_secs(28);
 const CHAINED_LIMIT: Duration = Duration::from_secs(3600);
 /// The credentials between two roles are used once, at once: the shortest session that AWS issues.
 const BETWEEN_ROLES: Duration = Duration::from_secs(900);
+
 /// One profile's way to credentials.
 pub struct Chain {
     name: String,
     base: BaseKeys,
     roles: Vec<Role>,
+    factor: Option<Factor>,
     services: std::result::Result<Services, NoRegion>,
     plan: Plan,
     clock: Arc<dyn Clock>,
@@ -70,9 +75,10 @@ impl Chain {
         clock: Arc<dyn Clock>,
         operator: Arc<Operator>,
     ) -> Result<Self> {
-        let Resolved { name, base, roles, region, sts_endpoint_url, source_file, .. } = resolved;
+        let Resolved { name, base, roles, mfa, region, sts_endpoint_url, source_file, .. } = resolved;
         let base = BaseKeys::new(base, env, clock.as_ref());
         plan.check(&name, &roles)?;
+        let factor = Factor::of(mfa, &roles)?;
         let services = match &region {
             Some(region) => {
                 let network = Network::from_env(env)?;
@@ -90,6 +96,7 @@ impl Chain {
             name,
             base,
             roles,
+            factor,
             services,
             plan,
             clock,
@@ -146,10 +153,18 @@ impl Chain {
             return Err(self.would_serve_long_lived_keys());
         }
         if !temporary && !self.plan.no_session {
+            let (wanted, code) = match &self.factor {
+                None => (wanted, None),
+                Some(factor) => (self.own_session(), Some((factor, factor.take()?))),
+            };
+            let shown = code.as_ref().map(|(factor, code)| factor.shown(code));
             let issued = self
                 .sts()?
-                .get_session_token(&base.keys, wanted, None, self.deadline())
+                .get_session_token(&base.keys, wanted, shown, self.deadline())
                 .map_err(|failure| self.explain(failure.into(), base))?;
+            if shown.is_some() {
+                self.say_until(issued.expiration);
+            }
             return Ok(self.made(issued, now, self.known_account(), None, None));
         }
         let mut expiration = base.expiration;
@@ -176,33 +191,45 @@ impl Chain {
 
     fn fetch_role(&self, base: &Held, lease: &Lease) -> Result<Credentials> {
         let deadline = self.deadline();
+        let session = self.opening(base).map(|factor| self.session_of(factor, base)).transpose()?;
+        let start = session.as_ref().map_or(&base.keys, |session| &session.keys);
+        // Without a session AWS has to see the code at the first role.
+        let unopened = self.factor.as_ref().filter(|_| session.is_none());
         let mut keys: Option<Keys> = None;
         let mut recorded = None;
         for (index, role) in self.roles.iter().enumerate() {
-            let signer = keys.as_ref().unwrap_or(&base.keys);
+            let signer = keys.as_ref().unwrap_or(start);
             let last = index + 1 == self.roles.len();
             let now = self.clock.wall();
-            let wanted = if last { self.role_duration(role, signer)? } else { BETWEEN_ROLES };
-            let rule = self.source_identity_rule(index);
+            let wanted = if last { self.role_duration(role, signer, unopened.is_some())? } else { BETWEEN_ROLES };
+            let factor = unopened.filter(|_| index == 0);
+            // Before anything is said or asked: without a code there is nothing to do.
+            let code = factor.map(Factor::take).transpose()?;
+            let rule = self.source_identity_rule(index, role, factor.is_some());
             let name = match (&role.session_name, rule) {
                 (Some(_), SourceIdentityRule::Off) => String::new(),
                 _ => source_identity(&self.identity_of(base)?.user(), None, lease.request_id()),
             };
+            // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
+            let policies = last.then_some(&self.plan.session_policies);
             let mut ask = AssumeRole {
                 role_arn: &role.role_arn,
                 session_name: role.session_name.as_deref().unwrap_or(&name),
                 external_id: role.external_id.as_deref(),
                 duration: wanted,
                 source_identity: (rule != SourceIdentityRule::Off).then_some(name.as_str()),
-                policy: None,
-                policy_arns: &[],
-                mfa: None,
+                policy: policies.and_then(|policies| policies.document.as_deref()),
+                policy_arns: policies.map_or(&[], |policies| &policies.arns),
+                mfa: factor.zip(code.as_ref()).map(|(factor, code)| factor.shown(code)),
             };
             let issued = self.assume(&mut ask, signer, rule == SourceIdentityRule::Auto, deadline);
             let issued = issued.map_err(|error| if index == 0 { self.explain(error, base) } else { error })?;
             recorded = issued.source_identity.clone().or(recorded);
             if last {
                 let account = role.role_arn.split(':').nth(4).map(str::to_owned);
+                if unopened.is_some() {
+                    self.say_until(issued.expiration);
+                }
                 return Ok(self.made(issued, now, account, Some(role.role_arn.clone()), recorded));
             }
             keys = Some(issued.keys);
@@ -227,9 +254,17 @@ impl Chain {
 
     /// Whether SourceIdentity is set at this role. A chain carries the first value, which cannot change: so at the first
     /// role only, and not where it is known that the role's trust policy does not allow it.
-    fn source_identity_rule(&self, index: usize) -> SourceIdentityRule {
+    fn source_identity_rule(&self, index: usize, role: &Role, with_code: bool) -> SourceIdentityRule {
         match self.plan.source_identity {
             _ if index > 0 => SourceIdentityRule::Off,
+            SourceIdentityRule::Auto if with_code => {
+                let role = &role.role_arn;
+                self.operator.log(
+                    "source identity",
+                    &format!("{role} is assumed without SourceIdentity: its MFA code allows no second try without it"),
+                );
+                SourceIdentityRule::Off
+            }
             SourceIdentityRule::Auto if self.source_identity_denied.load(Ordering::SeqCst) => SourceIdentityRule::Off,
             rule => rule,
         }
@@ -263,8 +298,10 @@ impl Chain {
     }
 
     /// What the person said, else what the profile says, else the default; in a chain at most an hour.
-    fn role_duration(&self, role: &Role, signer: &Keys) -> Result<Duration> {
-        let wanted = self.plan.duration.or(role.duration).unwrap_or(self.plan.default_duration);
+    fn role_duration(&self, role: &Role, signer: &Keys, once: bool) -> Result<Duration> {
+        // What is served and cannot be renewed lasts as long as AWS allows.
+        let nobody_says = self.plan.duration.or(role.duration).is_none();
+        let wanted = if once && self.plan.served && nobody_says { CHAINED_LIMIT } else { self.wanted(role) };
         if signer.session_token.is_none() || wanted <= CHAINED_LIMIT {
             return Ok(wanted);
         }
@@ -277,6 +314,10 @@ impl Chain {
             ),
         );
         Ok(CHAINED_LIMIT)
+    }
+
+    fn wanted(&self, role: &Role) -> Duration {
+        self.plan.duration.or(role.duration).unwrap_or(self.plan.default_duration)
     }
 
     fn made(

@@ -9,16 +9,21 @@
 //! | `base` | the keys that a chain starts with |
 //! | [`plan`] | what to ask for |
 //! | [`process`] | base keys from a `credential_process` |
+//! | [`code`] | codes of MFA devices |
+//! | `helper` | runs what profiles name as programs |
 
 mod base;
 pub mod chain;
+pub mod code;
 pub mod credentials;
 mod flight;
+mod helper;
 pub mod plan;
 pub mod process;
 pub mod vault;
 
 pub use chain::Chain;
+pub use code::Code;
 pub use credentials::Credentials;
 pub use flight::Unavailable;
 pub use vault::{Receipt, Vault};

@@ -17,6 +17,15 @@ pub enum SourceIdentityRule {
     Off,
 }
 
+/// What narrows a role's session. Empty: nothing does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionPolicies {
+    /// A policy of its own, JSON.
+    pub document: Option<String>,
+    /// Managed policies.
+    pub arns: Vec<String>,
+}
+
 /// What to ask for.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -32,6 +41,8 @@ pub struct Plan {
     pub judged: bool,
     /// SourceIdentity.
     pub source_identity: SourceIdentityRule,
+    /// What narrows the last role's session.
+    pub session_policies: SessionPolicies,
 }
 
 impl Plan {
@@ -43,7 +54,30 @@ impl Plan {
                 "--duration {} is above 12h, the longest session that AWS issues for a role, and profile `{profile}` assumes one",
                 duration::text(wanted)
             ))),
-            _ => Ok(()),
+            _ => self.check_session_policies(profile, roles),
+        }
+    }
+
+    /// Managed policies have to be the role's account's or AWS's own, in the role's partition (AssumeRole, PolicyArns).
+    fn check_session_policies(&self, profile: &str, roles: &[Role]) -> Result<()> {
+        let SessionPolicies { document, arns } = &self.session_policies;
+        if document.is_none() && arns.is_empty() {
+            return Ok(());
+        }
+        let Some(Role { role_arn, .. }) = roles.last() else {
+            return Err(Error::usage(format!(
+                "--session-policy and --policy-arn narrow a role's session, and profile `{profile}` has no role"
+            ))
+            .hint("leave them out, or add role_arn and source_profile to the profile"));
+        };
+        let part = |arn: &str, index: usize| arn.split(':').nth(index).unwrap_or_default().to_owned();
+        let (partition, account) = (part(role_arn, 1), part(role_arn, 4));
+        let fits = |arn: &&String| part(arn, 1) == partition && (part(arn, 4) == account || part(arn, 4) == "aws");
+        match arns.iter().find(|arn| !fits(arn)) {
+            None => Ok(()),
+            Some(arn) => Err(Error::usage(format!("{arn} is not of the account of {role_arn}, nor AWS's own")).hint(
+                format!("write arn:{partition}:iam::{account}:policy/NAME or arn:{partition}:iam::aws:policy/NAME"),
+            )),
         }
     }
 }

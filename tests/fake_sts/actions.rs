@@ -79,8 +79,8 @@ impl Ask<'_> {
         Ok(seconds)
     }
 
-    /// Whether the code given is the device's; `false` when none was given.
-    fn mfa(&self, world: &World) -> Result<bool, Refusal> {
+    /// Whether a code was given that is the device's, which uses it up, whatever becomes of the call.
+    fn mfa(&self, world: &mut World) -> Result<bool, Refusal> {
         let (serial, code) = match (self.text("SerialNumber"), self.text("TokenCode")) {
             (None, None) => return Ok(self.caller.principal.mfa),
             (Some(serial), Some(code)) => (serial, code),
@@ -92,11 +92,18 @@ impl Ask<'_> {
                 ));
             }
         };
-        match world.mfa.get(&self.caller.principal.arn) {
-            Some((known, shown)) if known == serial && shown == code => Ok(true),
-            Some((known, _)) if known == serial => {
-                Err(Refusal::access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code. "))
-            }
+        check(serial, "serialNumber", (9, 256), Some("=/:,.@-"))?;
+        if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Refusal::validation(code, "tokenCode", "satisfy regular expression pattern: [\\d]{6}"));
+        }
+        // A role has no device: the caller has to be the user, with keys or with a session.
+        match world.mfa.get_mut(&self.caller.principal.arn) {
+            Some(device) if device.serial == serial => match device.code.take_if(|shown| shown == code) {
+                Some(_) => Ok(true),
+                None => Err(Refusal::access_denied(
+                    "MultiFactorAuthentication failed with invalid MFA one time pass code. ",
+                )),
+            },
             _ => Err(Refusal::access_denied(
                 "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is \
                  valid and associated with this user.",
@@ -120,6 +127,7 @@ impl Ask<'_> {
         }
         let duration_s = self.duration_s(3600, 43_200)?;
         self.check_session_policy()?;
+        self.check_policy_arns()?;
         let mfa = self.mfa(world)?;
 
         let denied = |action: &str| {
@@ -144,7 +152,8 @@ impl Ask<'_> {
         {
             return Err(denied("SetSourceIdentity"));
         }
-        if caller.is_role && duration_s > 3600 {
+        // Also with a session of GetSessionToken's: AWS counts that as chaining, whatever its documentation says.
+        if self.caller.token.is_some() && duration_s > 3600 {
             return Err(Refusal::new(
                 400,
                 "ValidationError",
@@ -164,7 +173,6 @@ impl Ask<'_> {
             arn: format!("arn:aws:sts::{ACCOUNT}:assumed-role/{}/{session_name}", role.name),
             user_id: format!("{}:{session_name}", role.id),
             trust_arn: role.arn.clone(),
-            is_role: true,
             mfa: false,
             source_identity: source_identity.clone(),
         };
@@ -203,11 +211,35 @@ impl Ask<'_> {
 
     fn check_session_policy(&self) -> Result<(), Refusal> {
         let Some(policy) = self.text("Policy") else { return Ok(()) };
-        if policy.is_empty() || policy.len() > 2048 {
+        if policy.is_empty() || policy.chars().count() > 2048 {
             return Err(Refusal::validation(policy, "policy", "have length less than or equal to 2048"));
         }
         if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(policy).is_err() {
             return Err(Refusal::new(400, "MalformedPolicyDocument", "This policy contains invalid Json"));
+        }
+        Ok(())
+    }
+
+    /// At most ten managed policies, numbered from 1, of the role's account or of AWS itself.
+    fn check_policy_arns(&self) -> Result<(), Refusal> {
+        let is_member = |name: &&String| name.starts_with("PolicyArns.");
+        let count = self.parameters.keys().filter(is_member).count();
+        for number in 1..=count {
+            let Some(arn) = self.text(&format!("PolicyArns.member.{number}.arn")) else {
+                return Err(Refusal::new(400, "MalformedInput", format!("there is no PolicyArns.member.{number}.arn")));
+            };
+            let name =
+                ["aws", ACCOUNT].iter().find_map(|owner| arn.strip_prefix(&format!("arn:aws:iam::{owner}:policy/")));
+            if name.is_none_or(str::is_empty) {
+                return Err(Refusal::new(
+                    400,
+                    "ValidationError",
+                    format!("{arn} is not a policy of account {ACCOUNT}"),
+                ));
+            }
+        }
+        if count > 10 {
+            return Err(Refusal::validation(&count.to_string(), "policyArns", "have length less than or equal to 10"));
         }
         Ok(())
     }

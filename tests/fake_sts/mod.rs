@@ -27,7 +27,7 @@ use actions::{Ask, Parameters};
 use answers::Refusal;
 use sigv4::Authorization;
 use wire::{Answer, Request, Response, Server};
-use world::{Principal, World};
+use world::{Device, Principal, World};
 
 pub(crate) use fault::{Fault, Gate};
 pub(crate) use role::RoleBuilder;
@@ -101,7 +101,6 @@ impl Sts {
             trust_arn: arn.clone(),
             arn,
             user_id: world::unique_id("AIDA"),
-            is_role: false,
             mfa: false,
             source_identity: None,
         };
@@ -116,10 +115,12 @@ impl Sts {
         state.world.issue(principal, Some(expires))
     }
 
-    /// Gives the user a device that shows `code`. Returns its serial number.
+    /// Gives the user a device that shows `code`, which is good for one use, or lets it show another. Returns its serial
+    /// number.
     pub(crate) fn mfa_device(&self, user: &Keys, code: &str) -> String {
         let serial = user.arn.replace(":user/", ":mfa/");
-        self.state().world.mfa.insert(user.arn.clone(), (serial.clone(), code.to_owned()));
+        let device = Device { serial: serial.clone(), code: Some(code.to_owned()) };
+        self.state().world.mfa.insert(user.arn.clone(), device);
         serial
     }
 

@@ -30,7 +30,6 @@ pub(crate) struct Principal {
     pub(crate) user_id: String,
     /// As trust policies name it: the user, or the role without the session.
     pub(crate) trust_arn: String,
-    pub(crate) is_role: bool,
     pub(crate) mfa: bool,
     pub(crate) source_identity: Option<String>,
 }
@@ -59,13 +58,21 @@ pub(crate) struct Role {
     pub(crate) max_duration_s: i64,
 }
 
+/// An MFA device.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) serial: String,
+    /// The code that it shows, until that is used.
+    pub(crate) code: Option<String>,
+}
+
 /// Everything that STS knows.
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) keys: BTreeMap<String, Issued>,
     pub(crate) roles: BTreeMap<String, Role>,
-    /// User's ARN to the device's serial and the code that it shows.
-    pub(crate) mfa: BTreeMap<String, (String, String)>,
+    /// User's ARN to the device.
+    pub(crate) mfa: BTreeMap<String, Device>,
 }
 
 impl World {

@@ -249,21 +249,73 @@ fn names_and_durations_are_bounded() {
 }
 
 #[test]
-fn a_second_factor_is_checked() {
+fn a_second_factor_is_checked_and_a_code_is_used_up() {
     let sts = Sts::start();
-    let Some(mut client) = Client::of(&sts, "a_second_factor_is_checked") else { return };
+    let Some(mut client) = Client::of(&sts, "a_second_factor_is_checked_and_a_code_is_used_up") else { return };
     let alice = sts.user("alice");
     let serial = sts.mfa_device(&alice, "123456");
-    let role = sts.role("admin").trusts(&alice.arn).requires_mfa().arn();
+    let role = sts.role("admin").trusts(&alice.arn).requires_mfa().max_duration_s(7200).arn();
+    let closed = sts.role("closed").arn();
     assert_eq!(serial, format!("arn:aws:iam::{ACCOUNT}:mfa/alice"));
     assert_eq!(client.assume(&alice, &role, json!({}))["code"], json!("AccessDenied"));
-    let answer = client.assume(&alice, &role, json!({"SerialNumber": serial, "TokenCode": "000000"}));
-    let message = "MultiFactorAuthentication failed with invalid MFA one time pass code. ";
-    assert_refused(&answer, 403, "AccessDenied", message);
-    let right = json!({"SerialNumber": serial, "TokenCode": "123456"});
-    assert_eq!(client.assume(&alice, &role, right.clone())["status"], json!(200));
-    let session = keys(&client.api(&alice, "get_session_token", right));
-    assert_eq!(client.assume(&session, &role, json!({}))["status"], json!(200));
+    let wrong = "MultiFactorAuthentication failed with invalid MFA one time pass code. ";
+    let unknown = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is \
+                   valid and associated with this user.";
+    let shown = |code: &str| json!({"SerialNumber": serial, "TokenCode": code});
+    assert_refused(&client.assume(&alice, &role, shown("000000")), 403, "AccessDenied", wrong);
+    let other = json!({"SerialNumber": format!("arn:aws:iam::{ACCOUNT}:mfa/bob"), "TokenCode": "123456"});
+    assert_refused(&client.assume(&alice, &role, other), 403, "AccessDenied", unknown);
+    let session = keys(&client.assume(&alice, &role, shown("123456")));
+    assert_refused(&client.assume(&alice, &role, shown("123456")), 403, "AccessDenied", wrong);
+    assert_refused(&client.api(&alice, "get_session_token", shown("123456")), 403, "AccessDenied", wrong);
+    let pattern = "1 validation error detected: Value '1234567' at 'tokenCode' failed to satisfy constraint: Member must \
+                   satisfy regular expression pattern: [\\d]{6}";
+    let parameters =
+        json!({"Action": "GetSessionToken", "Version": "2011-06-15", "SerialNumber": serial, "TokenCode": "1234567"});
+    let ask = json!({"parameters": parameters, "service": "sts", "region": "us-east-1", "shift_s": 0, "change": {}});
+    assert_xml_refusal(&client.ask(ask, &alice), 400, "ValidationError", pattern);
+
+    // A call that is denied has used its code as well.
+    sts.mfa_device(&alice, "222222");
+    assert_eq!(client.assume(&alice, &closed, shown("222222"))["code"], json!("AccessDenied"));
+    assert_refused(&client.assume(&alice, &role, shown("222222")), 403, "AccessDenied", wrong);
+    // A role has no device, not even its user's.
+    sts.mfa_device(&alice, "333333");
+    assert_refused(&client.assume(&session, &role, shown("333333")), 403, "AccessDenied", unknown);
+
+    let opened = keys(&client.api(&alice, "get_session_token", shown("333333")));
+    assert_eq!(client.assume(&opened, &role, json!({}))["status"], json!(200));
+    let message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
+    let longer = client.assume(&opened, &role, json!({"DurationSeconds": 3601}));
+    assert_refused(&longer, 400, "ValidationError", message);
+    sts.mfa_device(&alice, "444444");
+    let long = json!({"SerialNumber": serial, "TokenCode": "444444", "DurationSeconds": 7200});
+    assert_eq!(client.assume(&alice, &role, long)["status"], json!(200));
+}
+
+#[test]
+fn session_policies_are_checked() {
+    let sts = Sts::start();
+    let Some(mut client) = Client::of(&sts, "session_policies_are_checked") else { return };
+    let alice = sts.user("alice");
+    let role = sts.role("deploy").trusts(&alice.arn).arn();
+    let policy = |length: usize| format!(r#"{{"Id":"{}"}}"#, "x".repeat(length - 9));
+    let arns = |count: usize, arn: &str| json!({"PolicyArns": vec![json!({"arn": arn}); count]});
+    let own = format!("arn:aws:iam::{ACCOUNT}:policy/narrow");
+    for right in [json!({"Policy": policy(2048)}), arns(10, "arn:aws:iam::aws:policy/ReadOnlyAccess"), arns(1, &own)] {
+        assert_eq!(client.assume(&alice, &role, right)["status"], json!(200));
+    }
+    for (wrong, code) in [
+        (json!({"Policy": policy(2049)}), "ValidationError"),
+        (json!({"Policy": "[]"}), "MalformedPolicyDocument"),
+        (arns(11, &own), "ValidationError"),
+        (arns(1, "arn:aws:iam::210987654321:policy/narrow"), "ValidationError"),
+        (arns(1, "arn:aws-cn:iam::aws:policy/ReadOnlyAccess"), "ValidationError"),
+        (arns(1, &format!("arn:aws:iam::{ACCOUNT}:role/narrow")), "ValidationError"),
+    ] {
+        let answer = client.assume(&alice, &role, wrong.clone());
+        assert_eq!((&answer["status"], &answer["code"]), (&json!(400), &json!(code)), "{wrong}");
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::fake_sts::{Keys, Sts};
 use crate::harness::{Invocation, Sandbox};
 
 /// What SDKs and older tools read, and what an outer sentinel sets, with a value that works where that matters.
-const FOREIGN: [&str; 38] = [
+const FOREIGN: [&str; 40] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -52,6 +52,8 @@ const FOREIGN: [&str; 38] = [
     "AWS_SENTINEL",
     "SENTINEL_UNIX_SOCKET",
     "SENTINEL_AUTH_TOKEN",
+    "SENTINEL_MFA_TOKEN",
+    "SENTINEL_MFA_PROCESS",
 ];
 
 /// What each mode sets among them, and nothing else.
@@ -165,6 +167,8 @@ impl Setup {
             // The one that sentinel itself reads.
             "AWS_CONFIG_FILE" => self.config.display().to_string(),
             "AWS_SENTINEL" => "dev".to_owned(),
+            // Read, and not used: the profile asks for none.
+            "SENTINEL_MFA_TOKEN" => "090807".to_owned(),
             "SENTINEL_UNIX_SOCKET" => path("run/foreign"),
             _ => format!("foreign-{name}"),
         }

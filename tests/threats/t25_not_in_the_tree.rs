@@ -25,7 +25,7 @@ print(ask(path, token)[:15].decode())
 "#;
 
 struct Setup {
-    _sts: Sts,
+    sts: Sts,
     sandbox: Sandbox,
     alice: Keys,
 }
@@ -38,7 +38,7 @@ impl Setup {
         sandbox.profile("dev", &alice, "region = us-east-1");
         sandbox.write("not_in_the_tree.py", OUTSIDE, 0o600);
         sandbox.write("in_the_tree.py", INSIDE, 0o600);
-        Self { _sts: sts, sandbox, alice }
+        Self { sts, sandbox, alice }
     }
 
     fn path(&self, name: &str) -> String {
@@ -143,6 +143,25 @@ fn what_a_credential_process_leaves_behind_is_outside() {
             .run(SENTINEL)
             .args(["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM])
             .spawn();
+        setup.assert_refused(&mut victim, "out");
+        setup.assert_still_served(victim);
+    }
+}
+
+#[test]
+fn what_a_program_that_prints_a_code_leaves_behind_is_outside() {
+    for how in ["", "double-fork"] {
+        let setup = Setup::new();
+        let serial = setup.sts.mfa_device(&setup.alice, "090807");
+        let script = format!(
+            "#!/bin/sh\n\"$PYTHON\" \"$ATTACKER\" \"$PIDFILE\" \"$OUT\" {how} >/dev/null 2>&1 </dev/null {}\necho 090807\n",
+            if how.is_empty() { "&" } else { "" }
+        );
+        let helper = setup.sandbox.write("helper", &script, 0o700);
+        let settings = format!("region = us-east-1\nmfa_serial = {serial}\nmfa_process = {}", helper.display());
+        setup.sandbox.profile("helped", &setup.alice, &settings);
+        let arguments = ["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM];
+        let mut victim = setup.run(SENTINEL).args(arguments).spawn();
         setup.assert_refused(&mut victim, "out");
         setup.assert_still_served(victim);
     }

@@ -14,7 +14,7 @@ use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
 use sentinel::server::{Bodies, Listener, Listening, Server, Service};
-use sentinel::source::plan::{Plan, SourceIdentityRule};
+use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
@@ -45,6 +45,7 @@ impl InProcess {
             served: true,
             judged: false,
             source_identity: SourceIdentityRule::Off,
+            session_policies: SessionPolicies::default(),
         };
         let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator)).expect("a chain");
         let broker = Broker::new("base".to_owned(), Mode::Server, None, Arc::clone(&clock));

@@ -1,5 +1,7 @@
 //! Against an HTTP server on loopback that plays STS.
 
+mod codes;
+
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Mutex;
@@ -104,6 +106,13 @@ fn keys() -> Keys {
 const DEADLINE: Duration = Duration::from_secs(1_060);
 
 fn assume(sts: &Sts) -> Result<Issued, Failure> {
+    assume_with(sts, None)
+}
+
+/// A second factor, and a code that is in no account number.
+const MFA: Mfa<'static> = Mfa { serial: "arn:aws:iam::123456789012:mfa/alice", code: "090807" };
+
+fn assume_with(sts: &Sts, mfa: Option<Mfa<'_>>) -> Result<Issued, Failure> {
     let policy_arns = ["arn:aws:iam::aws:policy/A".to_owned(), "arn:aws:iam::aws:policy/B".to_owned()];
     let ask = AssumeRole {
         role_arn: ROLE,
@@ -113,7 +122,7 @@ fn assume(sts: &Sts) -> Result<Issued, Failure> {
         source_identity: Some("sentinel-alice-direct-01234567"),
         policy: Some("{}"),
         policy_arns: &policy_arns,
-        mfa: Some(Mfa { serial: "arn:aws:iam::123456789012:mfa/alice", code: "123456" }),
+        mfa,
     };
     sts.assume_role(&keys(), &ask, DEADLINE)
 }
@@ -158,7 +167,7 @@ fn sentence(result: Result<Issued, Failure>) -> String {
 #[test]
 fn a_role_is_assumed_with_a_signed_form() {
     let fake = Fake::new(vec![whole()]);
-    let issued = assume(&fake.sts()).expect("credentials");
+    let issued = assume_with(&fake.sts(), Some(MFA)).expect("credentials");
     assert_eq!(issued.keys.access_key_id, "ASIANEW");
     assert!(issued.keys.secret_access_key.equals(b"new/secret+"));
     assert!(issued.keys.session_token.expect("a token").equals(b"new-token=="));
@@ -176,7 +185,7 @@ fn a_role_is_assumed_with_a_signed_form() {
          &SourceIdentity=sentinel-alice-direct-01234567&Policy=%7B%7D\
          &PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FA\
          &PolicyArns.member.2.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FB\
-         &SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Falice&TokenCode=123456"
+         &SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Falice&TokenCode=090807"
     );
     let header = |name: &str| {
         let mut values = request.headers.iter().filter(|(n, _)| n == name).map(|(_, value)| value.as_str());

@@ -16,6 +16,10 @@ fn refusal(line: &[&str], env: &[(&str, &str)]) -> String {
     error.to_string()
 }
 
+fn code(digits: &str) -> Option<Code> {
+    Code::parse(digits).expect("memory")
+}
+
 fn defaults() -> Exec {
     Exec {
         common: Common {
@@ -24,6 +28,10 @@ fn defaults() -> Exec {
             duration: None,
             no_session: false,
             source_identity: SourceIdentityRule::Auto,
+            mfa_token: None,
+            mfa_process: None,
+            session_policy: None,
+            policy_arns: Vec::new(),
             policy: None,
             state_dir: None,
             log_file: None,
@@ -61,7 +69,8 @@ fn nothing_said_is_the_defaults() {
 
 #[test]
 fn every_flag_of_exec_reaches_its_setting() {
-    let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require --unix-socket \
+    let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require -t 012345 --session-policy /sp \
+                --policy-arn arn:aws:iam::aws:policy/A --policy-arn arn:aws:iam::123456789012:policy/x/B,C --unix-socket \
                 --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --policy /p \
                 --state-dir /d --log-file /l --log-stderr --nested --debug -- aws s3 ls";
     let line: Vec<&str> = line.split_whitespace().collect();
@@ -72,6 +81,10 @@ fn every_flag_of_exec_reaches_its_setting() {
             duration: Some(Duration::from_secs(7200)),
             no_session: true,
             source_identity: SourceIdentityRule::Require,
+            mfa_token: code("012345"),
+            mfa_process: None,
+            session_policy: Some("/sp".into()),
+            policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::123456789012:policy/x/B,C".into()],
             policy: Some("/p".into()),
             state_dir: Some("/d".into()),
             log_file: Some("/l".into()),
@@ -94,9 +107,16 @@ fn every_flag_of_exec_reaches_its_setting() {
     let over_tcp = ["exec", "-s", "--server-port", "4321", "--bind", "process"];
     let server = Server { transport: Transport::Tcp(4321), bind: Bind::Process, ..default_server() };
     assert_eq!(read(&over_tcp, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
+    let by_program = ["exec", "--mfa-process", "otp me"];
+    let common = Common { mfa_process: Some("otp me".into()), ..defaults().common };
+    assert_eq!(read(&by_program, &[]).expect("settings"), Exec { common, ..defaults() });
     for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(super::super::commands::CommandName::Exec))) {
         let letter = flag.short.map(|letter| format!("-{letter}"));
-        let named = line.iter().chain(&over_tcp).any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
+        let named = line
+            .iter()
+            .chain(&over_tcp)
+            .chain(&by_program)
+            .any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
         assert!(named || flag.id == Id::Help, "{} is not tested here", flag.name);
     }
 }
@@ -109,6 +129,10 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_DURATION", "2h"),
         ("SENTINEL_NO_SESSION", "1"),
         ("SENTINEL_SOURCE_IDENTITY", "off"),
+        ("SENTINEL_MFA_TOKEN", "012345"),
+        ("SENTINEL_MFA_PROCESS", "otp me"),
+        ("SENTINEL_SESSION_POLICY", "/sp"),
+        ("SENTINEL_POLICY_ARN", "arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B"),
         ("SENTINEL_SERVER", "1"),
         ("SENTINEL_SERVER_PORT", "4321"),
         ("SENTINEL_UNIX_SOCKET_PATH", "/s"),
@@ -130,6 +154,10 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         duration: Some(Duration::from_secs(7200)),
         no_session: true,
         source_identity: SourceIdentityRule::Off,
+        mfa_token: code("012345"),
+        mfa_process: None,
+        session_policy: Some("/sp".into()),
+        policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::aws:policy/B".into()],
         policy: Some("/p".into()),
         state_dir: Some("/d".into()),
         log_file: Some("/l".into()),
@@ -277,10 +305,55 @@ fn wrong_values_are_refused_in_these_words() {
             "--region x.example/ is not a region\n  a region looks like eu-west-1",
         ),
         (&["exec", ""], &[], "the profile is empty"),
+        (&["exec", "-t", "12345"], &[], "--mfa-token is not a code of six digits\n  type what the device shows"),
+        (
+            &["exec"],
+            &[("SENTINEL_MFA_TOKEN", "hunter2")],
+            "SENTINEL_MFA_TOKEN is not a code of six digits\n  type what the device shows",
+        ),
+        (
+            &["exec", "-t", "123456", "--mfa-process", "otp"],
+            &[],
+            "--mfa-token and --mfa-process both say what the code is\n  leave one out",
+        ),
+        (
+            &["exec", "--policy-arn", "arn:aws:iam::aws:policy/A", "--policy-arn", "arn:aws:iam::aws:role/A"],
+            &[],
+            "--policy-arn arn:aws:iam::aws:role/A is not a managed policy's ARN\n  \
+             write it as arn:aws:iam::123456789012:policy/NAME",
+        ),
+        (
+            &["exec"],
+            &[("SENTINEL_POLICY_ARN", "arn:aws:iam::12345:policy/A")],
+            "SENTINEL_POLICY_ARN=arn:aws:iam::12345:policy/A is not a managed policy's ARN\n  \
+             write it as arn:aws:iam::123456789012:policy/NAME",
+        ),
     ];
     for (line, env, text) in cases {
         assert_eq!(refusal(line, env), *text, "{line:?} {env:?}");
     }
+}
+
+#[test]
+fn a_code_is_said_in_one_way_and_a_flag_beats_both_variables() {
+    let mfa = |line: &[&str], env: &[(&str, &str)]| {
+        let common = read(&[&["exec"], line].concat(), env).expect("settings").common;
+        (common.mfa_token.map(|code| code.expose().to_owned()), common.mfa_process)
+    };
+    let both = [("SENTINEL_MFA_TOKEN", "000001"), ("SENTINEL_MFA_PROCESS", "otp 2")];
+    assert_eq!(mfa(&["-t", "000003"], &both), (Some("000003".to_owned()), None));
+    assert_eq!(mfa(&["--mfa-process", "otp 4"], &both), (None, Some("otp 4".to_owned())));
+    assert_eq!(mfa(&[], &both), (Some("000001".to_owned()), None));
+    assert_eq!(mfa(&[], &both[1..]), (None, Some("otp 2".to_owned())));
+}
+
+#[test]
+fn at_most_ten_policies_are_named() {
+    let variable = |count: usize| vec!["arn:aws:iam::aws:policy/A"; count].join(" ");
+    let arns = |count: usize| read(&["exec"], &[("SENTINEL_POLICY_ARN", &variable(count))]);
+    assert_eq!(arns(10).expect("settings").common.policy_arns.len(), 10);
+    let error = arns(11).expect_err("a refusal");
+    assert_eq!(error.to_string(), "SENTINEL_POLICY_ARN names 11 policies, and AWS takes 10");
 }
 
 #[test]

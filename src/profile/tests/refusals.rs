@@ -181,7 +181,7 @@ fn sources_that_cannot_be_used() {
     let subject = "~/.aws/config:3: credential_source of profile `a`";
     let hint = "use Environment, or source_profile instead of it";
     for name in ["EcsContainer", "Ec2InstanceMetadata"] {
-        assert_eq!(source(name), format!("{subject} is {name}, which is not supported\n  {hint}"));
+        assert_eq!(source(name), format!("{subject} is {name}, which is not supported yet\n  {hint}"));
     }
     assert_eq!(
         source("environment"),
@@ -223,9 +223,13 @@ fn keys_that_decide_and_are_not_supported_are_never_passed_over() {
         )
     );
     assert_eq!(
-        role("mfa_serial = arn:aws:iam::123456789012:mfa/me"),
-        "~/.aws/config:4: mfa_serial of profile `a` asks for MFA, which is not supported\n  \
-         use a role that does not need it"
+        role("mfa_serial = me"),
+        "~/.aws/config:4: mfa_serial of profile `a` is `me`, which is not a device\n  \
+         write it as arn:aws:iam::123456789012:mfa/NAME, or as the hardware device's serial number"
+    );
+    assert_eq!(
+        role("mfa_serial = GAHT12345678\nmfa_process ="),
+        "~/.aws/config:5: mfa_process of profile `a` is empty\n  name a program that prints the code, or remove the key"
     );
     assert_eq!(
         Home::with("", &format!("[default]\n{A_KEYS}")).env(&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")]).refusal(None),
