@@ -2,5 +2,6 @@
 
 mod aws_cli;
 mod boto3;
+mod javascript;
 pub(crate) mod moto;
 mod world;

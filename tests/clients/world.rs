@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
 use crate::harness::{Invocation, Sandbox};
@@ -56,4 +58,11 @@ pub(super) fn path() -> OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = std::iter::once(programs()).chain(std::env::split_paths(&rest)).collect();
     std::env::join_paths(all).expect("no colon in a directory's name")
+}
+
+/// How many fetches by clients the decision log has, whatever came of them; what sentinel gets ahead for itself is not one.
+pub(super) fn fetches(sandbox: &Sandbox) -> usize {
+    let log = std::fs::read_to_string(sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.filter(|line| line.get("peer").is_some()).count()
 }
