@@ -6,6 +6,7 @@ mod harness;
 mod wire;
 
 mod bad_input;
+mod ci;
 mod clients;
 mod credentials;
 mod dependencies;
