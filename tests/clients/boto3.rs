@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches};
+use super::world::{MODES, SERVERS, STRANGER, at_moto, at_the_fake, exec, fetches, stolen};
 use crate::harness::Sandbox;
 
 /// Makes one client; then one signed call for each line of the input.
@@ -35,6 +35,27 @@ fn over_tcp_it_is_the_container_provider_that_asks() {
     let script = "import botocore.session; print(botocore.session.get_session().get_credentials().method)";
     let done = exec(&sandbox, "dev", &["--server"], &["python", "-c", script]).run();
     assert_eq!((done.code(), done.stdout.as_str()), (0, "container-role\n"), "{done}");
+}
+
+/// Everything that a command of the tree knows, in a client that is not in the tree.
+#[test]
+fn a_client_outside_the_tree_gets_an_error() {
+    let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
+    let errors = ["CredentialRetrievalError", "invalid Authorization token"];
+    for ((mode, reason), error) in SERVERS.into_iter().zip(STRANGER).zip(errors) {
+        let (sandbox, sts) = at_the_fake(true);
+        let (mut tree, stolen) = stolen(&sandbox, mode);
+        let before = sts.calls().len();
+        let run = sandbox.program("python").args(["-c", script]);
+        let done = stolen.into_iter().fold(run, |run, (name, value)| run.env(name, value)).run();
+        done.failed_with(1, &[error]);
+        assert_eq!(done.stdout, "");
+        tree.error_line(reason);
+        assert_eq!(sts.calls().len(), before, "{mode:?}: nothing was signed");
+        assert_eq!(fetches(&sandbox), 0, "{mode:?}");
+        tree.send("");
+        assert_eq!(tree.finish().code(), 0);
+    }
 }
 
 /// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
@@ -104,13 +125,17 @@ fn sign(sandbox: &Sandbox, options: &[&str], threads: usize) -> usize {
 
 #[test]
 fn fifty_signatures_a_second_cost_one_fetch_and_one_exchange() {
-    for mode in SERVERS {
-        for threads in [1, 8] {
-            let (sandbox, sts) = at_the_fake(true);
-            assert_eq!(sign(&sandbox, mode, threads), 1);
-            assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{mode:?}, {threads} threads");
-            assert_eq!(fetches(&sandbox), 1, "{mode:?}, {threads} threads");
-        }
+    for threads in [1, 8] {
+        std::thread::scope(|scope| {
+            for mode in SERVERS {
+                scope.spawn(move || {
+                    let (sandbox, sts) = at_the_fake(true);
+                    assert_eq!(sign(&sandbox, mode, threads), 1);
+                    assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{mode:?}, {threads} threads");
+                    assert_eq!(fetches(&sandbox), 1, "{mode:?}, {threads} threads");
+                });
+            }
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches};
+use super::world::{MODES, SERVERS, STRANGER, at_moto, at_the_fake, exec, fetches, stolen};
 use crate::fake_sts::wire::{Answer, Response, Server};
 use crate::fake_sts::{ACCOUNT, Sts};
 use crate::harness::{Invocation, Sandbox, skip};
@@ -37,6 +37,19 @@ fn inside(sandbox: &Sandbox, packages: &Path, profile: &str, options: &[&str], s
 fn signed(sts: &Sts) -> BTreeSet<String> {
     let calls = sts.calls_of("GetCallerIdentity").into_iter();
     calls.map(|call| call.access_key).filter(|key| key.starts_with("ASIA")).collect()
+}
+
+/// What is installed is named by its digest, and by no server that it came from.
+#[test]
+fn the_lock_has_a_digest_for_every_package_and_no_place() {
+    let lock: serde_json::Value =
+        serde_json::from_str(include_str!("node/package-lock.json")).expect("npm writes JSON");
+    let packages = lock["packages"].as_object().expect("packages");
+    assert!(packages.len() > 50, "{}", packages.len());
+    for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
+        assert!(package["integrity"].as_str().is_some_and(|digest| digest.starts_with("sha512-")), "{name}");
+        assert!(package.get("resolved").is_none(), "{name}: `resolved` names a server");
+    }
 }
 
 #[test]
@@ -107,14 +120,10 @@ fn a_client_does_not_ask_at_every_signature() {
 #[test]
 fn a_client_outside_the_tree_gets_an_error() {
     let Some(packages) = packages("a_client_outside_the_tree_gets_an_error") else { return };
-    let reasons = ["not a descendant of the command", "does not hold the connection"];
-    let servers = SERVERS.into_iter().zip(reasons);
+    let servers = SERVERS.into_iter().zip(STRANGER);
     for (sdk, (mode, reason)) in SDKS.into_iter().flat_map(|sdk| servers.clone().map(move |server| (sdk, server))) {
         let (sandbox, sts) = at_the_fake(true);
-        let mut tree = exec(&sandbox, "dev", mode, &["sh", "-c", "env; echo end; read _"]).spawn();
-        let lines: Vec<String> = std::iter::from_fn(|| Some(tree.line()).filter(|line| line != "end")).collect();
-        let stolen: Vec<_> = lines.iter().map(|line| line.split_once('=').expect("NAME=value")).collect();
-        assert!(stolen.iter().any(|(name, _)| name.ends_with("_TOKEN")), "{stolen:?}");
+        let (mut tree, stolen) = stolen(&sandbox, mode);
         let before = sts.calls().len();
         let run = sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(b"\n");
         let done = stolen.into_iter().fold(run, |run, (name, value)| run.env(name, value)).run();
