@@ -69,17 +69,22 @@ impl Machine {
         .expect("no colon in a directory's name");
         let python = self.python();
         let run = python.args([self.sandbox.path("runner.py").as_os_str(), system.as_ref()]);
-        let run = run.args([self.sandbox.path("job")]).stdin(situation.to_string().as_bytes()).env("PATH", path);
+        let run = run.args([self.sandbox.path("job")]).env("PATH", path);
         let run = run.env("STEPS", self.sandbox.path("steps")).env("KNOWN_KEY", &self.user.access_key_id);
         // Runners have none, and the region is the profile's.
-        let done = run.without("XDG_RUNTIME_DIR").without("AWS_REGION").run();
+        let mut run = run.without("XDG_RUNTIME_DIR").without("AWS_REGION").spawn();
+        run.send(&situation.to_string());
+        run.close_stdin();
+        // Read as they come: the deadline is then each step's.
+        let lines: Vec<String> = std::iter::from_fn(|| Some(run.line()).filter(|line| line != "end")).collect();
+        let done = run.finish();
         assert!(done.stderr.is_empty(), "{done}");
         let step = |line: &str| -> Step {
             let step: Value = serde_json::from_str(line).expect("JSON");
             let text = |name: &str| step[name].as_str().expect("text").to_owned();
             (text("name"), step["status"].as_i64().expect("a number"), text("output"))
         };
-        (done.code(), done.stdout.lines().map(step).collect())
+        (done.code(), lines.iter().map(|line| step(line)).collect())
     }
 
     /// Python as the user whom the runner runs as.

@@ -4,7 +4,8 @@
 
 The situation is JSON: `document`, the page's text; `secrets`, by name; `program`, a file that is served where the job's
 URL points; `before`, lines that run first on the machine; `after`, lines that run in place of the page's `./report.sh`;
-`wrong_digest`, to pin something else than what is served. Writes a line of JSON for each step: its name, status and output.
+`wrong_digest`, to pin something else than what is served. Writes a line of JSON for each step,
+its name, status and output; then `end`.
 
 What is played is what GitHub and GitLab document: each `run` is a script of its own under `bash -e`, with GITHUB_ENV,
 GITHUB_OUTPUT and GITHUB_PATH files that are read after the step; a GitLab job is one shell for before_script and script,
@@ -137,7 +138,9 @@ def main():
         digest = hashlib.sha256(b"another program").hexdigest()
     pinned = {"SENTINEL_URL": serve(situation["program"]), "SENTINEL_SHA256": digest}
     play = {"github": github, "gitlab": gitlab}[system]
-    sys.exit(play(situation, directory, dict(os.environ), pinned))
+    status = play(situation, directory, dict(os.environ), pinned)
+    print("end", flush=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":
