@@ -8,6 +8,8 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 VENV ?= $(CURDIR)/.venv
 export SENTINEL_TEST_VENV := $(VENV)
+JS_CLIENTS ?= $(CURDIR)/.node
+export SENTINEL_TEST_NODE := $(JS_CLIENTS)
 PREFIX ?= /usr/local
 CARGO_DENY := 0.20.2
 
@@ -15,7 +17,7 @@ CARGO_DENY := 0.20.2
 release = cargo build --release --locked --bin sentinel --message-format=json-render-diagnostics \
 	| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 
-.PHONY: help run test check audit pages deny tools venv install clean
+.PHONY: help run test check audit pages deny tools venv node install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -23,7 +25,7 @@ help: ## list the targets
 run: venv ## build sentinel and show it at work against a local stand-in for AWS
 	@program=$$($(release)); exec "$(VENV)/bin/python" demo/demo.py "$$program"
 
-test: venv ## everything that is tested, real clients included
+test: venv node ## everything that is tested, real clients included
 	PATH="$(VENV)/bin:$$PATH" cargo test --locked
 
 check: tools ## formatting, lints, documentation, and which module may use which
@@ -50,12 +52,19 @@ install: tools ## install the program under $(DESTDIR)$(PREFIX)/bin
 	@program=$$($(release)); install -d "$(DESTDIR)$(PREFIX)/bin"; \
 	install -m 755 "$$program" "$(DESTDIR)$(PREFIX)/bin/sentinel"; echo "$(DESTDIR)$(PREFIX)/bin/sentinel"
 
-clean: ## remove what was built, the Python environment included
+clean: ## remove what was built, the Python environment and the JavaScript packages included
 	cargo clean
-	rm -rf "$(VENV)"
+	rm -rf "$(VENV)" "$(JS_CLIENTS)"
 
 venv: tools ## the Python environment of the real clients
 	@python3 tests/clients/make_venv.py "$(VENV)"
+
+node: tools ## the JavaScript packages of the real clients, where there is Node; as root on Debian, install that
+	@if ! { command -v node && command -v npm; } >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; } \
+	    || echo "nodejs and npm cannot be installed" >&2; \
+	fi
+	@python3 tests/clients/make_node.py "$(JS_CLIENTS)"
 
 tools: ## see that the compilers are there; as root on Debian, install those that are not
 	@command -v cargo >/dev/null || { echo "cargo is missing: get Rust 1.95 or later from https://rustup.rs" >&2; exit 1; }

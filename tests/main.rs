@@ -6,6 +6,7 @@ mod harness;
 mod wire;
 
 mod bad_input;
+mod ci;
 mod clients;
 mod credentials;
 mod dependencies;
@@ -14,8 +15,8 @@ mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
-mod reading_order;
 mod mfa;
+mod reading_order;
 mod session_policies;
 mod threats;
 mod threats_table;

@@ -1,6 +1,6 @@
 //! The AWS CLI, unmodified, in every mode and as its own caller of the helper.
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, path};
+use super::world::{MODES, SERVERS, STRANGER, at_moto, at_the_fake, exec, fetches, path, stolen};
 use crate::fake_sts::ACCOUNT;
 use crate::harness::{Finished, SENTINEL};
 
@@ -63,8 +63,13 @@ fn a_parallel_make_shares_one_session() {
         let makefile =
             format!("all: {names}\n.PHONY: all {names}\n{names}:\n\t@{} > $@.arn && cat $@.arn\n", WHOAMI.join(" "));
         sandbox.write("home/Makefile", &makefile, 0o600);
-        let done = exec(&sandbox, "dev", mode, &["make", "-j8"]).run();
-        assert_eq!(roles(&done), vec![role(ACCOUNT, "first"); TARGETS], "{done}");
+        let mut make = exec(&sandbox, "dev", mode, &["make", "-j8"]).spawn();
+        // Read as they come: the deadline is then each command's, not that of all sixteen.
+        for _ in 0..TARGETS {
+            assert!(make.line().starts_with(&role(ACCOUNT, "first")), "{mode:?}");
+        }
+        let done = make.finish();
+        assert_eq!((roles(&done).len(), done.stderr.as_str()), (TARGETS, ""), "{done}");
         assert_eq!(sts.calls_of("AssumeRole").len(), 1);
     }
 }
@@ -129,6 +134,26 @@ fn the_cli_says_where_its_credentials_are_from() {
             assert!(line(name).contains(source), "{done}");
         }
         assert!(line("region").contains("us-east-1"), "{done}");
+    }
+}
+
+/// Everything that a command of the tree knows, in a CLI that is not in the tree.
+#[test]
+fn a_command_outside_the_tree_gets_an_error() {
+    let words = ["refused this process", "invalid Authorization token"];
+    for ((mode, reason), words) in SERVERS.into_iter().zip(STRANGER).zip(words) {
+        let (sandbox, sts) = at_the_fake(true);
+        let (mut tree, stolen) = stolen(&sandbox, mode);
+        let before = sts.calls().len();
+        let run = sandbox.program("aws").args(&WHOAMI[1..]);
+        let done = stolen.into_iter().fold(run, |run, (name, value)| run.env(name, value)).run();
+        done.failed_with(255, &[words]);
+        assert_eq!(done.stdout, "");
+        tree.error_line(reason);
+        assert_eq!(sts.calls().len(), before, "{mode:?}: nothing was signed");
+        assert_eq!(fetches(&sandbox), 0, "{mode:?}");
+        tree.send("");
+        assert_eq!(tree.finish().code(), 0);
     }
 }
 

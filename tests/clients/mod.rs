@@ -2,5 +2,7 @@
 
 mod aws_cli;
 mod boto3;
+mod javascript;
 pub(crate) mod moto;
+mod table;
 mod world;

@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Sandbox};
+use crate::harness::{Invocation, Running, Sandbox};
 
 /// How exec gives credentials: in the environment, from a socket, and from a port.
 pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
@@ -56,4 +58,27 @@ pub(super) fn path() -> OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = std::iter::once(programs()).chain(std::env::split_paths(&rest)).collect();
     std::env::join_paths(all).expect("no colon in a directory's name")
+}
+
+/// How many fetches by clients the decision log has, whatever came of them; what sentinel gets ahead for itself is not one.
+pub(super) fn fetches(sandbox: &Sandbox) -> usize {
+    let log = std::fs::read_to_string(sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    lines.filter(|line| line.get("peer").is_some()).count()
+}
+
+/// What the operator log says of a stranger, for each of [`SERVERS`].
+pub(super) const STRANGER: [&str; 2] = ["not a descendant of the command", "does not hold the connection"];
+
+/// A tree that stays until it is sent a line, and everything that a command of it knows: its whole environment.
+pub(super) fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {
+    let mut tree = exec(sandbox, "dev", mode, &["sh", "-c", "env; echo end; read _"]).spawn();
+    let lines: Vec<String> = std::iter::from_fn(|| Some(tree.line()).filter(|line| line != "end")).collect();
+    let pair = |line: &String| {
+        let (name, value) = line.split_once('=').expect("NAME=value");
+        (name.to_owned(), value.to_owned())
+    };
+    let stolen: Vec<_> = lines.iter().map(pair).collect();
+    assert!(stolen.iter().any(|(name, _)| name.ends_with("_TOKEN")), "{stolen:?}");
+    (tree, stolen)
 }

@@ -1,0 +1,174 @@
+//! The AWS SDKs for JavaScript, versions 3 and 2, unmodified, in every mode. Where there is no Node they are skipped by name.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::world::{MODES, SERVERS, STRANGER, at_moto, at_the_fake, exec, fetches, stolen};
+use crate::fake_sts::wire::{Answer, Response, Server};
+use crate::fake_sts::{ACCOUNT, Sts};
+use crate::harness::{Invocation, Sandbox, skip};
+
+/// Each makes a client, says `ready`, and for each line of its input makes a signed call and a line of its outcome.
+const SDKS: [&str; 2] = ["sdk_v3.cjs", "sdk_v2.cjs"];
+
+/// Where `make node` has installed them, if it has.
+fn packages(test: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let made = std::env::var_os("SENTINEL_TEST_NODE").map_or_else(|| root.join(".node"), PathBuf::from);
+    let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !has_node || !made.join("made-from").exists() {
+        skip(test, "the AWS SDKs for JavaScript are not installed: `make node` does it where there are node and npm");
+        return None;
+    }
+    Some(made.join("node_modules"))
+}
+
+fn script(sdk: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node").join(sdk);
+    path.to_str().expect("UTF-8").to_owned()
+}
+
+/// `sentinel exec --profile PROFILE OPTIONS -- node SDK`.
+fn inside(sandbox: &Sandbox, packages: &Path, profile: &str, options: &[&str], sdk: &str) -> Invocation {
+    exec(sandbox, profile, options, &["node", &script(sdk)]).env("NODE_PATH", packages)
+}
+
+fn signed(sts: &Sts) -> BTreeSet<String> {
+    let calls = sts.calls_of("GetCallerIdentity").into_iter();
+    calls.map(|call| call.access_key).filter(|key| key.starts_with("ASIA")).collect()
+}
+
+/// What is installed is named by its digest, and by no server that it came from.
+#[test]
+fn the_lock_has_a_digest_for_every_package_and_no_place() {
+    let lock: serde_json::Value =
+        serde_json::from_str(include_str!("node/package-lock.json")).expect("npm writes JSON");
+    let packages = lock["packages"].as_object().expect("packages");
+    assert!(packages.len() > 50, "{}", packages.len());
+    for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
+        assert!(package["integrity"].as_str().is_some_and(|digest| digest.starts_with("sha512-")), "{name}");
+        assert!(package.get("resolved").is_none(), "{name}: `resolved` names a server");
+    }
+}
+
+#[test]
+fn a_client_is_the_role_in_its_region() {
+    let Some(packages) = packages("a_client_is_the_role_in_its_region") else { return };
+    let (sandbox, moto) = at_moto();
+    // Neither a variable of the person nor a default: the region is the profile's.
+    sandbox.settings("south", &format!("region = eu-south-2\nrole_arn = {}\nsource_profile = base", moto.role_arn));
+    for sdk in SDKS {
+        for mode in MODES {
+            for (profile, name, region) in
+                [("second", "demo-second-role", "us-east-1"), ("south", "demo-role", "eu-south-2")]
+            {
+                let run = inside(&sandbox, &packages, profile, mode, sdk).without("AWS_REGION").stdin(b"\n");
+                let done = run.run();
+                let expected = format!("ready\narn:aws:sts::{}:assumed-role/{name}/", moto.account);
+                let is_right = done.stdout.starts_with(&expected) && done.stdout.ends_with(&format!(" in {region}\n"));
+                assert!(done.code() == 0 && is_right, "{sdk} {mode:?}: {done}");
+            }
+        }
+    }
+}
+
+/// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
+#[test]
+fn a_long_running_client_gets_new_credentials() {
+    let Some(packages) = packages("a_long_running_client_gets_new_credentials") else { return };
+    for sdk in SDKS {
+        for mode in SERVERS {
+            let (sandbox, sts) = at_the_fake(true);
+            sts.lifetime_s(9);
+            let mut client = inside(&sandbox, &packages, "dev", mode, sdk).spawn();
+            assert_eq!(client.line(), "ready");
+            let mut calls = 0;
+            while signed(&sts).len() < 2 {
+                // Each asks us, which takes some milliseconds over TCP.
+                assert!(calls < 10_000, "{sdk} {mode:?}: {:?}", signed(&sts));
+                client.send("");
+                let line = client.line();
+                assert!(line.contains(":assumed-role/first/"), "{sdk} {mode:?}: {line}");
+                calls += 1;
+            }
+            assert_eq!(client.finish().code(), 0);
+            let answers: BTreeSet<_> =
+                sts.calls_of("GetCallerIdentity").into_iter().map(|call| call.answer.expect("answered")).collect();
+            assert_eq!(answers, BTreeSet::from(["ok".to_owned()]), "{sdk} {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_client_does_not_ask_at_every_signature() {
+    let Some(packages) = packages("a_client_does_not_ask_at_every_signature") else { return };
+    for sdk in SDKS {
+        for mode in SERVERS {
+            let (sandbox, sts) = at_the_fake(true);
+            let done = inside(&sandbox, &packages, "dev", mode, sdk).stdin("\n".repeat(20).as_bytes()).run();
+            assert_eq!((done.code(), done.stdout.lines().count()), (0, 21), "{sdk} {mode:?}: {done}");
+            let role = format!("arn:aws:sts::{ACCOUNT}:assumed-role/first/");
+            assert!(done.stdout.lines().skip(1).all(|line| line.starts_with(&role)), "{sdk} {mode:?}: {done}");
+            assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{sdk} {mode:?}");
+            assert_eq!(fetches(&sandbox), 1, "{sdk} {mode:?}");
+        }
+    }
+}
+
+/// Everything that a command of the tree knows, in a client that is not in the tree.
+#[test]
+fn a_client_outside_the_tree_gets_an_error() {
+    let Some(packages) = packages("a_client_outside_the_tree_gets_an_error") else { return };
+    let servers = SERVERS.into_iter().zip(STRANGER);
+    for (sdk, (mode, reason)) in SDKS.into_iter().flat_map(|sdk| servers.clone().map(move |server| (sdk, server))) {
+        let (sandbox, sts) = at_the_fake(true);
+        let (mut tree, stolen) = stolen(&sandbox, mode);
+        let before = sts.calls().len();
+        let run = sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(b"\n");
+        let done = stolen.into_iter().fold(run, |run, (name, value)| run.env(name, value)).run();
+        let outcome = done.stdout.lines().nth(1).unwrap_or_else(|| panic!("{done}"));
+        assert!(outcome.starts_with("Credentials"), "{sdk} {mode:?}: {done}");
+        tree.error_line(reason);
+        assert_eq!(sts.calls().len(), before, "{sdk} {mode:?}: nothing was signed");
+        assert_eq!(fetches(&sandbox), 0, "{sdk} {mode:?}");
+        tree.send("");
+        assert_eq!(tree.finish().code(), 0);
+    }
+}
+
+/// Version 3, where the token from a file was refused, asks again without one, and would take what it is served.
+#[test]
+fn without_its_token_not_even_a_process_of_the_tree_is_served() {
+    let Some(packages) = packages("without_its_token_not_even_a_process_of_the_tree_is_served") else { return };
+    let wrong = "A".repeat(43);
+    let (seen, asked) = std::sync::mpsc::channel();
+    let recorder = Server::start(move |request| {
+        seen.send(request.header("authorization").map(str::to_owned)).expect("the test listens");
+        Answer::Whole(Response { status: 403, headers: Vec::new(), body: b"{}".to_vec() })
+    });
+    let (sandbox, sts) = at_the_fake(true);
+    let file = sandbox.write("wrong", &wrong, 0o600);
+    let call = |uri: &str| {
+        let set = format!(
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI={uri} AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={}",
+            file.display()
+        );
+        let command = format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {set} exec node {}", script(SDKS[0]));
+        let run = exec(&sandbox, "dev", &["--server"], &["sh", "-c", &command]).env("NODE_PATH", &packages);
+        let done = run.stdin(b"\n").run();
+        assert!(done.stdout.contains("\nCredentialsProviderError: "), "{done}");
+        done.stderr
+    };
+    // What it does: seen by a server of the test's own.
+    call(&recorder.url());
+    let asked: Vec<_> = asked.try_iter().collect();
+    assert_eq!(asked, [vec![Some(wrong.clone()); 4], vec![None]].concat(), "its way to ask without a token");
+    // What it gets from us.
+    let said = call("$AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    for reason in ["unknown or revoked token", "no token"] {
+        assert!(said.contains(reason), "{said}");
+    }
+    assert_eq!(signed(&sts), BTreeSet::new());
+    assert_eq!(fetches(&sandbox), 0);
+}
