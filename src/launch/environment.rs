@@ -5,10 +5,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::settings::{Facts, VARIABLES};
+use super::settings::Facts;
 use crate::clock::rfc3339_s;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::profile::variable_of;
 use crate::secret::Secret;
 
 /// How the child comes by credentials.
@@ -116,7 +117,7 @@ fn is_scrubbed(name: &OsStr) -> bool {
 /// Settings of the profile that have a variable, where the user has not set that variable.
 fn carry_settings(child: &mut Env, facts: &Facts<'_>) {
     for (setting, value) in facts.settings {
-        if let Some((_, variable)) = VARIABLES.iter().find(|(name, _)| name == setting) {
+        if let Some(variable) = variable_of(setting) {
             set_if_unset(child, variable, value);
         }
     }
