@@ -14,5 +14,6 @@ mod exec_server;
 mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
+mod profile_keys;
 mod threats;
 mod threats_table;

@@ -195,6 +195,7 @@ fn failure(error: ureq::Error) -> Failure {
 /// A refused certificate, or a connection that broke.
 fn tls(why: &str) -> Failure {
     match why.strip_prefix("invalid peer certificate: ") {
+        Some("UnknownIssuer") => Failure::new(FailureKind::Untrusted, "no authority that is trusted has signed it"),
         Some(why) => Failure::new(FailureKind::Untrusted, why),
         None => Failure::new(FailureKind::Unreachable, why),
     }

@@ -2,5 +2,7 @@
 
 mod aws_cli;
 mod boto3;
+mod comparison;
+mod https;
 pub(crate) mod moto;
 mod world;
