@@ -16,6 +16,7 @@ mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
 mod mfa;
+mod profile_keys;
 mod reading_order;
 mod session_policies;
 mod threats;

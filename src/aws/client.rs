@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 
 use super::endpoint::Endpoint;
 use super::failure::{Failure, FailureKind};
-use super::network::Network;
+use super::network::{CaBundle, Network};
 
 /// The largest body taken: STS answers with 2 KiB, and its largest documented answer is below 100.
 pub const BODY_MAX_BYTES: u64 = 1 << 20;
@@ -76,10 +76,10 @@ impl Client {
     /// When the bundle cannot be read or holds no certificate, or the proxy's URL is wrong.
     pub fn new(endpoint: &Endpoint, network: &Network) -> Result<Self> {
         let roots = match &network.ca_bundle {
-            Some(path) => RootCerts::new_with_certs(&ca_bundle(path)?),
+            Some(bundle) => RootCerts::new_with_certs(&ca_bundle(bundle)?),
             None => RootCerts::WebPki,
         };
-        let proxy = match network.proxy_for(endpoint.host()) {
+        let proxy = match network.proxy_for(endpoint.authority()) {
             Some(url) if !endpoint.is_local() && !endpoint.is_plain() => Some(proxy(url)?),
             _ => None,
         };
@@ -132,19 +132,19 @@ fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// The certificates in a PEM file.
-fn ca_bundle(path: &std::path::Path) -> Result<Vec<Certificate<'static>>> {
-    let name = path.display();
-    let unreadable = |error: io::Error| {
-        Error::new(format!("cannot read the CA bundle {name}")).because(error).hint("check AWS_CA_BUNDLE")
-    };
-    if !path.metadata().map_err(unreadable)?.is_file() {
-        return Err(Error::new(format!("the CA bundle {name} is not a file")).hint("check AWS_CA_BUNDLE"));
+fn ca_bundle(bundle: &CaBundle) -> Result<Vec<Certificate<'static>>> {
+    let name = bundle.path.display();
+    let check = || format!("check {}", bundle.named_by);
+    let unreadable =
+        |error: io::Error| Error::new(format!("cannot read the CA bundle {name}")).because(error).hint(check());
+    if !bundle.path.metadata().map_err(unreadable)?.is_file() {
+        return Err(Error::new(format!("the CA bundle {name} is not a file")).hint(check()));
     }
     let mut pem = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = std::fs::File::open(&bundle.path).map_err(unreadable)?;
     file.take(CA_BUNDLE_MAX_BYTES.saturating_add(1)).read_to_end(&mut pem).map_err(unreadable)?;
     if u64::try_from(pem.len()).is_ok_and(|length| length > CA_BUNDLE_MAX_BYTES) {
-        return Err(Error::new(format!("the CA bundle {name} is larger than 4 MiB")).hint("check AWS_CA_BUNDLE"));
+        return Err(Error::new(format!("the CA bundle {name} is larger than 4 MiB")).hint(check()));
     }
     let certificates: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
@@ -154,7 +154,7 @@ fn ca_bundle(path: &std::path::Path) -> Result<Vec<Certificate<'static>>> {
         .collect();
     if certificates.is_empty() {
         let error = Error::new(format!("the CA bundle {name} holds no certificate"));
-        return Err(error.hint("it must be PEM: BEGIN CERTIFICATE"));
+        return Err(error.hint(format!("{}: it must be PEM, with BEGIN CERTIFICATE", check())));
     }
     Ok(certificates)
 }
@@ -162,7 +162,9 @@ fn ca_bundle(path: &std::path::Path) -> Result<Vec<Certificate<'static>>> {
 /// A CONNECT proxy. Its URL may hold a password, so no error repeats it.
 fn proxy(url: &str) -> Result<Proxy> {
     let refuse = |why: &str| Error::new(why).hint("HTTPS_PROXY looks like http://proxy.example.com:3128");
-    let proxy = Proxy::new(url).map_err(|_| refuse("the proxy for https is not a URL"))?;
+    // `//proxy:3128` is http, as for botocore.
+    let proxy =
+        Proxy::new(url.strip_prefix("//").unwrap_or(url)).map_err(|_| refuse("the proxy for https is not a URL"))?;
     match proxy.protocol() {
         ProxyProtocol::Http | ProxyProtocol::Https => Ok(proxy),
         _ => Err(refuse("the proxy for https is not an HTTP proxy")),
@@ -193,6 +195,7 @@ fn failure(error: ureq::Error) -> Failure {
 /// A refused certificate, or a connection that broke.
 fn tls(why: &str) -> Failure {
     match why.strip_prefix("invalid peer certificate: ") {
+        Some("UnknownIssuer") => Failure::new(FailureKind::Untrusted, "no authority that is trusted has signed it"),
         Some(why) => Failure::new(FailureKind::Untrusted, why),
         None => Failure::new(FailureKind::Unreachable, why),
     }
@@ -246,7 +249,7 @@ fn addresses_of(host: &str, port: u16, timeout: Duration) -> std::result::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::endpoint;
+    use crate::aws::endpoint::{self, Variant};
 
     #[test]
     fn dates_of_answers_are_read() {
@@ -271,7 +274,7 @@ mod tests {
     fn no_proxy_stands_before_this_host() {
         let network = Network { proxy: Some("http://proxy.example:3128".to_owned()), ..Network::default() };
         let has_proxy = |url: &str| {
-            let endpoint = endpoint::sts("eu-west-1", Some(url)).expect("an endpoint");
+            let endpoint = endpoint::sts("eu-west-1", Some(url), Variant::default()).expect("an endpoint");
             Client::new(&endpoint, &network).expect("a client").proxy.is_some()
         };
         assert!(has_proxy("https://sts.eu-west-1.amazonaws.com"));
@@ -282,22 +285,31 @@ mod tests {
 
     #[test]
     fn a_wrong_proxy_or_bundle_is_an_error_that_hides_passwords() {
-        let endpoint = endpoint::sts("eu-west-1", None).expect("an endpoint");
+        let endpoint = endpoint::sts("eu-west-1", None, Variant::default()).expect("an endpoint");
         let refusal = |network: Network| Client::new(&endpoint, &network).err().expect("a refusal").to_string();
         const HINT: &str = "HTTPS_PROXY looks like http://proxy.example.com:3128";
         let with_proxy = |url: &str| Network { proxy: Some(url.to_owned()), ..Network::default() };
         assert_eq!(refusal(with_proxy("http://me:hunter2@[")), format!("the proxy for https is not a URL\n  {HINT}"));
         assert_eq!(refusal(with_proxy("socks5://p:1")), format!("the proxy for https is not an HTTP proxy\n  {HINT}"));
-        let with_bundle = |path: &str| Network { ca_bundle: Some(path.into()), ..Network::default() };
+        let with_bundle = |path: &str| {
+            let bundle = CaBundle { path: path.into(), named_by: "REQUESTS_CA_BUNDLE".to_owned() };
+            Network { ca_bundle: Some(bundle), ..Network::default() }
+        };
         assert_eq!(
             refusal(with_bundle("/nonexistent.pem")),
-            "cannot read the CA bundle /nonexistent.pem: No such file or directory (os error 2)\n  check AWS_CA_BUNDLE"
+            "cannot read the CA bundle /nonexistent.pem: No such file or directory (os error 2)\n  check REQUESTS_CA_BUNDLE"
         );
-        assert_eq!(refusal(with_bundle("/dev/null")), "the CA bundle /dev/null is not a file\n  check AWS_CA_BUNDLE");
+        assert_eq!(
+            refusal(with_bundle("/dev/null")),
+            "the CA bundle /dev/null is not a file\n  check REQUESTS_CA_BUNDLE"
+        );
         let own_source = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         assert_eq!(
             refusal(with_bundle(own_source)),
-            format!("the CA bundle {own_source} holds no certificate\n  it must be PEM: BEGIN CERTIFICATE")
+            format!(
+                "the CA bundle {own_source} holds no certificate\n  check REQUESTS_CA_BUNDLE: it must be PEM, with BEGIN \
+                 CERTIFICATE"
+            )
         );
     }
 }

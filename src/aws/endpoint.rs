@@ -2,23 +2,49 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::partition;
 use crate::error::{Error, Result};
 
 /// The longest region name taken: a DNS label.
 const REGION_MAX_BYTES: usize = 63;
 
-/// DNS suffixes by region prefix (botocore's partitions.json); the first that matches counts.
-const PARTITIONS: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
+/// The regions whose calls went to the one global STS before STS was regional, and do again with
+/// `sts_regional_endpoints = legacy` (AWS SDKs and Tools Reference Guide, "AWS STS regional endpoints").
+const LEGACY_REGIONS: [&str; 16] = [
+    "ap-northeast-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "aws-global",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
 ];
 
-/// The suffix of the `aws` and `aws-us-gov` partitions.
-const DEFAULT_SUFFIX: &str = "amazonaws.com";
+/// The name that stands for no region in particular.
+const GLOBAL: &str = "aws-global";
+
+/// Where the global STS is, and what its calls are signed for.
+const GLOBAL_STS: (&str, &str) = ("https://sts.amazonaws.com", "us-east-1");
+
+/// Which of a region's endpoints is wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// With validated cryptography: `use_fips_endpoint`.
+    pub fips: bool,
+    /// With IPv4 and IPv6: `use_dualstack_endpoint`.
+    pub dual_stack: bool,
+    /// The global STS where that was the default once: `sts_regional_endpoints = legacy`.
+    pub legacy: bool,
+}
 
 /// A service's address, safe to send signed requests to: https, or http to this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,24 +91,47 @@ impl Endpoint {
 
 /// STS in `region`, or at `override_url`, signed for `region`.
 ///
+/// An override is taken as it is, whatever the variant, as botocore takes it.
+///
 /// # Errors
-/// When the region is not a region's name, or the URL is neither https nor http to loopback.
-pub fn sts(region: &str, override_url: Option<&str>) -> Result<Endpoint> {
-    let signing = if region == "aws-global" { "us-east-1" } else { region };
+/// When the region is not a region's name, it has no such endpoint, or the URL is neither https nor http to loopback.
+pub fn sts(region: &str, override_url: Option<&str>, variant: Variant) -> Result<Endpoint> {
     if !is_region(region) {
         return Err(Error::new(format!("`{}` is not an AWS region", region.escape_debug()))
             .hint("a region looks like eu-west-1"));
     }
+    // Names such as us-east-1-fips and fips-us-gov-west-1 are older than the setting.
+    let named = region.replace("fips-", "").replace("-fips", "");
+    let variant = Variant { fips: variant.fips || named != region, ..variant };
+    let (global_url, global_region) = GLOBAL_STS;
+    let signing = if named == GLOBAL { global_region } else { &named };
     match override_url {
         Some(url) => parse(url, signing),
-        None if region == "aws-global" => parse("https://sts.amazonaws.com", signing),
-        None => parse(&format!("https://sts.{region}.{}", suffix(region)), signing),
+        None if is_global(&named, variant) => parse(global_url, global_region),
+        None => parse(&regional(&named, variant)?, signing),
     }
 }
 
-/// The DNS suffix of the partition that `region` is in.
-fn suffix(region: &str) -> &'static str {
-    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or(DEFAULT_SUFFIX, |(_, suffix)| suffix)
+/// Whether the region's STS is the global one.
+fn is_global(region: &str, variant: Variant) -> bool {
+    !variant.fips && !variant.dual_stack && (region == GLOBAL || variant.legacy && LEGACY_REGIONS.contains(&region))
+}
+
+/// The URL of the region's own STS.
+fn regional(region: &str, variant: Variant) -> Result<String> {
+    let partition = partition::of(region);
+    // GovCloud's plain endpoint is the validated one.
+    let is_plain_fips = partition.name == "aws-us-gov" && !variant.dual_stack;
+    let service = if variant.fips && !is_plain_fips { "sts-fips" } else { "sts" };
+    let suffix = match (variant.dual_stack, partition.dual_stack_suffix) {
+        (false, _) => partition.suffix,
+        (true, Some(suffix)) => suffix,
+        (true, None) => {
+            let what = format!("STS has no dual-stack endpoint in {region}: the partition {} has none", partition.name);
+            return Err(Error::new(what).hint("set use_dualstack_endpoint or AWS_USE_DUALSTACK_ENDPOINT to false"));
+        }
+    };
+    Ok(format!("https://{service}.{region}.{suffix}"))
 }
 
 /// Whether this is one DNS label in lower case: nothing that could change the host's suffix.
@@ -224,20 +273,54 @@ mod tests {
             ("us-isof-south-1", "https://sts.us-isof-south-1.csp.hci.ic.gov/"),
             ("eu-isoe-west-1", "https://sts.eu-isoe-west-1.cloud.adc-e.uk/"),
         ] {
-            let endpoint = sts(region, None).expect("a region");
+            let endpoint = sts(region, None, Variant::default()).expect("a region");
             assert_eq!((endpoint.url(), endpoint.region()), (url, region));
             assert!(!endpoint.is_local() && !endpoint.is_plain());
         }
-        let global = sts("aws-global", None).expect("a region");
+        let global = sts("aws-global", None, Variant::default()).expect("a region");
         assert_eq!((global.url(), global.region()), ("https://sts.amazonaws.com/", "us-east-1"));
+    }
+
+    #[test]
+    fn each_variant_has_its_host() {
+        let (fips, dual_stack, legacy) = (true, true, true);
+        let none = Variant::default();
+        for (region, variant, url, signing) in [
+            ("eu-west-1", Variant { fips, ..none }, "sts-fips.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("eu-west-1", Variant { dual_stack, ..none }, "sts.eu-west-1.api.aws", "eu-west-1"),
+            ("eu-west-1", Variant { fips, dual_stack, ..none }, "sts-fips.eu-west-1.api.aws", "eu-west-1"),
+            ("eu-west-1", Variant { legacy, ..none }, "sts.amazonaws.com", "us-east-1"),
+            ("eu-west-1", Variant { legacy, fips, ..none }, "sts-fips.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("eu-south-1", Variant { legacy, ..none }, "sts.eu-south-1.amazonaws.com", "eu-south-1"),
+            ("us-gov-west-1", Variant { fips, ..none }, "sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("us-east-1-fips", none, "sts-fips.us-east-1.amazonaws.com", "us-east-1"),
+            ("fips-us-gov-west-1", Variant { dual_stack, ..none }, "sts-fips.us-gov-west-1.api.aws", "us-gov-west-1"),
+            ("aws-global", Variant { dual_stack, ..none }, "sts.aws-global.api.aws", "us-east-1"),
+        ] {
+            let endpoint = sts(region, None, variant).expect("a region");
+            assert_eq!((endpoint.url(), endpoint.region()), (format!("https://{url}/").as_str(), signing));
+        }
+        let error = sts("us-isof-south-1", None, Variant { dual_stack, ..none }).expect_err("no such endpoint");
+        assert_eq!(
+            error.to_string(),
+            "STS has no dual-stack endpoint in us-isof-south-1: the partition aws-iso-f has none\n  \
+             set use_dualstack_endpoint or AWS_USE_DUALSTACK_ENDPOINT to false"
+        );
+    }
+
+    #[test]
+    fn an_override_is_taken_whatever_the_variant() {
+        let all = Variant { fips: true, dual_stack: true, legacy: true };
+        let endpoint = sts("us-isof-south-1", Some("https://sts.example.com"), all).expect("an endpoint");
+        assert_eq!((endpoint.url(), endpoint.region()), ("https://sts.example.com/", "us-isof-south-1"));
     }
 
     #[test]
     fn a_region_cannot_name_another_host() {
         for region in ["", "eu-west-1.evil.example", "x/../", "x@evil", "EU-WEST-1", "-a", "a-", "a b", "a\n", "é"] {
-            assert!(sts(region, None).is_err(), "{region}");
+            assert!(sts(region, None, Variant::default()).is_err(), "{region}");
         }
-        let error = sts("a\n", None).expect_err("no region");
+        let error = sts("a\n", None, Variant::default()).expect_err("no region");
         assert_eq!(error.to_string(), "`a\\n` is not an AWS region\n  a region looks like eu-west-1");
     }
 
@@ -254,7 +337,7 @@ mod tests {
             ("https://127.0.0.1", "https://127.0.0.1/", "127.0.0.1", true),
             ("https://169.254.0.9", "https://169.254.0.9/", "169.254.0.9", true),
         ] {
-            let endpoint = sts("eu-west-1", Some(url)).expect(url);
+            let endpoint = sts("eu-west-1", Some(url), Variant::default()).expect(url);
             assert_eq!((endpoint.url(), endpoint.host(), endpoint.is_local()), (shown, host, local));
             assert_eq!(endpoint.region(), "eu-west-1");
         }
@@ -292,15 +375,15 @@ mod tests {
             "HTTPS://a",
             "",
         ] {
-            assert!(sts("eu-west-1", Some(url)).is_err(), "{url}");
+            assert!(sts("eu-west-1", Some(url), Variant::default()).is_err(), "{url}");
         }
-        let error = sts("eu-west-1", Some("http://sts.example.com")).expect_err("plain");
+        let error = sts("eu-west-1", Some("http://sts.example.com"), Variant::default()).expect_err("plain");
         assert_eq!(
             error.to_string(),
             "the endpoint `http://sts.example.com` is http to another host, which anyone on the way can read\n  \
              use https; http is for loopback alone"
         );
-        let error = sts("eu-west-1", Some("https://me:hunter2@x")).expect_err("a password");
+        let error = sts("eu-west-1", Some("https://me:hunter2@x"), Variant::default()).expect_err("a password");
         assert!(!error.to_string().contains("hunter2"));
     }
 }

@@ -3,6 +3,7 @@
 //! | file | job |
 //! |---|---|
 //! | [`endpoint`] | region or override to URL, https only |
+//! | [`partition`] | which DNS suffixes a region's endpoints have |
 //! | [`sign`] | the only user of `aws-sigv4` |
 //! | [`client`] | the only user of `ureq`: one attempt, capped and with a deadline |
 //! | [`network`] | which certificates to trust, which proxy to take |
@@ -21,6 +22,7 @@ pub mod failure;
 pub mod identity;
 pub mod keys;
 pub mod network;
+pub mod partition;
 pub mod retry;
 pub mod sign;
 pub mod source_identity;

@@ -65,8 +65,8 @@ pub static COMMANDS: &[CommandInfo] = &[
             "Gets short-lived credentials for the profile and runs CMD with them. CMD defaults to $SHELL, else /bin/sh.",
             "Without `--`, the first word is the profile, unless --profile is given before it; the next word is CMD. \
              Everything from CMD on belongs to CMD, options too.",
-            "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE. Every other source of AWS credentials is \
-             removed from the environment of CMD.",
+            "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE or AWS_DEFAULT_PROFILE. Every other source of \
+             AWS credentials is removed from the environment of CMD.",
             "Three ways lead to CMD. Without a server, the keys are in its environment and do not refresh. With --server, \
              SDKs ask a port of 127.0.0.1, which finds out whose process asks and serves those of CMD alone: the one to \
              prefer. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; its pipe to the SDK is \

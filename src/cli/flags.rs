@@ -129,7 +129,7 @@ pub static FLAGS: &[Flag] = &[
         value: Some("P"),
         choices: &[],
         help: "the profile of the AWS config file",
-        more: "Falls back to AWS_PROFILE.",
+        more: "Falls back to AWS_PROFILE or AWS_DEFAULT_PROFILE.",
         variable: Some("SENTINEL_PROFILE"),
         commands: BOTH,
         group: Group::Credentials,

@@ -206,12 +206,15 @@ impl<'a> Given<'a> {
         self.said(id).map(|said| PathBuf::from(said.value))
     }
 
-    /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE.
+    /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE or AWS_DEFAULT_PROFILE.
     fn profile(&self) -> Result<Option<String>> {
         let word =
             self.parsed.profile.as_deref().map(|value| Said { value, name: "the profile".to_owned(), joint: ' ' });
-        let aws = || self.env.os("AWS_PROFILE").map(|value| Said { value, name: "AWS_PROFILE".to_owned(), joint: '=' });
-        let Some(said) = word.or_else(|| self.said(Id::Profile)).or_else(aws) else { return Ok(None) };
+        let said = match word.or_else(|| self.said(Id::Profile)) {
+            Some(said) => Some(said),
+            None => self.aws_profile()?,
+        };
+        let Some(said) = said else { return Ok(None) };
         match said.text()? {
             "" => Err(Error::usage(format!("{} is empty", said.name))),
             name => Ok(Some(name.to_owned())),
@@ -257,6 +260,18 @@ impl<'a> Given<'a> {
         match arns.len() {
             0..=LIMIT => Ok(arns),
             count => Err(Error::usage(format!("{} names {count} policies, and AWS takes {LIMIT}", said.name))),
+        }
+    }
+
+    /// AWS's tools differ in which of the two they read first, so that they must not differ.
+    fn aws_profile(&self) -> Result<Option<Said<'a>>> {
+        let named = |name: &str| self.env.os(name).map(|value| Said { value, name: name.to_owned(), joint: '=' });
+        match (named("AWS_PROFILE"), named("AWS_DEFAULT_PROFILE")) {
+            (Some(one), Some(other)) if one.value != other.value => {
+                Err(Error::usage(format!("{} and {} name two profiles", one.quoted(), other.quoted()))
+                    .hint("unset AWS_DEFAULT_PROFILE, the older name, or give --profile"))
+            }
+            (one, other) => Ok(one.or(other)),
         }
     }
 

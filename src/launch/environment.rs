@@ -5,10 +5,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::settings::{Facts, VARIABLES};
+use super::settings::Facts;
 use crate::clock::rfc3339_s;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::profile::variable_of;
 use crate::secret::Secret;
 
 /// How the child comes by credentials.
@@ -115,15 +116,17 @@ fn is_scrubbed(name: &OsStr) -> bool {
 
 /// Settings of the profile that have a variable, where the user has not set that variable.
 fn carry_settings(child: &mut Env, facts: &Facts<'_>) {
+    // The person's endpoint for all services comes before the profile's for one.
+    let all_have_one = child.os("AWS_ENDPOINT_URL").is_some();
     for (setting, value) in facts.settings {
-        if let Some((_, variable)) = VARIABLES.iter().find(|(name, _)| name == setting) {
+        if let Some(variable) = variable_of(setting) {
             set_if_unset(child, variable, value);
         }
     }
-    let blocks = facts.services.iter().flat_map(|services| services.settings);
+    let blocks = facts.services.iter().filter(|_| !all_have_one).flat_map(|services| services.settings);
     for (service, block) in blocks {
         let endpoint =
-            block.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| key.trim() == "endpoint_url");
+            block.lines().filter_map(|line| line.split_once('=')).rfind(|(key, _)| key.trim() == "endpoint_url");
         if let Some((_, url)) = endpoint {
             let service = service.to_ascii_uppercase().replace([' ', '-'], "_");
             set_if_unset(child, &format!("AWS_ENDPOINT_URL_{service}"), url.trim());

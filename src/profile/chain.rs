@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::keys;
 use super::profiles::{Found, Profile, Profiles};
-use super::{Base, Role, check, mfa};
+use super::{Base, Rank, Role, check, mfa, settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -76,13 +76,11 @@ fn has_keys(profile: &Profile<'_>) -> bool {
 
 /// The credentials of a profile without its role.
 fn base_of(profile: &Profile<'_>) -> Result<Base> {
-    for key in ["web_identity_token_file", "sso_account_id", "sso_role_name"] {
-        refuse_unsupported(profile, key)?;
-    }
+    refuse_unsupported(profile, Rank::First)?;
     if let Some(base) = keys_in(profile, true)? {
         return Ok(base);
     }
-    refuse_unsupported(profile, "login_session")?;
+    refuse_unsupported(profile, Rank::Middle)?;
     if let Some(process) = profile.get("credential_process") {
         let command = process.text()?;
         if command.is_empty() {
@@ -93,9 +91,7 @@ fn base_of(profile: &Profile<'_>) -> Result<Base> {
     if let Some(base) = keys_in(profile, false)? {
         return Ok(base);
     }
-    for key in ["sso_session", "sso_start_url"] {
-        refuse_unsupported(profile, key)?;
-    }
+    refuse_unsupported(profile, Rank::Last)?;
     Err(Error::new(format!("profile `{}` ({}) has no credentials", profile.name, profile.place())).hint(
         "give it aws_access_key_id and aws_secret_access_key, role_arn and source_profile, or credential_process",
     ))
@@ -107,8 +103,9 @@ fn keys_in(profile: &Profile<'_>, credentials_file: bool) -> Result<Option<Base>
     Ok(keys.map(|keys| Base::Keys { profile: profile.name.clone(), file: placed.path.to_owned(), keys }))
 }
 
-fn refuse_unsupported(profile: &Profile<'_>, key: &str) -> Result<()> {
-    match profile.get(key) {
+/// Refuses the keys of this rank that the table of settings refuses.
+fn refuse_unsupported(profile: &Profile<'_>, rank: Rank) -> Result<()> {
+    match settings::refused(rank).find_map(|key| profile.get(key)) {
         None => Ok(()),
         Some(found) => Err(found.error(
             "decides its credentials, and is not supported",

@@ -1,8 +1,10 @@
-//! Where STS is: the region, and an endpoint that is not AWS's own.
+//! Where STS is, and how it is known: the region, which of its endpoints, one that is not AWS's own, the certificates.
 
-use super::check;
+use std::path::PathBuf;
+
 use super::ini::Entry;
-use super::profiles::{Found, Placed, Profile};
+use super::profiles::{Placed, Profile};
+use super::{CaBundle, Variant, check};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -71,20 +73,62 @@ fn checked(subject: &str, url: &str) -> Result<String> {
     }
 }
 
-/// Whether configured endpoints are switched off. The environment comes first.
+/// Whether configured endpoints are switched off.
 fn is_ignored(env: &Env, profile: Option<&Profile<'_>>) -> Result<bool> {
-    const KEY: &str = "ignore_configured_endpoint_urls";
-    const VARIABLE: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
-    let (subject, text) = match env.text(VARIABLE)? {
-        Some(text) => (VARIABLE.to_owned(), text),
-        None => match profile.and_then(|profile| profile.get(KEY)) {
-            Some(found) => (Found::subject(&found), found.text()?),
-            None => return Ok(false),
+    switch(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", profile, "ignore_configured_endpoint_urls")
+}
+
+/// Which of a region's endpoints the profile wants.
+///
+/// # Errors
+/// When a setting is not one of its values. botocore takes whatever is not `true` for false: here nobody who wrote `yes`
+/// is left without FIPS.
+pub(super) fn variant(env: &Env, profile: Option<&Profile<'_>>) -> Result<Variant> {
+    Ok(Variant {
+        fips: switch(env, "AWS_USE_FIPS_ENDPOINT", profile, "use_fips_endpoint")?,
+        dual_stack: switch(env, "AWS_USE_DUALSTACK_ENDPOINT", profile, "use_dualstack_endpoint")?,
+        legacy_sts: match said(env, "AWS_STS_REGIONAL_ENDPOINTS", profile, "sts_regional_endpoints")? {
+            None | Some((_, "regional")) => false,
+            Some((_, "legacy")) => true,
+            Some((subject, text)) => {
+                return Err(Error::new(format!("{subject} is `{text}`")).hint("write regional or legacy"));
+            }
         },
-    };
+    })
+}
+
+/// The profile's `ca_bundle`.
+///
+/// # Errors
+/// When the value is not one line.
+pub(super) fn ca_bundle(profile: Option<&Profile<'_>>) -> Result<Option<CaBundle>> {
+    let Some(found) = profile.and_then(|profile| profile.get("ca_bundle")) else { return Ok(None) };
+    let text = found.text()?;
+    Ok((!text.is_empty()).then(|| CaBundle { path: PathBuf::from(text), named_by: found.subject() }))
+}
+
+/// A setting that is true or false, in any case, and false where it is not set.
+fn switch(env: &Env, variable: &str, profile: Option<&Profile<'_>>, key: &str) -> Result<bool> {
+    let Some((subject, text)) = said(env, variable, profile, key)? else { return Ok(false) };
     match text.to_ascii_lowercase().as_str() {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err(Error::new(format!("{subject} is `{text}`")).hint("write true or false")),
+    }
+}
+
+/// What the environment says, else the profile, and who says it.
+fn said<'v>(
+    env: &'v Env,
+    variable: &str,
+    profile: Option<&Profile<'v>>,
+    key: &str,
+) -> Result<Option<(String, &'v str)>> {
+    if let Some(text) = env.text(variable)? {
+        return Ok(Some((variable.to_owned(), text)));
+    }
+    match profile.and_then(|profile| profile.get(key)) {
+        None => Ok(None),
+        Some(found) => Ok(Some((found.subject(), found.text()?))),
     }
 }

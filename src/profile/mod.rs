@@ -23,7 +23,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use resolve::resolve;
-pub use settings::leads_to_credentials;
+pub use settings::{Rank, SETTINGS, Setting, Treatment, leads_to_credentials, variable_of};
 
 use crate::secret::Secret;
 
@@ -50,6 +50,10 @@ pub struct Resolved {
     pub region: Option<String>,
     /// The endpoint of STS, if not AWS's own: https, or http to this host.
     pub sts_endpoint_url: Option<String>,
+    /// Which of the region's endpoints, where it is AWS's own.
+    pub variant: Variant,
+    /// The certificates that the profile trusts.
+    pub ca_bundle: Option<CaBundle>,
     /// The profile's keys that are not about credentials, in file order. `key = value` is a line of a config file again:
     /// the further lines of a nested value are indented.
     pub settings: Vec<(String, String)>,
@@ -57,6 +61,26 @@ pub struct Resolved {
     pub services: Option<(String, Vec<(String, String)>)>,
     /// The file that has the profile: the config file if both have it; none when there is no such profile.
     pub source_file: Option<PathBuf>,
+}
+
+/// Which of a region's endpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Variant {
+    /// `use_fips_endpoint`.
+    pub fips: bool,
+    /// `use_dualstack_endpoint`.
+    pub dual_stack: bool,
+    /// `sts_regional_endpoints = legacy`.
+    pub legacy_sts: bool,
+}
+
+/// A file of certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaBundle {
+    /// As written.
+    pub path: PathBuf,
+    /// The key that names it: `/h/.aws/config:3: ca_bundle of profile ...`.
+    pub named_by: String,
 }
 
 /// Where the first credentials come from.

@@ -46,6 +46,8 @@ pub fn resolve(wanted: &Wanted<'_>, env: &Env) -> Result<Resolved> {
         roles,
         region: endpoint::region(wanted.region, env, profile)?,
         sts_endpoint_url: endpoint::sts(env, profile, services.as_ref().map(|(_, placed)| *placed))?,
+        variant: endpoint::variant(env, profile)?,
+        ca_bundle: endpoint::ca_bundle(profile)?,
         settings: profile.map(settings).unwrap_or_default(),
         services: services.map(|(name, placed)| (name, section_text(placed))),
         source_file: profile.and_then(|profile| profile.config.or(profile.credentials)).map(|p| p.path.to_owned()),

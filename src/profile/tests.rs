@@ -321,3 +321,22 @@ fn the_endpoint_is_the_most_specific_unless_ignored() {
     let home = home.env(&[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "True")]);
     assert_eq!(home.good(None).sts_endpoint_url, None);
 }
+
+#[test]
+fn the_variant_is_the_environments_before_the_profiles() {
+    let config = "[default]\nuse_fips_endpoint = TRUE\nuse_dualstack_endpoint = false\nsts_regional_endpoints = legacy\n\
+                  ca_bundle = /ca.pem\n";
+    let home = Home::with(config, &format!("[default]\n{A_KEYS}"));
+    let resolved = home.good(None);
+    assert_eq!(resolved.variant, Variant { fips: true, dual_stack: false, legacy_sts: true });
+    let named_by = format!("{}:5: ca_bundle of profile `default`", home.path(".aws/config").display());
+    assert_eq!(resolved.ca_bundle, Some(CaBundle { path: "/ca.pem".into(), named_by }));
+    let home = home.env(&[
+        ("AWS_USE_FIPS_ENDPOINT", "false"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "True"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "regional"),
+    ]);
+    assert_eq!(home.good(None).variant, Variant { fips: false, dual_stack: true, legacy_sts: false });
+    let keys = Home::with("", &format!("[default]\n{A_KEYS}"));
+    assert_eq!((keys.good(None).variant, keys.good(None).ca_bundle), (Variant::default(), None));
+}

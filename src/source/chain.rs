@@ -13,10 +13,10 @@ use mfa::Factor;
 use super::base::{BaseKeys, Held};
 use super::plan::{Plan, SourceIdentityRule};
 use super::{Credentials, Source};
-use crate::aws::endpoint;
+use crate::aws::endpoint::{self, Variant};
 use crate::aws::identity::Identity;
 use crate::aws::keys::{Issued, Keys};
-use crate::aws::network::Network;
+use crate::aws::network::{CaBundle, Network};
 use crate::aws::source_identity::source_identity;
 use crate::aws::sts::{AssumeRole, Sts};
 use crate::broker::Lease;
@@ -25,7 +25,7 @@ use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::log::operator::Operator;
-use crate::profile::{Resolved, Role};
+use crate::profile::{self, Resolved, Role};
 
 /// All calls of one fetch together: a little less than a person waits before a command starts, so that what failed is told.
 const FETCH_LIMIT: Duration = Duration::from_secs(28);
@@ -75,19 +75,23 @@ impl Chain {
         clock: Arc<dyn Clock>,
         operator: Arc<Operator>,
     ) -> Result<Self> {
-        let Resolved { name, base, roles, mfa, region, sts_endpoint_url, source_file, .. } = resolved;
+        let Resolved { name, base, roles, mfa, region, sts_endpoint_url, variant, ca_bundle, source_file, .. } =
+            resolved;
         let base = BaseKeys::new(base, env, clock.as_ref());
         plan.check(&name, &roles)?;
         let factor = Factor::of(mfa, &roles)?;
         let services = match &region {
             Some(region) => {
-                let network = Network::from_env(env)?;
-                let endpoint = endpoint::sts(region, sts_endpoint_url.as_deref())?;
+                let ca_bundle = ca_bundle.map(|file| CaBundle { path: file.path, named_by: file.named_by });
+                let network = Network::new(env, ca_bundle)?;
+                let profile::Variant { fips, dual_stack, legacy_sts } = variant;
+                let variant = Variant { fips, dual_stack, legacy: legacy_sts };
+                let endpoint = endpoint::sts(region, sts_endpoint_url.as_deref(), variant)?;
                 // Who decides where the question goes decides the answer. On loopback that is a person's own test.
                 let own = if plan.judged && !endpoint.is_local() { None } else { sts_endpoint_url.as_deref() };
                 Ok(Services {
                     sts: Sts::new(endpoint, Arc::clone(&clock), &network)?,
-                    identity: Sts::new(endpoint::sts(region, own)?, Arc::clone(&clock), &network)?,
+                    identity: Sts::new(endpoint::sts(region, own, variant)?, Arc::clone(&clock), &network)?,
                 })
             }
             None => Err(NoRegion { file: source_file }),

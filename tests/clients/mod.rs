@@ -2,6 +2,8 @@
 
 mod aws_cli;
 mod boto3;
+mod comparison;
+mod https;
 mod javascript;
 pub(crate) mod moto;
 mod table;

@@ -51,6 +51,8 @@ pub(crate) struct Call {
     /// Empty when the request was not signed.
     pub(crate) access_key: String,
     pub(crate) region: String,
+    /// The `Host` header and the path: where the client believed itself to be.
+    pub(crate) place: String,
     /// By the fake's clock.
     pub(crate) at: Timestamp,
     /// `ok`, AWS's error code, or the fault's name; None while it is being answered.
@@ -89,7 +91,7 @@ impl Sts {
         self.server.as_ref().expect("the server runs until drop").url()
     }
 
-    /// The region that requests must be signed for.
+    /// The region that requests must be signed for; `*` is any.
     pub(crate) fn region(&self, region: &str) {
         self.state().region = region.to_owned();
     }
@@ -226,6 +228,7 @@ impl Shared {
                 parameters: parameters.clone(),
                 access_key,
                 region,
+                place: format!("{}{}", request.header("host").unwrap_or_default(), request.target),
                 at,
                 answer: None,
             });
@@ -278,7 +281,8 @@ impl Shared {
             ));
         }
         let mut state = self.state.lock().expect("lock");
-        let (now, region, lifetime_s) = (state.now(), state.region.clone(), state.lifetime_s);
+        let (now, lifetime_s) = (state.now(), state.lifetime_s);
+        let region = if state.region == "*" { authorization.region.clone() } else { state.region.clone() };
         let token = request.header("x-amz-security-token");
         let caller = state.world.lookup(&authorization.access_key, token, now)?.clone();
         authorization.verify(request, &caller.secret, &region, now)?;

@@ -1,12 +1,12 @@
 //! Each failure's sentence, word for word.
 
 use super::*;
-use crate::aws::endpoint;
+use crate::aws::endpoint::{self, Variant};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
 
 fn said(failure: Failure) -> String {
-    let endpoint = endpoint::sts("eu-west-1", None).expect("a region");
+    let endpoint = endpoint::sts("eu-west-1", None, Variant::default()).expect("a region");
     Error::from(failure.during("AssumeRole", &endpoint, Some(ROLE))).to_string()
 }
 
@@ -103,7 +103,7 @@ fn a_denial_without_a_role_has_its_hint() {
             "arn:aws:iam::1:user/a may not perform sts:GetSessionToken\n  check the policies of the source credentials",
         ),
     ] {
-        let endpoint = endpoint::sts("eu-west-1", None).expect("a region");
+        let endpoint = endpoint::sts("eu-west-1", None, Variant::default()).expect("a region");
         let failure = Failure::answered(403, "AccessDenied", message).during("GetSessionToken", &endpoint, None);
         assert_eq!(failure.to_string(), sentence.split_once('\n').expect("a hint").0);
         assert_eq!(Error::from(failure).to_string(), sentence);

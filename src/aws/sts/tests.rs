@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use tiny_http::{Header, Response, Server};
 
-use super::super::endpoint;
+use super::super::endpoint::{self, Variant};
 use super::super::retry::tests::HandClock;
 use super::*;
 
@@ -90,7 +90,7 @@ impl Drop for Fake {
 fn sts_at(url: &str) -> Sts {
     let clock = HandClock::at(NOW);
     let pause = clock.pause();
-    let endpoint = endpoint::sts("eu-west-1", Some(url)).expect("an endpoint");
+    let endpoint = endpoint::sts("eu-west-1", Some(url), Variant::default()).expect("an endpoint");
     Sts::new(endpoint, clock, &Network::default()).expect("a client").with_pause(pause)
 }
 
@@ -415,7 +415,7 @@ fn https_goes_through_the_proxy_which_gets_no_more_than_the_name() {
     let network = Network { proxy: Some(proxy), ..Network::default() };
     let clock = HandClock::at(NOW);
     let pause = clock.pause();
-    let endpoint = endpoint::sts("eu-west-1", Some("https://sts.invalid")).expect("an endpoint");
+    let endpoint = endpoint::sts("eu-west-1", Some("https://sts.invalid"), Variant::default()).expect("an endpoint");
     let sts = Sts::new(endpoint, clock, &network).expect("a client").with_pause(pause);
     let failure = sts.get_caller_identity(&keys(), DEADLINE).expect_err("a refusal");
     assert_eq!(failure.kind(), FailureKind::Unreachable);

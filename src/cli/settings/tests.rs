@@ -215,6 +215,17 @@ fn the_profile_falls_back_to_the_variables_in_order() {
     assert_eq!(profile(&["exec", "--", "env"], &both).as_deref(), Some("s"));
     assert_eq!(profile(&["exec", "--", "env"], &[("AWS_PROFILE", "a")]).as_deref(), Some("a"));
     assert_eq!(profile(&["exec", "--", "env"], &[("AWS_PROFILE", "")]), None);
+    assert_eq!(profile(&["exec", "--", "env"], &[("AWS_DEFAULT_PROFILE", "d")]).as_deref(), Some("d"));
+    let same = [("AWS_DEFAULT_PROFILE", "a"), ("AWS_PROFILE", "a")];
+    assert_eq!(profile(&["exec", "--", "env"], &same).as_deref(), Some("a"));
+    let differ = [("AWS_DEFAULT_PROFILE", "d"), ("AWS_PROFILE", "a")];
+    assert_eq!(profile(&["exec", "word"], &differ).as_deref(), Some("word"));
+    let error = read(&["exec", "--", "env"], &differ).expect_err("two profiles");
+    assert_eq!(
+        error.to_string(),
+        "AWS_PROFILE=a and AWS_DEFAULT_PROFILE=d name two profiles\n  unset AWS_DEFAULT_PROFILE, the older name, or \
+         give --profile"
+    );
 }
 
 #[test]

@@ -188,6 +188,29 @@ fn settings_become_variables_where_the_user_has_not_set_them() {
 }
 
 #[test]
+fn the_persons_endpoint_for_all_services_comes_before_the_profiles_for_one() {
+    let settings = pairs(&[("endpoint_url", "https://profile.test")]);
+    let services = pairs(&[("sts", "\n  endpoint_url = https://first.test\n  endpoint_url = https://last.test")]);
+    let facts = Facts {
+        profile_name: "prod",
+        settings: &settings,
+        services: Some(Services { name: "local", settings: &services }),
+        ..Facts::default()
+    };
+    let urls = |parent: &[(&str, &str)]| {
+        let child = keys(&parent.iter().copied().collect(), &facts);
+        listed(&child).into_iter().filter(|line| line.starts_with("AWS_ENDPOINT_URL")).collect::<Vec<_>>()
+    };
+    // botocore takes the last of a block.
+    assert_eq!(urls(&[]), ["AWS_ENDPOINT_URL=https://profile.test", "AWS_ENDPOINT_URL_STS=https://last.test"]);
+    assert_eq!(urls(&[("AWS_ENDPOINT_URL", "https://mine.test")]), ["AWS_ENDPOINT_URL=https://mine.test"]);
+    assert_eq!(
+        urls(&[("AWS_ENDPOINT_URL_STS", "https://mine.test")]),
+        ["AWS_ENDPOINT_URL=https://profile.test", "AWS_ENDPOINT_URL_STS=https://mine.test"]
+    );
+}
+
+#[test]
 fn proxies_are_bypassed_for_loopback_and_the_users_list_is_kept() {
     let cases = [
         (None, None, "127.0.0.1,localhost", "127.0.0.1,localhost"),

@@ -293,11 +293,24 @@ fn regions_and_endpoints_that_could_lead_elsewhere() {
         "~/.aws/config:4: services of profile `a` names [services locl], which does not exist\n  \
          did you mean `local`?"
     );
-    assert_eq!(
-        config(&format!("{base}ignore_configured_endpoint_urls = 1\n")),
-        "~/.aws/config:4: ignore_configured_endpoint_urls of profile `a` is `1`\n  write true or false"
-    );
+    for (key, hint) in [
+        ("ignore_configured_endpoint_urls", "write true or false"),
+        ("use_fips_endpoint", "write true or false"),
+        ("use_dualstack_endpoint", "write true or false"),
+        ("sts_regional_endpoints", "write regional or legacy"),
+    ] {
+        assert_eq!(
+            config(&format!("{base}{key} = yes\n")),
+            format!("~/.aws/config:4: {key} of profile `a` is `yes`\n  {hint}")
+        );
+    }
     for (name, value, problem) in [
+        ("AWS_USE_FIPS_ENDPOINT", "1", "AWS_USE_FIPS_ENDPOINT is `1`\n  write true or false".to_owned()),
+        (
+            "AWS_STS_REGIONAL_ENDPOINTS",
+            "Legacy",
+            "AWS_STS_REGIONAL_ENDPOINTS is `Legacy`\n  write regional or legacy".to_owned(),
+        ),
         ("AWS_REGION", "EU", "AWS_REGION is `EU`, which is not a region\n  write it as eu-west-1".to_owned()),
         (
             "AWS_DEFAULT_REGION",
