@@ -1,5 +1,6 @@
 //! From a connection and a token to a [`Caller`].
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -113,9 +114,7 @@ impl Authenticator {
                 unix::credentials(stream).map(|noted| (noted.uid, Some(noted.pid))).map_err(Into::into)
             }
             (Stream::Tcp(stream), Mode::Attested { kernel, .. }) => Ok((tcp::owner(stream, kernel)?, None)),
-            (Stream::Tcp(_), Mode::UidOnly { .. }) => {
-                Err(Unattested::Unreadable("no process authentication".to_owned()))
-            }
+            (Stream::Tcp(_), Mode::UidOnly { .. }) => Err(unnamed()),
         }
     }
 
@@ -125,34 +124,36 @@ impl Authenticator {
         Visitor { attested: self.attest(stream) }
     }
 
+    /// Attests the peers of accepted TCP connections, in their order, with one look through the tree for all of them.
+    pub fn visitors(&self, streams: &[&TcpStream]) -> Vec<Visitor> {
+        let attested: Vec<_> = match (&self.mode, self.unchanged()) {
+            (_, Err(refusal)) => streams.iter().map(|_| Err(refusal.clone())).collect(),
+            (Mode::Attested { kernel, tree }, Ok(())) => {
+                let peers = Peer::of_each(streams, kernel, tree).into_iter();
+                peers.map(|peer| Attested::of(peer?, kernel, tree)).collect()
+            }
+            // Without process authentication a loopback port would be open to every process of the host.
+            (Mode::UidOnly { .. }, Ok(())) => streams.iter().map(|_| Err(unnamed().into())).collect(),
+        };
+        attested.into_iter().map(|attested| Visitor { attested }).collect()
+    }
+
     fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
-        // A replaced file has its program run in a process that connects anew.
-        if !self.watched.iter().all(Watched::is_unchanged) {
-            return Err(Refusal::FilesChanged);
-        }
+        self.unchanged()?;
         match &self.mode {
             Mode::UidOnly { overflow } => {
-                let Stream::Unix(stream) = stream else {
-                    // Without process authentication a loopback port would be open to every process of the host.
-                    return Err(Unattested::Unreadable("the fallback serves Unix sockets alone".to_owned()).into());
-                };
+                let Stream::Unix(stream) = stream else { return Err(unnamed().into()) };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
                 Ok(Attested { uid: noted.uid, summary, named: None })
             }
-            Mode::Attested { kernel, tree } => {
-                let peer = Peer::of(stream, kernel, tree)?;
-                // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
-                let in_tree = tree.holds(kernel, peer.process())?;
-                let summary = PeerSummary {
-                    pid: peer.process().pid().as_raw(),
-                    uid: peer.uid(),
-                    gid: peer.gid(),
-                    executable: peer.executable().cloned(),
-                };
-                Ok(Attested { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
-            }
+            Mode::Attested { kernel, tree } => Attested::of(Peer::of(stream, kernel, tree)?, kernel, tree),
         }
+    }
+
+    /// A replaced file has its program run in a process that connects anew.
+    fn unchanged(&self) -> Result<(), Refusal> {
+        if self.watched.iter().all(Watched::is_unchanged) { Ok(()) } else { Err(Refusal::FilesChanged) }
     }
 
     /// Judges one request. `writers_agree`: all bytes of the request were written by the process that connected.
@@ -233,6 +234,25 @@ impl Authenticator {
         let above = tree.parent(kernel, leaf)?;
         if runs_a_helper(&above) { tree.parent(kernel, &above) } else { Ok(above) }
     }
+}
+
+impl Attested {
+    fn of(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
+        // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
+        let in_tree = tree.holds(kernel, peer.process())?;
+        let summary = PeerSummary {
+            pid: peer.process().pid().as_raw(),
+            uid: peer.uid(),
+            gid: peer.gid(),
+            executable: peer.executable().cloned(),
+        };
+        Ok(Self { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
+    }
+}
+
+/// Only Unix sockets are served where the kernel cannot name peers.
+fn unnamed() -> Unattested {
+    Unattested::Unreadable("no process authentication".to_owned())
 }
 
 /// Whether this is the shell of an SDK that runs a credential_process: `sh -c '<path> credentials'`.

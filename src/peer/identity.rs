@@ -1,5 +1,6 @@
 //! The process on the other end of a connection, established once and checked at every request.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
@@ -27,16 +28,24 @@ impl Peer {
     /// # Errors
     /// Whatever keeps the identity from being certain.
     pub fn of(stream: &Stream, kernel: &Kernel, tree: &Tree) -> Result<Self, Unattested> {
-        let (process, uid, link) = match stream {
+        match stream {
             Stream::Unix(stream) => {
                 let (process, noted) = unix::establish(stream, kernel)?;
-                (process, noted.uid, None)
+                Self::new(process, noted.uid, None, kernel)
             }
-            Stream::Tcp(stream) => {
-                let (process, uid, link) = tcp::establish(stream, kernel, tree)?;
-                (process, uid, Some(link))
-            }
-        };
+            Stream::Tcp(stream) => Self::of_each(&[stream], kernel, tree).pop().unwrap_or(Err(Unattested::Gone)),
+        }
+    }
+
+    /// Establishes the peers of TCP connections, with one look through the tree for all of them.
+    pub fn of_each(streams: &[&TcpStream], kernel: &Kernel, tree: &Tree) -> Vec<Result<Self, Unattested>> {
+        let established = tcp::establish(streams, kernel, tree).into_iter();
+        established
+            .map(|found| found.and_then(|(process, uid, link)| Self::new(process, uid, Some(link), kernel)))
+            .collect()
+    }
+
+    fn new(process: Process, uid: Uid, link: Option<tcp::Link>, kernel: &Kernel) -> Result<Self, Unattested> {
         let facts = process.facts(kernel)?;
         if facts.uid != uid {
             return Err(Unattested::UidChanged);
@@ -97,7 +106,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpListener;
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -145,6 +154,6 @@ mod tests {
         let refused = Peer::of(&Stream::Tcp(server), &kernel, &Tree::under(root)).err();
         drop(other.stdin.take());
         other.wait().expect("wait");
-        assert_eq!(refused, Some(Unattested::NotTheHolder));
+        assert_eq!(refused, Some(Unattested::NotInTree { hidden: None }));
     }
 }

@@ -7,11 +7,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::Unattested;
-use super::holder::{self, Descriptor};
+use super::holder::{self, Descriptor, Search};
 use super::kernel::Kernel;
 use super::process::Process;
 use super::tree::Tree;
-use crate::sys::netlink::{Cookie, SockDiag};
+use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
 use crate::sys::user::Uid;
 
 /// How a TCP peer holds on to its connection.
@@ -24,31 +24,48 @@ pub(super) struct Link {
     descriptor: Descriptor,
 }
 
+/// The socket on the other end of a connection.
+struct FarEnd {
+    /// Its own address, and ours.
+    addresses: (SocketAddr, SocketAddr),
+    socket: TcpSocket,
+}
+
 /// The uid that made the socket on the other end: enough to drop another user's connection at once.
 ///
 /// # Errors
 /// There is no such socket here, or no process holds it any more.
 pub fn owner(stream: &TcpStream, kernel: &Kernel) -> Result<Uid, Unattested> {
-    let found = kernel.diag()?.tcp_socket(stream.peer_addr()?, stream.local_addr()?, None)?.ok_or(Unattested::Gone)?;
-    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
-    if found.inode == 0 { Err(Unattested::Gone) } else { Ok(found.uid) }
+    far_end(stream, kernel).map(|end| end.socket.uid)
 }
 
-/// Establishes who of the tree holds the other end.
-pub(super) fn establish(stream: &TcpStream, kernel: &Kernel, tree: &Tree) -> Result<(Process, Uid, Link), Unattested> {
-    let diag = kernel.diag()?;
+fn far_end(stream: &TcpStream, kernel: &Kernel) -> Result<FarEnd, Unattested> {
     let addresses = (stream.peer_addr()?, stream.local_addr()?);
-    let found = diag.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
-    if found.inode == 0 {
-        return Err(Unattested::Gone);
-    }
-    if kernel.overflow().holds_uid(found.uid) {
+    let socket = kernel.diag()?.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
+    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
+    if socket.inode == 0 { Err(Unattested::Gone) } else { Ok(FarEnd { addresses, socket }) }
+}
+
+/// Establishes who of the tree holds the other end, of each of these.
+pub(super) fn establish(
+    streams: &[&TcpStream],
+    kernel: &Kernel,
+    tree: &Tree,
+) -> Vec<Result<(Process, Uid, Link), Unattested>> {
+    let ends: Vec<_> = streams.iter().map(|stream| far_end(stream, kernel)).collect();
+    let mut search = Search::run(kernel, tree, ends.iter().flatten().map(|end| (end.socket.inode, end.socket.uid)));
+    ends.into_iter().map(|end| link(end?, &mut search, kernel)).collect()
+}
+
+fn link(end: FarEnd, search: &mut Search<'_>, kernel: &Kernel) -> Result<(Process, Uid, Link), Unattested> {
+    let FarEnd { addresses, socket: TcpSocket { uid, inode, cookie } } = end;
+    if kernel.overflow().holds_uid(uid) {
         return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
     }
-    let (process, descriptor) = holder::in_tree(kernel, tree, found.inode, found.uid)?;
-    let link = Link { addresses, cookie: found.cookie, inode: found.inode, descriptor };
+    let (process, descriptor) = search.take(inode)?;
+    let link = Link { addresses, cookie, inode, descriptor };
     link.recheck(kernel)?;
-    Ok((process, found.uid, link))
+    Ok((process, uid, link))
 }
 
 impl Link {

@@ -1,6 +1,7 @@
 //! One thread that accepts; one thread a connection.
 
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::connection;
-use super::slots::{Admission, Slot, Slots};
+use super::slots::{Admission, Slot, Slots, Who};
 use super::{Listener, Service};
+use crate::auth::Visitor;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
@@ -87,8 +89,34 @@ impl Acceptor {
     }
 
     fn accept(&self) {
+        match &self.listening {
+            Listener::Unix(_) => {
+                if let Some(stream) = self.next().and_then(|stream| self.of_our_uid(stream)) {
+                    self.take(stream, None);
+                }
+            }
+            Listener::Tcp(_) => self.accept_together(),
+        }
+    }
+
+    /// Takes all that wait, so that one look through the process tree tells them apart: a flood of strangers costs those
+    /// of the tree little more than one stranger would.
+    fn accept_together(&self) {
+        let arrived = std::iter::from_fn(|| self.next()).take(self.service.max_connections);
+        let arrived: Vec<Stream> =
+            arrived.filter_map(|stream| self.of_our_uid(stream)).map(|(stream, _)| stream).collect();
+        let over_tcp: Vec<&TcpStream> = arrived.iter().filter_map(Stream::tcp).collect();
+        let visitors = self.service.authenticator.visitors(&over_tcp);
+        for (stream, visitor) in arrived.into_iter().zip(visitors) {
+            let who = visitor.pid().filter(|_| visitor.is_inside()).map_or(Who::Stranger, Who::Inside);
+            self.take((stream, who), Some(visitor));
+        }
+    }
+
+    /// The next connection, if there is one.
+    fn next(&self) -> Option<Stream> {
         match self.listening.accept() {
-            Ok(stream) => self.take(stream),
+            Ok(stream) => return Some(stream),
             // The peer is gone, or a signal came.
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
@@ -98,38 +126,49 @@ impl Acceptor {
                 self.slots.wait(REST);
             }
         }
+        None
     }
 
-    fn take(&self, stream: Stream) {
-        // Another uid's connection costs an accept and a question to the kernel, and never a slot.
-        let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
-        if uid != self.service.uid {
-            let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
-            return;
+    /// Another uid's connection costs an accept and a question to the kernel, and never a slot.
+    fn of_our_uid(&self, stream: Stream) -> Option<(Stream, Who)> {
+        let (uid, pid) = self.service.authenticator.who(&stream).ok()?;
+        if uid == self.service.uid {
+            return Some((stream, pid.map_or(Who::Stranger, Who::Pid)));
         }
+        let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
+        None
+    }
+
+    fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {
         // On Linux, accepted sockets do not inherit O_NONBLOCK.
         let stream = Arc::new(stream);
-        let Some(slot) = self.slot(&stream, pid) else { return };
+        let Some(slot) = self.slot(&stream, who) else { return };
         let service = Arc::clone(&self.service);
         let spawned = thread::Builder::new()
             .name("sentinel-conn".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || connection::serve(&stream, &slot, &service));
+            .spawn(move || connection::serve(&stream, &slot, &service, visitor));
         if let Err(error) = spawned {
             self.service.operator.log("thread", &format!("cannot start a thread for a connection: {error}"));
             self.slots.wait(REST);
         }
     }
 
-    fn slot(&self, stream: &Arc<Stream>, peer: Option<i32>) -> Option<Slot> {
+    fn slot(&self, stream: &Arc<Stream>, who: Who) -> Option<Slot> {
         let began = self.service.clock.boot();
         loop {
             let now = self.service.clock.boot();
-            match self.slots.admit(stream, peer, now) {
+            match self.slots.admit(stream, who, now) {
                 Admission::Admitted(slot) => return Some(slot),
                 Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
                 Admission::Closed => return None,
+                Admission::Enough => {
+                    self.service
+                        .operator
+                        .log("strangers", "dropped a connection from outside of the tree: it has too many");
+                    return None;
+                }
                 Admission::Later(_) => {
                     self.service.operator.log("full", "dropped a connection: every slot is busy");
                     return None;

@@ -25,9 +25,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// A read returns at least this often, so that the idle limit is looked at. One setsockopt a connection, not one a request.
 const READ_TICK: Duration = Duration::from_secs(5);
 
-/// Serves until the peer, a bound, a refusal or the server ends it.
-pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service) {
-    let visitor = service.authenticator.visitor(stream);
+/// Serves until the peer, a bound, a refusal or the server ends it. A peer that was not attested before is attested first.
+pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Option<Visitor>) {
+    let visitor = visitor.unwrap_or_else(|| service.authenticator.visitor(stream));
     slot.attested(visitor.is_inside());
     let mut connection =
         Connection { stream, slot, service, visitor, buffer: [0; HEAD_LIMIT_BYTES], filled: 0, writers_agree: true };

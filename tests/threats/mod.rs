@@ -13,6 +13,7 @@ mod t08_hosts;
 mod t08_over_tcp;
 mod t09_tcp_listeners;
 mod t11_bounds;
+mod t11_over_tcp;
 mod t12_ambiguous_http;
 mod t13_secrets_in_memory;
 mod t14_policy;

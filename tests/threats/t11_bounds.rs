@@ -28,17 +28,18 @@ for line in sys.stdin:
     say(round(slowest * 1000), *statuses)
 "#;
 
-const FLOOD: &str = include_str!("attackers/flood.py");
+pub(super) const FLOOD: &str = include_str!("attackers/flood.py");
 
 /// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
 /// larger than it may be.
 #[track_caller]
-fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
+pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     inside.send(&requests.to_string());
     let line = inside.line();
     let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
     assert_eq!(statuses, "200", "{meanwhile}");
     let slowest_ms: u32 = slowest_ms.parse().expect("ms");
+    println!("FIGURE {slowest_ms} ms {meanwhile}");
     assert!(slowest_ms < 1000, "{slowest_ms} ms {meanwhile}");
     let number = |name: &str| -> u32 {
         let field = process::status_field(inside.pid(), name).expect("a field");
@@ -52,13 +53,15 @@ fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
 
 /// Runs the flood while the rightful client asks.
 #[track_caller]
-fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
+pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
     let mut flood = flood.spawn();
     assert_eq!(flood.line(), "flooding");
     assert_served(inside, 20, what);
     flood.close_stdin();
     let opened: u32 = flood.line().parse().expect("a number");
-    assert!(opened > 2 * connections, "this was no flood: {opened} connections {what}");
+    // All were open before the first request, and some of them have been closed and opened again. How many is up to the
+    // machine: the flood has the lowest priority on it.
+    assert!(opened > connections, "this was no flood: {opened} connections {what}");
     assert_eq!(flood.finish().code(), 0);
     assert_served(inside, 1, "afterwards");
 }
