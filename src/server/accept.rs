@@ -1,5 +1,6 @@
 //! One thread that accepts; one thread a connection.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::AsFd;
@@ -66,6 +67,11 @@ impl Drop for Server {
     }
 }
 
+/// Whose slot the connection of an attested visitor takes.
+fn who(visitor: &Visitor) -> Who {
+    visitor.pid().filter(|_| visitor.is_inside()).map_or(Who::Stranger, Who::Inside)
+}
+
 struct Acceptor {
     listening: Listener,
     stopped: UnixStream,
@@ -107,8 +113,18 @@ impl Acceptor {
             arrived.filter_map(|stream| self.of_our_uid(stream)).map(|(stream, _)| stream).collect();
         let over_tcp: Vec<&TcpStream> = arrived.iter().filter_map(Stream::tcp).collect();
         let visitors = self.service.authenticator.visitors(&over_tcp);
-        for (stream, visitor) in arrived.into_iter().zip(visitors) {
-            let who = visitor.pid().filter(|_| visitor.is_inside()).map_or(Who::Stranger, Who::Inside);
+        let callers: Vec<Who> = visitors.iter().map(who).collect();
+        let mut slow = HashMap::new();
+        for ((stream, visitor), who) in arrived.into_iter().zip(visitors).zip(callers.iter().copied()) {
+            let crowd = callers.iter().filter(|other| **other == who).count();
+            // A process that comes with many at once and does not say what it wants gets no thread for each.
+            if crowd > self.slots.share() && !connection::has_request(&stream) {
+                let slow: &mut usize = slow.entry(who).or_default();
+                *slow += 1;
+                if *slow > self.slots.share() {
+                    continue;
+                }
+            }
             self.take((stream, who), Some(visitor));
         }
     }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Service;
 use super::container::{self, Answer};
@@ -34,6 +34,15 @@ pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Op
     if let Err(error) = connection.run() {
         service.operator.debug(&format!("a connection ended: {error}"));
     }
+}
+
+/// Whether a request is there to be read, as a whole, as far as a glance can tell.
+pub(super) fn has_request(stream: &Stream) -> bool {
+    let readable = wait_readable([stream.as_fd()], 0).is_ok_and(|readable| readable == [true]);
+    let Some(tcp) = stream.tcp().filter(|_| readable) else { return false };
+    let mut head = Zeroizing::new([0; HEAD_LIMIT_BYTES]);
+    let come = tcp.peek(head.as_mut_slice()).unwrap_or(0);
+    head.get(..come).is_some_and(|head| head.windows(4).any(|bytes| bytes == b"\r\n\r\n"))
 }
 
 struct Connection<'a> {

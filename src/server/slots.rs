@@ -45,7 +45,7 @@ pub(super) struct Slot {
 }
 
 /// Whose a connection is, as far as that is known when it is admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Who {
     /// This pid connected, and has not been attested yet.
     Pid(i32),
@@ -72,6 +72,11 @@ impl Slots {
         Arc::new(Self { max, table: Mutex::default(), freed: Condvar::new() })
     }
 
+    /// How many connections of one process may wait: a quarter.
+    pub(super) fn share(&self) -> usize {
+        (self.max / 4).max(1)
+    }
+
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
     /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
     pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, who: Who, now: Duration) -> Admission {
@@ -79,7 +84,7 @@ impl Slots {
         if table.closed {
             return Admission::Closed;
         }
-        let own_share = (self.max / 4).max(1);
+        let own_share = self.share();
         let own = || table.held.values().filter(|held| held.who == who);
         if who == Who::Stranger {
             if own().count() >= own_share || table.held.len() >= self.max {

@@ -4,6 +4,7 @@ mod arena;
 mod t01_socket_is_private;
 mod t02_path_is_not_stolen;
 mod t03_socket_is_gone;
+mod t04_over_tcp;
 mod t04_stolen_token;
 mod t05_first_use;
 mod t06_over_tcp;

@@ -51,17 +51,17 @@ pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str
     assert!(number("VmRSS") < 40 * 1024, "{} KiB {meanwhile}", number("VmRSS"));
 }
 
-/// Runs the flood while the rightful client asks.
+/// Runs the flood while the rightful client asks: once all is open, and again once much of it was closed and opened anew,
+/// however long that takes, because the flood has the machine's lowest priority.
 #[track_caller]
-pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
+pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, what: &str) {
     let mut flood = flood.spawn();
-    assert_eq!(flood.line(), "flooding");
-    assert_served(inside, 20, what);
+    for step in ["flooding", "reopened"] {
+        assert_eq!(flood.line(), step);
+        assert_served(inside, 20, what);
+    }
     flood.close_stdin();
-    let opened: u32 = flood.line().parse().expect("a number");
-    // All were open before the first request, and some of them have been closed and opened again. How many is up to the
-    // machine: the flood has the lowest priority on it.
-    assert!(opened > connections, "this was no flood: {opened} connections {what}");
+    flood.line();
     assert_eq!(flood.finish().code(), 0);
     assert_served(inside, 1, "afterwards");
 }
@@ -72,8 +72,8 @@ fn a_thousand_slow_clients_keep_nobody_out() {
     let mut inside = served.inside(&[], RIGHTFUL).spawn();
     let stolen = inside.line();
     let flood = |processes: &str| served.outside(&stolen, FLOOD).args([processes, "1000"]);
-    assert_served_in_flood(&mut inside, flood("8"), 1000, "in a flood from 8 processes");
-    assert_served_in_flood(&mut inside, flood("1"), 1000, "in a flood from one process");
+    assert_served_in_flood(&mut inside, flood("8"), "in a flood from 8 processes");
+    assert_served_in_flood(&mut inside, flood("1"), "in a flood from one process");
     inside.close_stdin();
     assert_eq!(inside.finish().code(), 0);
 }
@@ -94,7 +94,7 @@ fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
     }
     let nobody = stolen_into(served.sandbox.as_nobody(python()).expect("root"), &stolen);
     let flood = nobody.args(["-u", "-c", &format!("{CLIENT}\n{FLOOD}"), "8", "1000"]);
-    assert_served_in_flood(&mut inside, flood, 1000, "in a flood of another uid");
+    assert_served_in_flood(&mut inside, flood, "in a flood of another uid");
     inside.close_stdin();
     let done = inside.finish();
     assert!(done.stderr.contains("more: foreign uid"), "{done}");
@@ -114,7 +114,7 @@ fn slow_clients_do_not_use_up_descriptors() {
     let mut inside = with_descriptors(&served, 128);
     let stolen = inside.line();
     let flood = served.outside(&stolen, FLOOD).args(["3", "300"]);
-    assert_served_in_flood(&mut inside, flood, 300, "with 128 descriptors");
+    assert_served_in_flood(&mut inside, flood, "with 128 descriptors");
     inside.close_stdin();
     let done = inside.finish();
     assert!(!done.stderr.contains("Too many open files"), "{done}");

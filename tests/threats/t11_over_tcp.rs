@@ -11,7 +11,7 @@ fn a_thousand_slow_strangers_keep_nobody_out_over_tcp() {
         let mut inside = served.inside_tcp(&[], RIGHTFUL).spawn();
         let stolen = inside.line();
         let flood = served.outside(&stolen, FLOOD).args([processes, "1000"]);
-        assert_served_in_flood(&mut inside, flood, 1000, &format!("in a flood from {processes} processes"));
+        assert_served_in_flood(&mut inside, flood, &format!("in a flood from {processes} processes"));
         inside.close_stdin();
         assert_eq!(inside.finish().code(), 0);
     }
@@ -28,7 +28,7 @@ fn a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp() {
     let stolen = inside.line();
     let nobody = stolen_into(served.sandbox.as_nobody(python()).expect("root"), &stolen);
     let flood = nobody.args(["-u", "-c", &format!("{CLIENT}\n{FLOOD}"), "8", "1000"]);
-    assert_served_in_flood(&mut inside, flood, 1000, "in a flood of another uid");
+    assert_served_in_flood(&mut inside, flood, "in a flood of another uid");
     inside.close_stdin();
     let done = inside.finish();
     assert!(done.stderr.contains("more: foreign uid"), "{done}");
@@ -41,10 +41,9 @@ fn a_thousand_slow_clients_of_one_process_of_the_tree_keep_its_others_not_out_ov
         r#"
 import subprocess
 flood = subprocess.Popen([sys.executable, "-u", "-c", sys.argv[1], "1", "1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-assert flood.stdout.readline() == b"flooding\n"
+assert [flood.stdout.readline() for _ in range(2)] == [b"flooding\n", b"reopened\n"]
 {RIGHTFUL}
 flood.stdin.close()
-say(flood.stdout.readline().decode().strip())
 assert flood.wait() == 0
 "#
     );
@@ -52,7 +51,5 @@ assert flood.wait() == 0
     inside.line();
     assert_served(&mut inside, 20, "in a flood from inside the tree");
     inside.close_stdin();
-    let opened: u32 = inside.line().parse().expect("a number");
-    assert!(opened > 1000, "nothing was closed: {opened} connections");
     assert_eq!(inside.finish().code(), 0);
 }
