@@ -5,7 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::Unattested;
 use super::kernel::Kernel;
@@ -19,8 +20,13 @@ use crate::sys::user::Uid;
 const DESCRIPTOR_LIMIT: usize = 65_536;
 /// Most processes that are looked through.
 const PROCESS_LIMIT: usize = 65_536;
-/// How often the tree is looked through until it is the same twice.
-const TRIES: usize = 8;
+/// How often the tree is looked through until it is the same twice: one that grows all the time is not waited for.
+const TRIES: usize = 3;
+
+/// How many of a process's descriptors are looked at before all of every process's.
+const NEWEST: usize = 4;
+/// Links to /proc/PID/task where it has one subdirectory: one thread.
+const ONE_TASK_LINKS: u64 = 3;
 
 /// A descriptor of another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +39,12 @@ impl Descriptor {
     /// Whether it is still a descriptor of the socket with this inode. True of the process that had the number when it
     /// was read: who asks holds the process.
     pub(super) fn is_of(self, inode: u64) -> bool {
-        fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.number))
-            .is_ok_and(|target| socket_in(&target) == Some(inode))
+        self.socket() == Some(inode)
+    }
+
+    /// The inode of the socket that it is of, if it is one.
+    fn socket(self) -> Option<u64> {
+        socket_in(&fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.number)).ok()?)
     }
 }
 
@@ -74,11 +84,14 @@ impl<'a> Search<'a> {
         let mut before = Vec::new();
         for _ in 0..TRIES {
             let now = descendants(self.tree.root());
-            for pid in &now {
-                if self.left.is_empty() {
-                    return;
+            // Who connects has mostly just been started, and has just opened what it connects with.
+            for look_into in [Self::look_at_newest, Self::look_into] {
+                for pid in now.iter().rev() {
+                    if self.left.is_empty() {
+                        return;
+                    }
+                    look_into(self, *pid);
                 }
-                self.look_into(*pid);
             }
             // `children` files omit entries only while tasks end, and those that ended were in the list before. So nothing
             // is missing from a list that is the same twice: strangers cost no look at every process of the host.
@@ -97,6 +110,18 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Looks at the newest descriptors of a process alone, which are mostly those with the highest numbers.
+    fn look_at_newest(&mut self, pid: Pid) {
+        let Ok(numbers) = numbers(pid) else { return };
+        let numbers: Vec<u32> = numbers.collect();
+        for number in numbers.into_iter().rev().take(NEWEST) {
+            let descriptor = Descriptor { pid, number };
+            if let Some(inode) = descriptor.socket() {
+                self.look_at(descriptor, inode);
+            }
+        }
+    }
+
     /// Finds what this process holds. Who cannot be looked into (another uid, not dumpable) is not found, and so is refused.
     fn look_into(&mut self, pid: Pid) {
         let sockets = match sockets(pid) {
@@ -109,32 +134,49 @@ impl<'a> Search<'a> {
             }
         };
         for (descriptor, inode) in sockets {
-            if self.left.contains_key(&inode)
-                && let Some(process) = self.holder(descriptor, inode)
-            {
-                self.left.remove(&inode);
-                self.found.insert(inode, (process, descriptor));
-            }
+            self.look_at(descriptor, inode);
         }
     }
 
-    /// The process with this descriptor, if it is of the tree. Held first, so that all that is found is true of one process.
-    fn holder(&self, descriptor: Descriptor, inode: u64) -> Option<Process> {
-        let process = Process::open(self.kernel, descriptor.pid).ok()?;
-        let of_tree = self.tree.holds(self.kernel, &process) == Ok(true);
-        (of_tree && descriptor.is_of(inode) && process.is_alive()).then_some(process)
+    fn look_at(&mut self, descriptor: Descriptor, inode: u64) {
+        if self.left.contains_key(&inode)
+            && let Some(found) = self.holder(descriptor, inode)
+        {
+            self.left.remove(&inode);
+            self.found.insert(inode, found);
+        }
+    }
+
+    /// The process with this descriptor, if it is of the tree; or the highest above it from which it has inherited the
+    /// descriptor, and so its number. Held first, so that all that is found is true of one process.
+    fn holder(&self, descriptor: Descriptor, inode: u64) -> Option<(Process, Descriptor)> {
+        let mut process = Process::open(self.kernel, descriptor.pid).ok()?;
+        let mut descriptor = descriptor;
+        if self.tree.holds(self.kernel, &process) != Ok(true) {
+            return None;
+        }
+        while let Ok(parent) = self.tree.parent(self.kernel, &process) {
+            let inherited = Descriptor { pid: parent.pid(), ..descriptor };
+            if !inherited.is_of(inode) {
+                break;
+            }
+            (process, descriptor) = (parent, inherited);
+        }
+        (descriptor.is_of(inode) && process.is_alive()).then_some((process, descriptor))
     }
 }
 
 /// The sockets that a process holds, by inode.
 fn sockets(pid: Pid) -> io::Result<impl Iterator<Item = (Descriptor, u64)>> {
+    let descriptors = numbers(pid)?.map(move |number| Descriptor { pid, number });
+    // A descriptor that was closed since the listing is not one that is looked for.
+    Ok(descriptors.filter_map(|descriptor| Some((descriptor, descriptor.socket()?))))
+}
+
+/// The numbers of a process's descriptors, in their order.
+fn numbers(pid: Pid) -> io::Result<impl Iterator<Item = u32>> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT).flatten();
-    Ok(entries.filter_map(move |entry| {
-        // A descriptor that was closed since the listing is not one that is looked for.
-        let inode = socket_in(&fs::read_link(entry.path()).ok()?)?;
-        let number = entry.file_name().to_str()?.parse().ok()?;
-        Some((Descriptor { pid, number }, inode))
-    }))
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
 /// The inode in `socket:[N]`, which is what a descriptor of a socket links to (proc_pid_fd(5)).
@@ -148,9 +190,8 @@ fn descendants(root: Pid) -> Vec<Pid> {
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
         next += 1;
-        let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { continue };
-        for task in tasks.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for task in tasks(parent) {
+            let children = fs::read_to_string(task.join("children")).unwrap_or_default();
             found.extend(children.split_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
         }
         if found.len() > PROCESS_LIMIT {
@@ -160,9 +201,18 @@ fn descendants(root: Pid) -> Vec<Pid> {
     found.split_off(1)
 }
 
+/// The directories of a process's threads.
+fn tasks(pid: Pid) -> Vec<PathBuf> {
+    let directory = PathBuf::from(format!("/proc/{pid}/task"));
+    // Most processes have one thread, which has the process's number: it need not be listed.
+    if fs::metadata(&directory).is_ok_and(|found| found.nlink() == ONE_TASK_LINKS) {
+        return vec![directory.join(pid.to_string())];
+    }
+    fs::read_dir(directory).map(|tasks| tasks.flatten().map(|task| task.path()).collect()).unwrap_or_default()
+}
+
 /// The processes that run as one of these uids.
 fn processes_of(uids: &HashSet<Uid>) -> Vec<Pid> {
-    use std::os::unix::fs::MetadataExt;
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let entries =
         entries.flatten().filter(|entry| entry.metadata().is_ok_and(|found| uids.contains(&Uid(found.uid()))));

@@ -6,7 +6,7 @@ use super::arena::{Arena, OWN_PIDS, assert_report, on_tiers_of_tcp};
 use crate::harness::{is_root, skip};
 
 /// What every tier must say, whoever runs the tests.
-const EVERYWHERE: [&str; 28] = [
+const EVERYWHERE: [&str; 30] = [
     "inside: served",
     "inside, a child: served",
     "inside, a grandchild: served",
@@ -27,6 +27,8 @@ const EVERYWHERE: [&str; 28] = [
     "the connection with its number: served",
     "before its descriptor got another number: served",
     "and after that: served",
+    "who has a child with the same connection: served",
+    "after that child's end: served",
     "a child: served",
     "its connection, used by what it left behind: refused",
     "left behind before anybody looked, inside: served",
