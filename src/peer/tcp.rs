@@ -101,3 +101,28 @@ pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
     drop(client);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::process::Pid;
+
+    #[test]
+    fn a_later_socket_with_the_same_addresses_and_inode_is_another() {
+        let kernel = Kernel::probe().expect("a tier");
+        // This process's parent as the root, so that this process is of the tree.
+        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
+        let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let _clients = [connect(), connect()];
+        let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
+        let found = establish(&[&servers[0], &servers[1]], &kernel, &tree);
+        let [(_, _, mut link), (_, _, other)]: [_; 2] =
+            found.into_iter().collect::<Result<Vec<_>, _>>().expect("two peers").try_into().expect("two peers");
+        assert_eq!(link.recheck(&kernel), Ok(()));
+        // What a recycled port and a recycled inode would leave of it.
+        link.cookie = other.cookie;
+        assert_eq!(link.recheck(&kernel), Err(Unattested::Gone));
+    }
+}
