@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::watch::Watched;
-use crate::peer::{Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
+use crate::peer::{Arrivals, Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
 use crate::stream::Stream;
+use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
 
 /// Where every connection is judged.
@@ -32,6 +33,11 @@ enum Mode {
 /// The process on the other end of one connection, attested once; rechecked at every request.
 pub struct Visitor {
     attested: Result<Attested, Refusal>,
+}
+
+/// Who is on the other ends of TCP connections that have come together.
+pub struct Visitors<'a> {
+    arrivals: Result<(Arrivals<'a>, &'a Kernel, &'a Tree), Refusal>,
 }
 
 struct Attested {
@@ -124,18 +130,15 @@ impl Authenticator {
         Visitor { attested: self.attest(stream) }
     }
 
-    /// Attests the peers of accepted TCP connections, in their order, with one look through the tree for all of them.
-    pub fn visitors(&self, streams: &[&TcpStream]) -> Vec<Visitor> {
-        let attested: Vec<_> = match (&self.mode, self.unchanged()) {
-            (_, Err(refusal)) => streams.iter().map(|_| Err(refusal.clone())).collect(),
-            (Mode::Attested { kernel, tree }, Ok(())) => {
-                let peers = Peer::of_each(streams, kernel, tree).into_iter();
-                peers.map(|peer| Attested::of(peer?, kernel, tree)).collect()
-            }
+    /// Looks, once through the tree, whose TCP connections these are that have come together.
+    pub fn visitors(&self, streams: &[&TcpStream]) -> Visitors<'_> {
+        let arrivals = match (&self.mode, self.unchanged()) {
+            (_, Err(refusal)) => Err(refusal),
+            (Mode::Attested { kernel, tree }, Ok(())) => Ok((Arrivals::of(streams, kernel, tree), kernel, tree)),
             // Without process authentication a loopback port would be open to every process of the host.
-            (Mode::UidOnly { .. }, Ok(())) => streams.iter().map(|_| Err(unnamed().into())).collect(),
+            (Mode::UidOnly { .. }, Ok(())) => Err(unnamed().into()),
         };
-        attested.into_iter().map(|attested| Visitor { attested }).collect()
+        Visitors { arrivals }
     }
 
     fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
@@ -233,6 +236,25 @@ impl Authenticator {
         }
         let above = tree.parent(kernel, leaf)?;
         if runs_a_helper(&above) { tree.parent(kernel, &above) } else { Ok(above) }
+    }
+}
+
+impl Visitors<'_> {
+    /// Whose the connection with this number seems to be: good for counting, and for nothing else. `None`: a stranger's.
+    pub fn seen(&self, number: usize) -> Option<i32> {
+        let (arrivals, ..) = self.arrivals.as_ref().ok()?;
+        arrivals.seen(number).map(Pid::as_raw)
+    }
+
+    /// Attests the peer of the connection with this number.
+    pub fn visitor(&self, number: usize) -> Visitor {
+        let attested = match &self.arrivals {
+            Ok((arrivals, kernel, tree)) => {
+                arrivals.peer(number).map_err(Refusal::from).and_then(|peer| Attested::of(peer, kernel, tree))
+            }
+            Err(refusal) => Err(refusal.clone()),
+        };
+        Visitor { attested }
     }
 }
 

@@ -36,7 +36,7 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
 const MAX_CONNECTIONS: usize = 64;
 /// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
 const CONNECTION_DESCRIPTORS: usize = 6;
-/// Descriptors that a connection needs while it is attested together with others: its socket, its peer's process and address space.
+/// Sockets that are taken together for each connection that may be held (see `server`).
 const ARRIVING_DESCRIPTORS: usize = 3;
 /// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
 const OTHER_DESCRIPTORS: usize = 32;

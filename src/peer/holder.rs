@@ -60,7 +60,7 @@ pub(super) struct Search<'a> {
     tree: &'a Tree,
     /// Inodes of sockets that were not found yet, and the uids that made them.
     left: HashMap<u64, Uid>,
-    found: HashMap<u64, (Process, Descriptor)>,
+    found: HashMap<u64, Descriptor>,
     hidden: Option<Pid>,
 }
 
@@ -72,12 +72,22 @@ impl<'a> Search<'a> {
         search
     }
 
+    /// Who was seen with the socket with this inode: not yet held, so only good for counting.
+    pub(super) fn seen_with(&self, inode: u64) -> Option<Pid> {
+        self.found.get(&inode).map(|descriptor| descriptor.pid)
+    }
+
     /// The process of the tree that holds the socket with this inode, and its descriptor.
     ///
     /// # Errors
-    /// Nobody of the tree was found to hold it, or it has been taken already.
-    pub(super) fn take(&mut self, inode: u64) -> Result<(Process, Descriptor), Unattested> {
-        self.found.remove(&inode).ok_or(Unattested::NotInTree { hidden: self.hidden })
+    /// Nobody of the tree was found to hold it.
+    pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
+        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(*found, inode));
+        // Who was seen with it may have ended since, and have left it to another.
+        let again = || Self::run(self.kernel, self.tree, std::iter::once((inode, uid)));
+        let missing = || Unattested::NotInTree { hidden: self.hidden };
+        let seen = self.found.contains_key(&inode);
+        held(self).or_else(|| if seen { held(&again()) } else { None }).ok_or_else(missing)
     }
 
     fn look(&mut self) {
@@ -139,17 +149,14 @@ impl<'a> Search<'a> {
     }
 
     fn look_at(&mut self, descriptor: Descriptor, inode: u64) {
-        if self.left.contains_key(&inode)
-            && let Some(found) = self.holder(descriptor, inode)
-        {
-            self.left.remove(&inode);
-            self.found.insert(inode, found);
+        if self.left.remove(&inode).is_some() {
+            self.found.insert(inode, descriptor);
         }
     }
 
     /// The process with this descriptor, if it is of the tree; or the highest above it from which it has inherited the
     /// descriptor, and so its number. Held first, so that all that is found is true of one process.
-    fn holder(&self, descriptor: Descriptor, inode: u64) -> Option<(Process, Descriptor)> {
+    fn hold(&self, descriptor: Descriptor, inode: u64) -> Option<(Process, Descriptor)> {
         let mut process = Process::open(self.kernel, descriptor.pid).ok()?;
         let mut descriptor = descriptor;
         if self.tree.holds(self.kernel, &process) != Ok(true) {

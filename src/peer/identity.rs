@@ -8,6 +8,7 @@ use super::process::{Image, Process};
 use super::tree::Tree;
 use super::{Unattested, tcp, unix};
 use crate::stream::Stream;
+use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
 
 /// The process on the other end: of a Unix socket, who called connect(2); of TCP, who of the tree holds the connection.
@@ -33,16 +34,8 @@ impl Peer {
                 let (process, noted) = unix::establish(stream, kernel)?;
                 Self::new(process, noted.uid, None, kernel)
             }
-            Stream::Tcp(stream) => Self::of_each(&[stream], kernel, tree).pop().unwrap_or(Err(Unattested::Gone)),
+            Stream::Tcp(stream) => Arrivals::of(&[stream], kernel, tree).peer(0),
         }
-    }
-
-    /// Establishes the peers of TCP connections, with one look through the tree for all of them.
-    pub fn of_each(streams: &[&TcpStream], kernel: &Kernel, tree: &Tree) -> Vec<Result<Self, Unattested>> {
-        let established = tcp::establish(streams, kernel, tree).into_iter();
-        established
-            .map(|found| found.and_then(|(process, uid, link)| Self::new(process, uid, Some(link), kernel)))
-            .collect()
     }
 
     fn new(process: Process, uid: Uid, link: Option<tcp::Link>, kernel: &Kernel) -> Result<Self, Unattested> {
@@ -104,13 +97,40 @@ impl Peer {
     }
 }
 
+/// TCP connections that have come together: one look through the tree tells whose they are.
+pub struct Arrivals<'a> {
+    ends: tcp::FarEnds<'a>,
+    kernel: &'a Kernel,
+}
+
+impl<'a> Arrivals<'a> {
+    /// Looks for the processes of `tree` that hold the other ends of these.
+    pub fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        Self { ends: tcp::FarEnds::of(streams, kernel, tree), kernel }
+    }
+
+    /// Whose one of them seems to be: good for counting, and for nothing else.
+    pub fn seen(&self, number: usize) -> Option<Pid> {
+        self.ends.seen(number)
+    }
+
+    /// Establishes the peer of one of them.
+    ///
+    /// # Errors
+    /// Whatever keeps the identity from being certain.
+    pub fn peer(&self, number: usize) -> Result<Peer, Unattested> {
+        let (process, uid, link) = self.ends.establish(number)?;
+        Peer::new(process, uid, Some(link), self.kernel)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::sys::process::{Pid, own_pid};
+    use crate::sys::process::own_pid;
     use crate::sys::user::effective_uid;
 
     /// This process's parent as the root, so that this process is of the tree.

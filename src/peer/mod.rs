@@ -13,7 +13,7 @@ pub mod unix;
 
 use std::fmt;
 
-pub use identity::Peer;
+pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
 pub use tree::Tree;

@@ -12,6 +12,7 @@ use super::kernel::Kernel;
 use super::process::Process;
 use super::tree::Tree;
 use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
+use crate::sys::process::Pid;
 use crate::sys::user::Uid;
 
 /// How a TCP peer holds on to its connection.
@@ -46,26 +47,39 @@ fn far_end(stream: &TcpStream, kernel: &Kernel) -> Result<FarEnd, Unattested> {
     if socket.inode == 0 { Err(Unattested::Gone) } else { Ok(FarEnd { addresses, socket }) }
 }
 
-/// Establishes who of the tree holds the other end, of each of these.
-pub(super) fn establish(
-    streams: &[&TcpStream],
-    kernel: &Kernel,
-    tree: &Tree,
-) -> Vec<Result<(Process, Uid, Link), Unattested>> {
-    let ends: Vec<_> = streams.iter().map(|stream| far_end(stream, kernel)).collect();
-    let mut search = Search::run(kernel, tree, ends.iter().flatten().map(|end| (end.socket.inode, end.socket.uid)));
-    ends.into_iter().map(|end| link(end?, &mut search, kernel)).collect()
+/// The other ends of several connections, and who of the tree was seen with them.
+pub(super) struct FarEnds<'a> {
+    ends: Vec<Result<FarEnd, Unattested>>,
+    search: Search<'a>,
+    kernel: &'a Kernel,
 }
 
-fn link(end: FarEnd, search: &mut Search<'_>, kernel: &Kernel) -> Result<(Process, Uid, Link), Unattested> {
-    let FarEnd { addresses, socket: TcpSocket { uid, inode, cookie } } = end;
-    if kernel.overflow().holds_uid(uid) {
-        return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+impl<'a> FarEnds<'a> {
+    /// Looks through the tree once for all of these.
+    pub(super) fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        let ends: Vec<_> = streams.iter().map(|stream| far_end(stream, kernel)).collect();
+        let sockets = ends.iter().flatten().map(|end| (end.socket.inode, end.socket.uid));
+        Self { search: Search::run(kernel, tree, sockets), ends, kernel }
     }
-    let (process, descriptor) = search.take(inode)?;
-    let link = Link { addresses, cookie, inode, descriptor };
-    link.recheck(kernel)?;
-    Ok((process, uid, link))
+
+    /// Who was seen with one of them, not established yet.
+    pub(super) fn seen(&self, number: usize) -> Option<Pid> {
+        let end = self.ends.get(number)?.as_ref().ok()?;
+        self.search.seen_with(end.socket.inode)
+    }
+
+    /// Establishes who holds one of them.
+    pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
+        let end = self.ends.get(number).ok_or(Unattested::Gone)?.as_ref().map_err(Unattested::clone)?;
+        let TcpSocket { uid, inode, cookie } = end.socket;
+        if self.kernel.overflow().holds_uid(uid) {
+            return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+        }
+        let (process, descriptor) = self.search.holder(inode, uid)?;
+        let link = Link { addresses: end.addresses, cookie, inode, descriptor };
+        link.recheck(self.kernel)?;
+        Ok((process, uid, link))
+    }
 }
 
 impl Link {
@@ -105,7 +119,6 @@ pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::process::Pid;
 
     #[test]
     fn a_later_socket_with_the_same_addresses_and_inode_is_another() {
@@ -117,9 +130,8 @@ mod tests {
         let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
         let _clients = [connect(), connect()];
         let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
-        let found = establish(&[&servers[0], &servers[1]], &kernel, &tree);
-        let [(_, _, mut link), (_, _, other)]: [_; 2] =
-            found.into_iter().collect::<Result<Vec<_>, _>>().expect("two peers").try_into().expect("two peers");
+        let ends = FarEnds::of(&[&servers[0], &servers[1]], &kernel, &tree);
+        let [(_, _, mut link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
         assert_eq!(link.recheck(&kernel), Ok(()));
         // What a recycled port and a recycled inode would leave of it.
         link.cookie = other.cookie;

@@ -20,6 +20,8 @@ use crate::sys::poll::wait_readable;
 /// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy
 /// anew, and reading a time zone takes up to 320 KiB in debug builds. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 512 * 1024;
+/// How many times as many connections are taken together as may be held: a look through the tree serves them all.
+const TOGETHER: usize = 3;
 /// How long the end waits for answers that are being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long accept rests when descriptors or threads have run out.
@@ -108,24 +110,26 @@ impl Acceptor {
     /// Takes all that wait, so that one look through the process tree tells them apart: a flood of strangers costs those
     /// of the tree little more than one stranger would.
     fn accept_together(&self) {
-        let arrived = std::iter::from_fn(|| self.next()).take(self.service.max_connections);
+        let together = self.service.max_connections.saturating_mul(TOGETHER);
+        let arrived = std::iter::from_fn(|| self.next()).take(together);
         let arrived: Vec<Stream> =
             arrived.filter_map(|stream| self.of_our_uid(stream)).map(|(stream, _)| stream).collect();
         let over_tcp: Vec<&TcpStream> = arrived.iter().filter_map(Stream::tcp).collect();
         let visitors = self.service.authenticator.visitors(&over_tcp);
-        let callers: Vec<Who> = visitors.iter().map(who).collect();
+        let seen: Vec<Option<i32>> = (0..over_tcp.len()).map(|number| visitors.seen(number)).collect();
         let mut slow = HashMap::new();
-        for ((stream, visitor), who) in arrived.into_iter().zip(visitors).zip(callers.iter().copied()) {
-            let crowd = callers.iter().filter(|other| **other == who).count();
-            // A process that comes with many at once and does not say what it wants gets no thread for each.
+        for (number, (stream, pid)) in arrived.into_iter().zip(&seen).enumerate() {
+            // Of those who come in a crowd and do not say what they want, no more than the share get a look and a thread.
+            let crowd = seen.iter().filter(|other| *other == pid).count();
             if crowd > self.slots.share() && !connection::has_request(&stream) {
-                let slow: &mut usize = slow.entry(who).or_default();
+                let slow: &mut usize = slow.entry(pid).or_default();
                 *slow += 1;
                 if *slow > self.slots.share() {
                     continue;
                 }
             }
-            self.take((stream, who), Some(visitor));
+            let visitor = visitors.visitor(number);
+            self.take((stream, who(&visitor)), Some(visitor));
         }
     }
 

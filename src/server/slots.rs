@@ -45,7 +45,7 @@ pub(super) struct Slot {
 }
 
 /// Whose a connection is, as far as that is known when it is admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     /// This pid connected, and has not been attested yet.
     Pid(i32),
