@@ -39,7 +39,6 @@ pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str
     let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
     assert_eq!(statuses, "200", "{meanwhile}");
     let slowest_ms: u32 = slowest_ms.parse().expect("ms");
-    println!("FIGURE {slowest_ms} ms {meanwhile}");
     assert!(slowest_ms < 1000, "{slowest_ms} ms {meanwhile}");
     let number = |name: &str| -> u32 {
         let field = process::status_field(inside.pid(), name).expect("a field");
