@@ -24,7 +24,7 @@ const PROCESS_LIMIT: usize = 65_536;
 const TRIES: usize = 3;
 
 /// How many of a process's descriptors are looked at before all of every process's.
-const NEWEST: usize = 4;
+const NEWEST: usize = 2;
 /// Links to /proc/PID/task where it has one subdirectory: one thread.
 const ONE_TASK_LINKS: u64 = 3;
 
@@ -95,12 +95,14 @@ impl<'a> Search<'a> {
         for _ in 0..TRIES {
             let now = descendants(self.tree.root());
             // Who connects has mostly just been started, and has just opened what it connects with.
-            for look_into in [Self::look_at_newest, Self::look_into] {
+            let looks: &[fn(&mut Self, Pid)] =
+                if before.is_empty() { &[Self::look_at_newest, Self::look_into] } else { &[Self::look_into] };
+            for look in looks {
                 for pid in now.iter().rev() {
                     if self.left.is_empty() {
                         return;
                     }
-                    look_into(self, *pid);
+                    look(self, *pid);
                 }
             }
             // `children` files omit entries only while tasks end, and those that ended were in the list before. So nothing
