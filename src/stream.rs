@@ -27,6 +27,14 @@ impl Stream {
         }
     }
 
+    /// The TCP connection, if it is one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Unix(_) => None,
+            Self::Tcp(stream) => Some(stream),
+        }
+    }
+
     /// How long a read waits.
     ///
     /// # Errors

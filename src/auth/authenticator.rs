@@ -1,13 +1,15 @@
 //! From a connection and a token to a [`Caller`].
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::watch::Watched;
-use crate::peer::{Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
+use crate::peer::{Arrivals, Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
 use crate::stream::Stream;
+use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
 
 /// Where every connection is judged.
@@ -31,6 +33,11 @@ enum Mode {
 /// The process on the other end of one connection, attested once; rechecked at every request.
 pub struct Visitor {
     attested: Result<Attested, Refusal>,
+}
+
+/// Who is on the other ends of TCP connections that have come together.
+pub struct Visitors<'a> {
+    arrivals: Result<(Arrivals<'a>, &'a Kernel, &'a Tree), Refusal>,
 }
 
 struct Attested {
@@ -113,9 +120,7 @@ impl Authenticator {
                 unix::credentials(stream).map(|noted| (noted.uid, Some(noted.pid))).map_err(Into::into)
             }
             (Stream::Tcp(stream), Mode::Attested { kernel, .. }) => Ok((tcp::owner(stream, kernel)?, None)),
-            (Stream::Tcp(_), Mode::UidOnly { .. }) => {
-                Err(Unattested::Unreadable("no process authentication".to_owned()))
-            }
+            (Stream::Tcp(_), Mode::UidOnly { .. }) => Err(unnamed()),
         }
     }
 
@@ -125,34 +130,33 @@ impl Authenticator {
         Visitor { attested: self.attest(stream) }
     }
 
+    /// Looks, once through the tree, whose TCP connections these are that have come together.
+    pub fn visitors(&self, streams: &[&TcpStream]) -> Visitors<'_> {
+        let arrivals = match (&self.mode, self.unchanged()) {
+            (_, Err(refusal)) => Err(refusal),
+            (Mode::Attested { kernel, tree }, Ok(())) => Ok((Arrivals::of(streams, kernel, tree), kernel, tree)),
+            // Without process authentication a loopback port would be open to every process of the host.
+            (Mode::UidOnly { .. }, Ok(())) => Err(unnamed().into()),
+        };
+        Visitors { arrivals }
+    }
+
     fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
-        // A replaced file has its program run in a process that connects anew.
-        if !self.watched.iter().all(Watched::is_unchanged) {
-            return Err(Refusal::FilesChanged);
-        }
+        self.unchanged()?;
         match &self.mode {
             Mode::UidOnly { overflow } => {
-                let Stream::Unix(stream) = stream else {
-                    // Without process authentication a loopback port would be open to every process of the host.
-                    return Err(Unattested::Unreadable("the fallback serves Unix sockets alone".to_owned()).into());
-                };
+                let Stream::Unix(stream) = stream else { return Err(unnamed().into()) };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
                 Ok(Attested { uid: noted.uid, summary, named: None })
             }
-            Mode::Attested { kernel, tree } => {
-                let peer = Peer::of(stream, kernel, tree)?;
-                // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
-                let in_tree = tree.holds(kernel, peer.process())?;
-                let summary = PeerSummary {
-                    pid: peer.process().pid().as_raw(),
-                    uid: peer.uid(),
-                    gid: peer.gid(),
-                    executable: peer.executable().cloned(),
-                };
-                Ok(Attested { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
-            }
+            Mode::Attested { kernel, tree } => Attested::of(Peer::of(stream, kernel, tree)?, kernel, tree),
         }
+    }
+
+    /// A replaced file has its program run in a process that connects anew.
+    fn unchanged(&self) -> Result<(), Refusal> {
+        if self.watched.iter().all(Watched::is_unchanged) { Ok(()) } else { Err(Refusal::FilesChanged) }
     }
 
     /// Judges one request. `writers_agree`: all bytes of the request were written by the process that connected.
@@ -233,6 +237,44 @@ impl Authenticator {
         let above = tree.parent(kernel, leaf)?;
         if runs_a_helper(&above) { tree.parent(kernel, &above) } else { Ok(above) }
     }
+}
+
+impl Visitors<'_> {
+    /// Whose the connection with this number seems to be: good for counting, and for nothing else. `None`: a stranger's.
+    pub fn seen(&self, number: usize) -> Option<i32> {
+        let (arrivals, ..) = self.arrivals.as_ref().ok()?;
+        arrivals.seen(number).map(Pid::as_raw)
+    }
+
+    /// Attests the peer of the connection with this number.
+    pub fn visitor(&self, number: usize) -> Visitor {
+        let attested = match &self.arrivals {
+            Ok((arrivals, kernel, tree)) => {
+                arrivals.peer(number).map_err(Refusal::from).and_then(|peer| Attested::of(peer, kernel, tree))
+            }
+            Err(refusal) => Err(refusal.clone()),
+        };
+        Visitor { attested }
+    }
+}
+
+impl Attested {
+    fn of(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
+        // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
+        let in_tree = tree.holds(kernel, peer.process())?;
+        let summary = PeerSummary {
+            pid: peer.process().pid().as_raw(),
+            uid: peer.uid(),
+            gid: peer.gid(),
+            executable: peer.executable().cloned(),
+        };
+        Ok(Self { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
+    }
+}
+
+/// Only Unix sockets are served where the kernel cannot name peers.
+fn unnamed() -> Unattested {
+    Unattested::Unreadable("no process authentication".to_owned())
 }
 
 /// Whether this is the shell of an SDK that runs a credential_process: `sh -c '<path> credentials'`.

@@ -36,6 +36,8 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
 const MAX_CONNECTIONS: usize = 64;
 /// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
 const CONNECTION_DESCRIPTORS: usize = 6;
+/// Sockets that are taken together for each connection that may be held (see `server`).
+const ARRIVING_DESCRIPTORS: usize = 3;
 /// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
 const OTHER_DESCRIPTORS: usize = 32;
 /// The refresher only looks at the clock and starts fetches.
@@ -149,8 +151,9 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
 /// As many as there are descriptors for, because a peer without descriptors to attest it by is refused.
 fn max_connections() -> usize {
     let descriptors = descriptor_limit().unwrap_or(0);
-    // An evicted connection keeps its own until its thread is scheduled.
-    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / (2 * CONNECTION_DESCRIPTORS)).clamp(2, MAX_CONNECTIONS)
+    // An evicted connection keeps its own until its thread is scheduled, and as many may be arriving.
+    let each = 2 * CONNECTION_DESCRIPTORS + ARRIVING_DESCRIPTORS;
+    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / each).clamp(2, MAX_CONNECTIONS)
 }
 
 fn private_directory(env: &Env) -> Result<PrivateDirectory> {

@@ -2,8 +2,11 @@
 //!
 //! /proc shows it: every process that holds the socket with inode N has a descriptor that links to `socket:[N]`.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::Unattested;
 use super::kernel::Kernel;
@@ -17,8 +20,13 @@ use crate::sys::user::Uid;
 const DESCRIPTOR_LIMIT: usize = 65_536;
 /// Most processes that are looked through.
 const PROCESS_LIMIT: usize = 65_536;
-/// How often the tree is looked through until it is the same twice.
-const TRIES: usize = 8;
+/// How often the tree is looked through until it is the same twice: one that grows all the time is not waited for.
+const TRIES: usize = 3;
+
+/// How many of a process's descriptors are looked at before all of every process's.
+const NEWEST: usize = 2;
+/// Links to /proc/PID/task where it has one subdirectory: one thread.
+const ONE_TASK_LINKS: u64 = 3;
 
 /// A descriptor of another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,65 +39,158 @@ impl Descriptor {
     /// Whether it is still a descriptor of the socket with this inode. True of the process that had the number when it
     /// was read: who asks holds the process.
     pub(super) fn is_of(self, inode: u64) -> bool {
-        fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.number))
-            .is_ok_and(|target| target.as_os_str() == name(inode).as_str())
+        self.socket() == Some(inode)
+    }
+
+    /// The inode of the socket that it is of, if it is one.
+    fn socket(self) -> Option<u64> {
+        socket_in(&fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.number)).ok()?)
     }
 }
 
 /// The process's descriptor of the socket with this inode.
 pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>> {
-    let wanted = name(inode);
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT) {
-        let entry = entry?;
-        // A descriptor that was closed since the listing is not the one that is looked for.
-        if fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str()) {
-            let number = entry.file_name().to_str().and_then(|number| number.parse().ok());
-            return Ok(number.map(|number| Descriptor { pid, number }));
-        }
-    }
-    Ok(None)
+    Ok(sockets(pid)?.find(|(_, found)| *found == inode).map(|(descriptor, _)| descriptor))
 }
 
-/// The process of the tree that holds the socket with this inode, and its descriptor. Who cannot be looked into (another
-/// uid, not dumpable) is not found, and so is refused.
-///
-/// # Errors
-/// Nobody of the tree holds it.
-pub(super) fn in_tree(kernel: &Kernel, tree: &Tree, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
-    let mut before = Vec::new();
-    for _ in 0..TRIES {
-        let now = descendants(tree.root());
-        for pid in &now {
-            if let Some(found) = held_by(kernel, tree, *pid, inode) {
-                return Ok(found);
+/// Looks for processes of the tree that hold sockets: for all of them with one look through the tree, because each
+/// costs as much as one.
+pub(super) struct Search<'a> {
+    kernel: &'a Kernel,
+    tree: &'a Tree,
+    /// Inodes of sockets that were not found yet, and the uids that made them.
+    left: HashMap<u64, Uid>,
+    found: HashMap<u64, Descriptor>,
+    hidden: Option<Pid>,
+}
+
+impl<'a> Search<'a> {
+    /// Looks for the holders of these sockets, which have been held since before the call.
+    pub(super) fn run(kernel: &'a Kernel, tree: &'a Tree, sockets: impl Iterator<Item = (u64, Uid)>) -> Self {
+        let mut search = Self { kernel, tree, left: sockets.collect(), found: HashMap::new(), hidden: None };
+        search.look();
+        search
+    }
+
+    /// Who was seen with the socket with this inode: not yet held, so only good for counting.
+    pub(super) fn seen_with(&self, inode: u64) -> Option<Pid> {
+        self.found.get(&inode).map(|descriptor| descriptor.pid)
+    }
+
+    /// The process of the tree that holds the socket with this inode, and its descriptor.
+    ///
+    /// # Errors
+    /// Nobody of the tree was found to hold it.
+    pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
+        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(*found, inode));
+        // Who was seen with it may have ended since, and have left it to another.
+        let again = || Self::run(self.kernel, self.tree, std::iter::once((inode, uid)));
+        let missing = || Unattested::NotInTree { hidden: self.hidden };
+        let seen = self.found.contains_key(&inode);
+        held(self).or_else(|| if seen { held(&again()) } else { None }).ok_or_else(missing)
+    }
+
+    fn look(&mut self) {
+        let mut before = Vec::new();
+        for _ in 0..TRIES {
+            let now = descendants(self.tree.root());
+            // Who connects has mostly just been started, and has just opened what it connects with.
+            let looks: &[fn(&mut Self, Pid)] =
+                if before.is_empty() { &[Self::look_at_newest, Self::look_into] } else { &[Self::look_into] };
+            for look in looks {
+                for pid in now.iter().rev() {
+                    if self.left.is_empty() {
+                        return;
+                    }
+                    look(self, *pid);
+                }
+            }
+            // `children` files omit entries only while tasks end, and those that ended were in the list before. So nothing
+            // is missing from a list that is the same twice: strangers cost no look at every process of the host.
+            if !now.is_empty() && now == before {
+                return;
+            }
+            before = now;
+        }
+        // A tree that does not rest. The other way round: who of these uids is of the tree, and does it hold one?
+        for pid in processes_of(&self.left.values().copied().collect()) {
+            // Ancestry first: a stranger may have descriptors without end.
+            let process = Process::open(self.kernel, pid);
+            if process.is_ok_and(|process| self.tree.holds(self.kernel, &process) == Ok(true)) {
+                self.look_into(pid);
             }
         }
-        // `children` files omit entries only while tasks end, and those that ended were in the list before. So nothing is
-        // missing from a list that is the same twice: strangers are refused without a look at every process of the host.
-        if !now.is_empty() && now == before {
-            return Err(Unattested::NotTheHolder);
-        }
-        before = now;
     }
-    // A tree that does not rest. The other way round: who of this uid is of the tree, and does it hold it?
-    for pid in processes_of(uid) {
-        if let Some(found) = held_by(kernel, tree, pid, inode) {
-            return Ok(found);
+
+    /// Looks at the newest descriptors of a process alone, which are mostly those with the highest numbers.
+    fn look_at_newest(&mut self, pid: Pid) {
+        let Ok(numbers) = numbers(pid) else { return };
+        let numbers: Vec<u32> = numbers.collect();
+        for number in numbers.into_iter().rev().take(NEWEST) {
+            let descriptor = Descriptor { pid, number };
+            if let Some(inode) = descriptor.socket() {
+                self.look_at(descriptor, inode);
+            }
         }
     }
-    Err(Unattested::NotTheHolder)
+
+    /// Finds what this process holds. Who cannot be looked into (another uid, not dumpable) is not found, and so is refused.
+    fn look_into(&mut self, pid: Pid) {
+        let sockets = match sockets(pid) {
+            Ok(sockets) => sockets,
+            Err(error) => {
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    self.hidden = Some(pid);
+                }
+                return;
+            }
+        };
+        for (descriptor, inode) in sockets {
+            self.look_at(descriptor, inode);
+        }
+    }
+
+    fn look_at(&mut self, descriptor: Descriptor, inode: u64) {
+        if self.left.remove(&inode).is_some() {
+            self.found.insert(inode, descriptor);
+        }
+    }
+
+    /// The process with this descriptor, if it is of the tree; or the highest above it from which it has inherited the
+    /// descriptor, and so its number. Held first, so that all that is found is true of one process.
+    fn hold(&self, descriptor: Descriptor, inode: u64) -> Option<(Process, Descriptor)> {
+        let mut process = Process::open(self.kernel, descriptor.pid).ok()?;
+        let mut descriptor = descriptor;
+        if self.tree.holds(self.kernel, &process) != Ok(true) {
+            return None;
+        }
+        while let Ok(parent) = self.tree.parent(self.kernel, &process) {
+            let inherited = Descriptor { pid: parent.pid(), ..descriptor };
+            if !inherited.is_of(inode) {
+                break;
+            }
+            (process, descriptor) = (parent, inherited);
+        }
+        (descriptor.is_of(inode) && process.is_alive()).then_some((process, descriptor))
+    }
 }
 
-/// The process with this number, if it holds the socket and is of the tree. Held first, so that all that is found is true
-/// of one process.
-fn held_by(kernel: &Kernel, tree: &Tree, pid: Pid, inode: u64) -> Option<(Process, Descriptor)> {
-    let process = Process::open(kernel, pid).ok()?;
-    // Ancestry first: a stranger may have descriptors without end.
-    if tree.holds(kernel, &process) != Ok(true) {
-        return None;
-    }
-    let descriptor = descriptor(pid, inode).ok()??;
-    process.is_alive().then_some((process, descriptor))
+/// The sockets that a process holds, by inode.
+fn sockets(pid: Pid) -> io::Result<impl Iterator<Item = (Descriptor, u64)>> {
+    let descriptors = numbers(pid)?.map(move |number| Descriptor { pid, number });
+    // A descriptor that was closed since the listing is not one that is looked for.
+    Ok(descriptors.filter_map(|descriptor| Some((descriptor, descriptor.socket()?))))
+}
+
+/// The numbers of a process's descriptors, in their order.
+fn numbers(pid: Pid) -> io::Result<impl Iterator<Item = u32>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT).flatten();
+    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
+}
+
+/// The inode in `socket:[N]`, which is what a descriptor of a socket links to (proc_pid_fd(5)).
+fn socket_in(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The processes below `root`, nearest first, as their `children` files list them.
@@ -98,9 +199,8 @@ fn descendants(root: Pid) -> Vec<Pid> {
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
         next += 1;
-        let Ok(tasks) = fs::read_dir(format!("/proc/{parent}/task")) else { continue };
-        for task in tasks.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for task in tasks(parent) {
+            let children = fs::read_to_string(task.join("children")).unwrap_or_default();
             found.extend(children.split_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
         }
         if found.len() > PROCESS_LIMIT {
@@ -110,14 +210,20 @@ fn descendants(root: Pid) -> Vec<Pid> {
     found.split_off(1)
 }
 
-/// The processes that run as this uid.
-fn processes_of(uid: Uid) -> Vec<Pid> {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let entries = entries.flatten().filter(|entry| entry.metadata().is_ok_and(|found| found.uid() == uid.0));
-    entries.filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?)).take(PROCESS_LIMIT).collect()
+/// The directories of a process's threads.
+fn tasks(pid: Pid) -> Vec<PathBuf> {
+    let directory = PathBuf::from(format!("/proc/{pid}/task"));
+    // Most processes have one thread, which has the process's number: it need not be listed.
+    if fs::metadata(&directory).is_ok_and(|found| found.nlink() == ONE_TASK_LINKS) {
+        return vec![directory.join(pid.to_string())];
+    }
+    fs::read_dir(directory).map(|tasks| tasks.flatten().map(|task| task.path()).collect()).unwrap_or_default()
 }
 
-fn name(inode: u64) -> String {
-    format!("socket:[{inode}]")
+/// The processes that run as one of these uids.
+fn processes_of(uids: &HashSet<Uid>) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let entries =
+        entries.flatten().filter(|entry| entry.metadata().is_ok_and(|found| uids.contains(&Uid(found.uid()))));
+    entries.filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?)).take(PROCESS_LIMIT).collect()
 }

@@ -1,5 +1,6 @@
 //! The process on the other end of a connection, established once and checked at every request.
 
+use std::net::TcpStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
@@ -7,6 +8,7 @@ use super::process::{Image, Process};
 use super::tree::Tree;
 use super::{Unattested, tcp, unix};
 use crate::stream::Stream;
+use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
 
 /// The process on the other end: of a Unix socket, who called connect(2); of TCP, who of the tree holds the connection.
@@ -27,16 +29,16 @@ impl Peer {
     /// # Errors
     /// Whatever keeps the identity from being certain.
     pub fn of(stream: &Stream, kernel: &Kernel, tree: &Tree) -> Result<Self, Unattested> {
-        let (process, uid, link) = match stream {
+        match stream {
             Stream::Unix(stream) => {
                 let (process, noted) = unix::establish(stream, kernel)?;
-                (process, noted.uid, None)
+                Self::new(process, noted.uid, None, kernel)
             }
-            Stream::Tcp(stream) => {
-                let (process, uid, link) = tcp::establish(stream, kernel, tree)?;
-                (process, uid, Some(link))
-            }
-        };
+            Stream::Tcp(stream) => Arrivals::of(&[stream], kernel, tree).peer(0),
+        }
+    }
+
+    fn new(process: Process, uid: Uid, link: Option<tcp::Link>, kernel: &Kernel) -> Result<Self, Unattested> {
         let facts = process.facts(kernel)?;
         if facts.uid != uid {
             return Err(Unattested::UidChanged);
@@ -95,13 +97,40 @@ impl Peer {
     }
 }
 
+/// TCP connections that have come together: one look through the tree tells whose they are.
+pub struct Arrivals<'a> {
+    ends: tcp::FarEnds<'a>,
+    kernel: &'a Kernel,
+}
+
+impl<'a> Arrivals<'a> {
+    /// Looks for the processes of `tree` that hold the other ends of these.
+    pub fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        Self { ends: tcp::FarEnds::of(streams, kernel, tree), kernel }
+    }
+
+    /// Whose one of them seems to be: good for counting, and for nothing else.
+    pub fn seen(&self, number: usize) -> Option<Pid> {
+        self.ends.seen(number)
+    }
+
+    /// Establishes the peer of one of them.
+    ///
+    /// # Errors
+    /// Whatever keeps the identity from being certain.
+    pub fn peer(&self, number: usize) -> Result<Peer, Unattested> {
+        let (process, uid, link) = self.ends.establish(number)?;
+        Peer::new(process, uid, Some(link), self.kernel)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpListener;
     use std::os::unix::net::UnixStream;
 
     use super::*;
-    use crate::sys::process::{Pid, own_pid};
+    use crate::sys::process::own_pid;
     use crate::sys::user::effective_uid;
 
     /// This process's parent as the root, so that this process is of the tree.
@@ -145,6 +174,6 @@ mod tests {
         let refused = Peer::of(&Stream::Tcp(server), &kernel, &Tree::under(root)).err();
         drop(other.stdin.take());
         other.wait().expect("wait");
-        assert_eq!(refused, Some(Unattested::NotTheHolder));
+        assert_eq!(refused, Some(Unattested::NotInTree { hidden: None }));
     }
 }

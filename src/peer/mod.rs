@@ -13,10 +13,12 @@ pub mod unix;
 
 use std::fmt;
 
-pub use identity::Peer;
+pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
 pub use tree::Tree;
+
+use crate::sys::process::Pid;
 
 /// Why a peer could not be established. For the operator; a refused caller is told nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +31,11 @@ pub enum Unattested {
     UidChanged,
     /// The process that connect(2) named does not hold the other end of the connection.
     NotTheHolder,
+    /// No process of the tree was found to hold the connection; `hidden` is one that could not be looked into.
+    NotInTree {
+        /// It is not dumpable, or runs as another user.
+        hidden: Option<Pid>,
+    },
     /// The process runs another program than the one that connected.
     ProgramChanged,
     /// The ancestry kept changing while it was walked.
@@ -44,6 +51,12 @@ impl fmt::Display for Unattested {
             Self::Ambiguous(what) => write!(f, "ambiguous identity: {what}"),
             Self::UidChanged => f.write_str("the process changed its uid after it connected"),
             Self::NotTheHolder => f.write_str("the process that connected does not hold the connection"),
+            Self::NotInTree { hidden: None } => f.write_str("no process of the tree holds the connection"),
+            Self::NotInTree { hidden: Some(pid) } => write!(
+                f,
+                "no process of the tree that can be looked into holds the connection; pid {pid} cannot: it is not dumpable or \
+                 runs as another user"
+            ),
             Self::ProgramChanged => f.write_str("the process executed another program on an open connection"),
             Self::Unsettled => f.write_str("the process's ancestry kept changing"),
             Self::Unreadable(why) => write!(f, "the kernel would not say who it is: {why}"),

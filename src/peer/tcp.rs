@@ -7,11 +7,12 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::Unattested;
-use super::holder::{self, Descriptor};
+use super::holder::{self, Descriptor, Search};
 use super::kernel::Kernel;
 use super::process::Process;
 use super::tree::Tree;
-use crate::sys::netlink::{Cookie, SockDiag};
+use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
+use crate::sys::process::Pid;
 use crate::sys::user::Uid;
 
 /// How a TCP peer holds on to its connection.
@@ -24,31 +25,61 @@ pub(super) struct Link {
     descriptor: Descriptor,
 }
 
+/// The socket on the other end of a connection.
+struct FarEnd {
+    /// Its own address, and ours.
+    addresses: (SocketAddr, SocketAddr),
+    socket: TcpSocket,
+}
+
 /// The uid that made the socket on the other end: enough to drop another user's connection at once.
 ///
 /// # Errors
 /// There is no such socket here, or no process holds it any more.
 pub fn owner(stream: &TcpStream, kernel: &Kernel) -> Result<Uid, Unattested> {
-    let found = kernel.diag()?.tcp_socket(stream.peer_addr()?, stream.local_addr()?, None)?.ok_or(Unattested::Gone)?;
-    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
-    if found.inode == 0 { Err(Unattested::Gone) } else { Ok(found.uid) }
+    far_end(stream, kernel).map(|end| end.socket.uid)
 }
 
-/// Establishes who of the tree holds the other end.
-pub(super) fn establish(stream: &TcpStream, kernel: &Kernel, tree: &Tree) -> Result<(Process, Uid, Link), Unattested> {
-    let diag = kernel.diag()?;
+fn far_end(stream: &TcpStream, kernel: &Kernel) -> Result<FarEnd, Unattested> {
     let addresses = (stream.peer_addr()?, stream.local_addr()?);
-    let found = diag.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
-    if found.inode == 0 {
-        return Err(Unattested::Gone);
+    let socket = kernel.diag()?.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
+    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
+    if socket.inode == 0 { Err(Unattested::Gone) } else { Ok(FarEnd { addresses, socket }) }
+}
+
+/// The other ends of several connections, and who of the tree was seen with them.
+pub(super) struct FarEnds<'a> {
+    ends: Vec<Result<FarEnd, Unattested>>,
+    search: Search<'a>,
+    kernel: &'a Kernel,
+}
+
+impl<'a> FarEnds<'a> {
+    /// Looks through the tree once for all of these.
+    pub(super) fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        let ends: Vec<_> = streams.iter().map(|stream| far_end(stream, kernel)).collect();
+        let sockets = ends.iter().flatten().map(|end| (end.socket.inode, end.socket.uid));
+        Self { search: Search::run(kernel, tree, sockets), ends, kernel }
     }
-    if kernel.overflow().holds_uid(found.uid) {
-        return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+
+    /// Who was seen with one of them, not established yet.
+    pub(super) fn seen(&self, number: usize) -> Option<Pid> {
+        let end = self.ends.get(number)?.as_ref().ok()?;
+        self.search.seen_with(end.socket.inode)
     }
-    let (process, descriptor) = holder::in_tree(kernel, tree, found.inode, found.uid)?;
-    let link = Link { addresses, cookie: found.cookie, inode: found.inode, descriptor };
-    link.recheck(kernel)?;
-    Ok((process, found.uid, link))
+
+    /// Establishes who holds one of them.
+    pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
+        let end = self.ends.get(number).ok_or(Unattested::Gone)?.as_ref().map_err(Unattested::clone)?;
+        let TcpSocket { uid, inode, cookie } = end.socket;
+        if self.kernel.overflow().holds_uid(uid) {
+            return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+        }
+        let (process, descriptor) = self.search.holder(inode, uid)?;
+        let link = Link { addresses: end.addresses, cookie, inode, descriptor };
+        link.recheck(self.kernel)?;
+        Ok((process, uid, link))
+    }
 }
 
 impl Link {
@@ -83,4 +114,27 @@ pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
     }
     drop(client);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_socket_with_the_same_addresses_and_inode_is_another() {
+        let kernel = Kernel::probe().expect("a tier");
+        // This process's parent as the root, so that this process is of the tree.
+        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
+        let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let _clients = [connect(), connect()];
+        let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
+        let ends = FarEnds::of(&[&servers[0], &servers[1]], &kernel, &tree);
+        let [(_, _, mut link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
+        assert_eq!(link.recheck(&kernel), Ok(()));
+        // What a recycled port and a recycled inode would leave of it.
+        link.cookie = other.cookie;
+        assert_eq!(link.recheck(&kernel), Err(Unattested::Gone));
+    }
 }

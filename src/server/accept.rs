@@ -1,6 +1,8 @@
 //! One thread that accepts; one thread a connection.
 
+use std::collections::HashMap;
 use std::io;
+use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -8,8 +10,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::connection;
-use super::slots::{Admission, Slot, Slots};
+use super::slots::{Admission, Slot, Slots, Who};
 use super::{Listener, Service};
+use crate::auth::Visitor;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
@@ -17,6 +20,8 @@ use crate::sys::poll::wait_readable;
 /// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy
 /// anew, and reading a time zone takes up to 320 KiB in debug builds. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 512 * 1024;
+/// How many times as many connections are taken together as may be held: a look through the tree serves them all.
+const TOGETHER: usize = 3;
 /// How long the end waits for answers that are being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long accept rests when descriptors or threads have run out.
@@ -64,6 +69,11 @@ impl Drop for Server {
     }
 }
 
+/// Whose slot the connection of an attested visitor takes.
+fn who(visitor: &Visitor) -> Who {
+    visitor.pid().filter(|_| visitor.is_inside()).map_or(Who::Stranger, Who::Inside)
+}
+
 struct Acceptor {
     listening: Listener,
     stopped: UnixStream,
@@ -87,8 +97,46 @@ impl Acceptor {
     }
 
     fn accept(&self) {
+        match &self.listening {
+            Listener::Unix(_) => {
+                if let Some(stream) = self.next().and_then(|stream| self.of_our_uid(stream)) {
+                    self.take(stream, None);
+                }
+            }
+            Listener::Tcp(_) => self.accept_together(),
+        }
+    }
+
+    /// Takes all that wait, so that one look through the process tree tells them apart: a flood of strangers costs those
+    /// of the tree little more than one stranger would.
+    fn accept_together(&self) {
+        let together = self.service.max_connections.saturating_mul(TOGETHER);
+        let arrived = std::iter::from_fn(|| self.next()).take(together);
+        let arrived: Vec<Stream> =
+            arrived.filter_map(|stream| self.of_our_uid(stream)).map(|(stream, _)| stream).collect();
+        let over_tcp: Vec<&TcpStream> = arrived.iter().filter_map(Stream::tcp).collect();
+        let visitors = self.service.authenticator.visitors(&over_tcp);
+        let seen: Vec<Option<i32>> = (0..over_tcp.len()).map(|number| visitors.seen(number)).collect();
+        let mut slow = HashMap::new();
+        for (number, (stream, pid)) in arrived.into_iter().zip(&seen).enumerate() {
+            // Of those who come in a crowd and do not say what they want, no more than the share get a look and a thread.
+            let crowd = seen.iter().filter(|other| *other == pid).count();
+            if crowd > self.slots.share() && !connection::has_request(&stream) {
+                let slow: &mut usize = slow.entry(pid).or_default();
+                *slow += 1;
+                if *slow > self.slots.share() {
+                    continue;
+                }
+            }
+            let visitor = visitors.visitor(number);
+            self.take((stream, who(&visitor)), Some(visitor));
+        }
+    }
+
+    /// The next connection, if there is one.
+    fn next(&self) -> Option<Stream> {
         match self.listening.accept() {
-            Ok(stream) => self.take(stream),
+            Ok(stream) => return Some(stream),
             // The peer is gone, or a signal came.
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
@@ -98,38 +146,49 @@ impl Acceptor {
                 self.slots.wait(REST);
             }
         }
+        None
     }
 
-    fn take(&self, stream: Stream) {
-        // Another uid's connection costs an accept and a question to the kernel, and never a slot.
-        let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
-        if uid != self.service.uid {
-            let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
-            return;
+    /// Another uid's connection costs an accept and a question to the kernel, and never a slot.
+    fn of_our_uid(&self, stream: Stream) -> Option<(Stream, Who)> {
+        let (uid, pid) = self.service.authenticator.who(&stream).ok()?;
+        if uid == self.service.uid {
+            return Some((stream, pid.map_or(Who::Stranger, Who::Pid)));
         }
+        let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
+        None
+    }
+
+    fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {
         // On Linux, accepted sockets do not inherit O_NONBLOCK.
         let stream = Arc::new(stream);
-        let Some(slot) = self.slot(&stream, pid) else { return };
+        let Some(slot) = self.slot(&stream, who) else { return };
         let service = Arc::clone(&self.service);
         let spawned = thread::Builder::new()
             .name("sentinel-conn".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || connection::serve(&stream, &slot, &service));
+            .spawn(move || connection::serve(&stream, &slot, &service, visitor));
         if let Err(error) = spawned {
             self.service.operator.log("thread", &format!("cannot start a thread for a connection: {error}"));
             self.slots.wait(REST);
         }
     }
 
-    fn slot(&self, stream: &Arc<Stream>, peer: Option<i32>) -> Option<Slot> {
+    fn slot(&self, stream: &Arc<Stream>, who: Who) -> Option<Slot> {
         let began = self.service.clock.boot();
         loop {
             let now = self.service.clock.boot();
-            match self.slots.admit(stream, peer, now) {
+            match self.slots.admit(stream, who, now) {
                 Admission::Admitted(slot) => return Some(slot),
                 Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
                 Admission::Closed => return None,
+                Admission::Enough => {
+                    self.service
+                        .operator
+                        .log("strangers", "dropped a connection from outside of the tree: it has too many");
+                    return None;
+                }
                 Admission::Later(_) => {
                     self.service.operator.log("full", "dropped a connection: every slot is busy");
                     return None;

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Service;
 use super::container::{self, Answer};
@@ -25,15 +25,24 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// A read returns at least this often, so that the idle limit is looked at. One setsockopt a connection, not one a request.
 const READ_TICK: Duration = Duration::from_secs(5);
 
-/// Serves until the peer, a bound, a refusal or the server ends it.
-pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service) {
-    let visitor = service.authenticator.visitor(stream);
+/// Serves until the peer, a bound, a refusal or the server ends it. A peer that was not attested before is attested first.
+pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Option<Visitor>) {
+    let visitor = visitor.unwrap_or_else(|| service.authenticator.visitor(stream));
     slot.attested(visitor.is_inside());
     let mut connection =
         Connection { stream, slot, service, visitor, buffer: [0; HEAD_LIMIT_BYTES], filled: 0, writers_agree: true };
     if let Err(error) = connection.run() {
         service.operator.debug(&format!("a connection ended: {error}"));
     }
+}
+
+/// Whether a request is there to be read, as a whole, as far as a glance can tell.
+pub(super) fn has_request(stream: &Stream) -> bool {
+    let readable = wait_readable([stream.as_fd()], 0).is_ok_and(|readable| readable == [true]);
+    let Some(tcp) = stream.tcp().filter(|_| readable) else { return false };
+    let mut head = Zeroizing::new([0; HEAD_LIMIT_BYTES]);
+    let come = tcp.peek(head.as_mut_slice()).unwrap_or(0);
+    head.get(..come).is_some_and(|head| head.windows(4).any(|bytes| bytes == b"\r\n\r\n"))
 }
 
 struct Connection<'a> {

@@ -5,10 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Listening;
-use super::listen::BACKLOG;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
 use crate::sys::socket::set_backlog;
+
+/// Connections that may wait for accept on a port; the kernel cuts it to net.core.somaxconn, which has the same default. More
+/// than a flood has, because who comes to a full queue is heard a second later.
+const BACKLOG: i32 = 4096;
 
 /// A bound socket.
 #[derive(Debug)]
@@ -26,7 +29,6 @@ impl Listener {
     /// The port is taken, or not ours to bind.
     pub fn loopback(port: u16) -> Result<Self> {
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-        // The standard library's queue is shorter than a flood: whoever comes to a full one is heard a second later.
         let bound = bound.and_then(|listener| set_backlog(listener.as_fd(), BACKLOG).map(|()| listener));
         bound.map(Self::Tcp).map_err(|error| {
             Error::new(format!("cannot listen on 127.0.0.1:{port}"))

@@ -5,7 +5,7 @@
 //! | [`listen`] | a socket that is never open to others and never replaces what is not ours |
 //! | `listener` | that socket, or a port on loopback |
 //! | `slots` | who holds a connection, and who has to give one up |
-//! | `accept` | one thread that accepts, one thread a connection |
+//! | `accept` | one thread that accepts, and attests what comes over TCP; one thread a connection |
 //! | `connection` | requests in, answers out, bounds on every read |
 //! | `container` | the container credentials endpoint |
 

@@ -1,7 +1,8 @@
 //! Connection slots: how many there are, who holds one, and who has to give one up.
 //!
 //! A connection that waits for a request, or for its answer to be read (slow, idle, or hostile), may be closed to make room;
-//! strangers' first. One that nobody has looked at yet, or whose request is being answered, is not.
+//! strangers' first. One that nobody has looked at yet, or whose request is being answered, is not. Who is known to be a
+//! stranger from the beginning makes nobody wait: all such together have a quarter of the slots, and nobody's room.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,8 +31,7 @@ struct Table {
 
 struct Held {
     stream: Arc<Stream>,
-    /// The pid that connected, where it is known before the connection is attested.
-    peer: Option<i32>,
+    who: Who,
     /// Boot time since which it waits for its client; `None` until its thread has looked, and while a request is answered.
     waiting_since: Option<Duration>,
     /// Whether its peer is inside the process tree, as far as is known.
@@ -44,12 +44,25 @@ pub(super) struct Slot {
     number: u64,
 }
 
+/// Whose a connection is, as far as that is known when it is admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// This pid connected, and has not been attested yet.
+    Pid(i32),
+    /// This pid's, which is inside the process tree.
+    Inside(i32),
+    /// A stranger's.
+    Stranger,
+}
+
 /// What to do with a connection that has just been accepted.
 pub(super) enum Admission {
     /// Serve it.
     Admitted(Slot),
     /// There is room in a moment.
     Later(Duration),
+    /// Strangers have as many as they may.
+    Enough,
     /// The server ends.
     Closed,
 }
@@ -59,21 +72,26 @@ impl Slots {
         Arc::new(Self { max, table: Mutex::default(), freed: Condvar::new() })
     }
 
+    /// How many connections of one process may wait: a quarter.
+    pub(super) fn share(&self) -> usize {
+        (self.max / 4).max(1)
+    }
+
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
     /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
-    pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, peer: Option<i32>, now: Duration) -> Admission {
+    pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, who: Who, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
             return Admission::Closed;
         }
-        let own_share = (self.max / 4).max(1);
-        let waits = table
-            .held
-            .values()
-            .filter(|held| peer.is_some() && held.peer == peer && held.waiting_since.is_some())
-            .count();
-        if waits >= own_share {
-            table.evict(|held| held.peer == peer);
+        let own_share = self.share();
+        let own = || table.held.values().filter(|held| held.who == who);
+        if who == Who::Stranger {
+            if own().count() >= own_share || table.held.len() >= self.max {
+                return Admission::Enough;
+            }
+        } else if own().filter(|held| held.waiting_since.is_some()).count() >= own_share {
+            table.evict(|held| held.who == who);
         }
         if table.held.len() >= self.max {
             match table.first_to_go(|_| true) {
@@ -92,7 +110,8 @@ impl Slots {
         let number = table.next;
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
-        table.held.insert(number, Held { stream: Arc::clone(stream), peer, waiting_since: None, inside: false });
+        let inside = matches!(who, Who::Inside(_));
+        table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside });
         Admission::Admitted(Slot { slots: Arc::clone(self), number })
     }
 
@@ -200,14 +219,18 @@ mod tests {
 
     /// Admits a connection, whose thread finds it empty at once.
     fn admit(slots: &Arc<Slots>, peer: i32, now_ms: u64) -> (Option<Slot>, UnixStream) {
+        admit_as(slots, Who::Pid(peer), now_ms)
+    }
+
+    fn admit_as(slots: &Arc<Slots>, who: Who, now_ms: u64) -> (Option<Slot>, UnixStream) {
         let (ours, theirs) = stream();
         let now = Duration::from_millis(now_ms);
-        match slots.admit(&ours, Some(peer), now) {
+        match slots.admit(&ours, who, now) {
             Admission::Admitted(slot) => {
                 slot.waiting(now);
                 (Some(slot), theirs)
             }
-            Admission::Later(_) | Admission::Closed => (None, theirs),
+            Admission::Later(_) | Admission::Enough | Admission::Closed => (None, theirs),
         }
     }
 
@@ -236,7 +259,7 @@ mod tests {
         let (third, third_end) = admit(&slots, 3, 100);
         assert!(third.is_some() && !is_closed(&first_end) && is_closed(&second_end));
         third.as_ref().expect("admitted").answering();
-        assert!(matches!(slots.admit(&stream().0, Some(4), Duration::from_secs(1)), Admission::Later(_)));
+        assert!(matches!(slots.admit(&stream().0, Who::Pid(4), Duration::from_secs(1)), Admission::Later(_)));
         drop((second, third_end));
     }
 
@@ -244,7 +267,9 @@ mod tests {
     fn a_connection_that_nobody_has_looked_at_is_not_evicted() {
         let slots = Slots::new(1);
         let (ours, theirs) = stream();
-        let Admission::Admitted(slot) = slots.admit(&ours, Some(1), Duration::ZERO) else { panic!("there is room") };
+        let Admission::Admitted(slot) = slots.admit(&ours, Who::Pid(1), Duration::ZERO) else {
+            panic!("there is room")
+        };
         assert!(admit(&slots, 2, 10_000).0.is_none() && !is_closed(&theirs));
         slot.waiting(Duration::from_secs(10));
         assert!(admit(&slots, 2, 10_100).0.is_some() && is_closed(&theirs));
@@ -267,6 +292,19 @@ mod tests {
         let own: Vec<_> = (0..3).map(|n| admit(&slots, 7, n + 1)).collect();
         assert!(!is_closed(&other_end));
         assert_eq!(own.iter().map(|(_, theirs)| is_closed(theirs)).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn known_strangers_have_a_quarter_and_make_nobody_wait() {
+        let slots = Slots::new(8);
+        let strangers: Vec<_> = (0..3).map(|n| admit_as(&slots, Who::Stranger, n * 1000)).collect();
+        assert_eq!(strangers.iter().map(|(slot, _)| slot.is_some()).collect::<Vec<_>>(), [true, true, false]);
+        assert!(!is_closed(&strangers[0].1), "they do not make room for each other");
+        let inside: Vec<_> = (0..7).map(|n| admit_as(&slots, Who::Inside(n), 10_000)).collect();
+        assert!(inside.iter().all(|(slot, _)| slot.is_some()));
+        assert!(is_closed(&strangers[0].1) && !is_closed(&strangers[1].1), "they make room for those inside");
+        assert!(admit_as(&slots, Who::Stranger, 20_000).0.is_none(), "and not the other way round");
+        assert!(inside.iter().all(|(_, theirs)| !is_closed(theirs)));
     }
 
     #[test]

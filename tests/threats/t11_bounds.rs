@@ -28,12 +28,12 @@ for line in sys.stdin:
     say(round(slowest * 1000), *statuses)
 "#;
 
-const FLOOD: &str = include_str!("attackers/flood.py");
+pub(super) const FLOOD: &str = include_str!("attackers/flood.py");
 
 /// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
 /// larger than it may be.
 #[track_caller]
-fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
+pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     inside.send(&requests.to_string());
     let line = inside.line();
     let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
@@ -50,15 +50,17 @@ fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     assert!(number("VmRSS") < 40 * 1024, "{} KiB {meanwhile}", number("VmRSS"));
 }
 
-/// Runs the flood while the rightful client asks.
+/// Runs the flood while the rightful client asks: once all is open, and again once much of it was closed and opened anew,
+/// however long that takes, because the flood has the machine's lowest priority.
 #[track_caller]
-fn assert_served_in_flood(inside: &mut Running, flood: Invocation, connections: u32, what: &str) {
+pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, what: &str) {
     let mut flood = flood.spawn();
-    assert_eq!(flood.line(), "flooding");
-    assert_served(inside, 20, what);
+    for step in ["flooding", "reopened"] {
+        assert_eq!(flood.line(), step);
+        assert_served(inside, 20, what);
+    }
     flood.close_stdin();
-    let opened: u32 = flood.line().parse().expect("a number");
-    assert!(opened > 2 * connections, "this was no flood: {opened} connections {what}");
+    flood.line();
     assert_eq!(flood.finish().code(), 0);
     assert_served(inside, 1, "afterwards");
 }
@@ -69,8 +71,8 @@ fn a_thousand_slow_clients_keep_nobody_out() {
     let mut inside = served.inside(&[], RIGHTFUL).spawn();
     let stolen = inside.line();
     let flood = |processes: &str| served.outside(&stolen, FLOOD).args([processes, "1000"]);
-    assert_served_in_flood(&mut inside, flood("8"), 1000, "in a flood from 8 processes");
-    assert_served_in_flood(&mut inside, flood("1"), 1000, "in a flood from one process");
+    assert_served_in_flood(&mut inside, flood("8"), "in a flood from 8 processes");
+    assert_served_in_flood(&mut inside, flood("1"), "in a flood from one process");
     inside.close_stdin();
     assert_eq!(inside.finish().code(), 0);
 }
@@ -91,7 +93,7 @@ fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
     }
     let nobody = stolen_into(served.sandbox.as_nobody(python()).expect("root"), &stolen);
     let flood = nobody.args(["-u", "-c", &format!("{CLIENT}\n{FLOOD}"), "8", "1000"]);
-    assert_served_in_flood(&mut inside, flood, 1000, "in a flood of another uid");
+    assert_served_in_flood(&mut inside, flood, "in a flood of another uid");
     inside.close_stdin();
     let done = inside.finish();
     assert!(done.stderr.contains("more: foreign uid"), "{done}");
@@ -111,7 +113,7 @@ fn slow_clients_do_not_use_up_descriptors() {
     let mut inside = with_descriptors(&served, 128);
     let stolen = inside.line();
     let flood = served.outside(&stolen, FLOOD).args(["3", "300"]);
-    assert_served_in_flood(&mut inside, flood, 300, "with 128 descriptors");
+    assert_served_in_flood(&mut inside, flood, "with 128 descriptors");
     inside.close_stdin();
     let done = inside.finish();
     assert!(!done.stderr.contains("Too many open files"), "{done}");

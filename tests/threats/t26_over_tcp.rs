@@ -9,11 +9,13 @@ fn who_cannot_be_found_in_the_tree_is_refused_on_every_tier() {
         let mut expected = vec![
             "not dumpable, outside: refused",
             "not dumpable, inside: refused",
+            "said why: True",
             "the next one: served",
+            "a thread's own descriptors, inside: refused",
             "a storm, outside: refused",
             "a storm, inside: served",
-            "a build, outside, 100 questions: refused",
-            "a build, inside, 100 questions: served",
+            "a build, outside, 50 questions: refused",
+            "a build, inside, 50 questions: served",
         ];
         if is_root() {
             expected.extend(["root: dropped", "another uid: dropped"]);

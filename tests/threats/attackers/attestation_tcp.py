@@ -7,8 +7,8 @@ from arena import ROOT, Peer, Tree, report, start
 from peer import question
 
 tier = sys.argv[1]
-ORPHANS, WORKERS, QUESTIONS = 16, 8, 60
-JOBS, AT_ONCE = 400, 32
+ORPHANS, WORKERS, QUESTIONS = 16, 8, 20
+JOBS, AT_ONCE = 200, 32
 
 
 def judge(case, tree, answer):
@@ -24,7 +24,9 @@ def attack():
     path, token = tree.socket, tree.token
     judge("not dumpable, outside", tree, stranger.ask_undumpable(path, token))
     judge("not dumpable, inside", tree, tree.ask_undumpable(path, token))
+    report("said why", "it is not dumpable or runs as another user" in tree.said())
     judge("the next one", tree, tree.ask(path, token))
+    judge("a thread's own descriptors, inside", tree, tree.ask_with_own_descriptors(path, token))
 
     workers = tree.storm(WORKERS)
     judge_all("a storm, outside", tree, stranger.ask_often(path, token, QUESTIONS))

@@ -1,6 +1,7 @@
 # A flood of slow clients, behind tests/wire/client.py: argv is PROCESSES CONNECTIONS.
 # The first process sends nothing, the second half a head, the third a byte in each round, and so on.
-# Every connection that is closed is opened again at once, until standard input ends. Then it says how often.
+# Every connection that is closed is opened again at once, until standard input ends. Then it says how many it opened.
+# It says when all are open, and when a quarter has been opened again.
 import resource
 
 PROCESSES, CONNECTIONS = int(sys.argv[1]), int(sys.argv[2])
@@ -13,7 +14,7 @@ DRIP = ask(b"x" * 4000)[1:]
 def flood(wanted, start, ready, stop):
     poll = select.epoll()
     poll.register(stop, select.EPOLLIN)
-    open_ones, opened, told = {}, 0, False
+    open_ones, opened, steps = {}, 0, [wanted, wanted + wanted // 4]
     while True:
         for _ in range(wanted - len(open_ones)):
             s = socket.socket(FAMILY)
@@ -25,8 +26,8 @@ def flood(wanted, start, ready, stop):
             open_ones[s.fileno()] = [s, None]
             poll.register(s, select.EPOLLIN | select.EPOLLOUT)
             opened += 1
-        if not told and opened >= wanted:
-            told = True
+        if steps and opened >= steps[0]:
+            steps.pop(0)
             os.write(ready, b"r")
         if start == b"G":
             for entry in open_ones.values():
@@ -62,10 +63,11 @@ for number in range(PROCESSES):
         count = flood(CONNECTIONS // PROCESSES, STARTS[number % 3], ready_out, stop_in)
         os.write(counts_out, count.to_bytes(8, "big"))
         os._exit(0)
-left = PROCESSES
-while left:
-    left -= len(os.read(ready_in, left))
-say("flooding")
+for step in ["flooding", "reopened"]:
+    left = PROCESSES
+    while left:
+        left -= len(os.read(ready_in, left))
+    say(step)
 sys.stdin.read()
 os.close(stop_out)
 for _ in range(PROCESSES):
