@@ -16,9 +16,6 @@ use crate::clients::moto::programs;
 use crate::fake_sts::Sts;
 use crate::harness::Sandbox;
 
-/// Keys that somebody is at work on: a row that says `honoured` may still be refused, or do nothing.
-const BEING_BUILT: [&str; 2] = ["mfa_serial", "mfa_process"];
-
 const KEYS: &str = "aws_access_key_id = AKIAA\naws_secret_access_key = sa\n";
 const ROLE: &str = "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\n";
 const B: &str = "[profile b]\naws_access_key_id = AKIAB\naws_secret_access_key = sb\n";
@@ -137,10 +134,6 @@ fn every_key_is_treated_as_the_table_says() {
             continue;
         }
         let acts = decided(&with) != decided(&without);
-        if BEING_BUILT.contains(&name) {
-            assert_eq!(setting.treatment, Treatment::Honoured, "{name}");
-            continue;
-        }
         let resolved = with.unwrap_or_else(|error| panic!("{name}: {error}"));
         let gets = child_gets(&resolved, setting, value);
         let (expected_acts, expected_gets) = match setting.treatment {
