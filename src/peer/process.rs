@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::Unattested;
 use super::kernel::{Kernel, Tier};
+use super::text;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
@@ -85,7 +86,7 @@ impl Process {
         match &self.handle {
             Handle::PidFd(pidfd) => pidfd.has_ended().is_ok_and(|ended| !ended),
             Handle::Directory(_) => {
-                self.read("stat").ok().and_then(|stat| state(&stat)).is_some_and(|s| !"ZXx".contains(s))
+                self.read("stat").ok().and_then(|stat| text::state(&stat)).is_some_and(|s| !"ZXx".contains(s))
             }
         }
     }
@@ -111,22 +112,13 @@ impl Process {
             let pid = Pid::new(info.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
             return Ok(Facts { pid, parent: Pid::new(info.parent), uid: info.uid, gid: info.gid });
         }
-        let status = self.read("status")?;
-        let unreadable = || Unattested::Unreadable("/proc/PID/status cannot be understood".to_owned());
-        let number = |name: &str, column: usize| -> Option<u32> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().nth(column)?.parse().ok()
-        };
-        let pid = number("Tgid:", 0).and_then(|n| Pid::new(n.cast_signed())).ok_or_else(unreadable)?;
-        let parent = number("PPid:", 0).ok_or_else(unreadable)?;
-        // The columns are real, effective, saved and filesystem ids (proc_pid_status(5)).
-        let uid = number("Uid:", 1).ok_or_else(unreadable)?;
-        let gid = number("Gid:", 1).ok_or_else(unreadable)?;
+        let facts = text::facts(&self.read("status")?)
+            .ok_or_else(|| Unattested::Unreadable("/proc/PID/status cannot be understood".to_owned()))?;
         // Read by number: true of this process only if it still lived afterwards.
         if !self.is_alive() {
             return Err(Unattested::Gone);
         }
-        Ok(Facts { pid, parent: Pid::new(parent.cast_signed()), uid: Uid(uid), gid: Gid(gid) })
+        Ok(facts)
     }
 
     /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.
@@ -178,11 +170,6 @@ impl Image {
     }
 }
 
-/// The state letter of /proc/PID/stat: behind the LAST `)`, because the name before it may hold anything.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -190,12 +177,6 @@ mod tests {
 
     use super::*;
     use crate::sys::process::own_pid;
-
-    #[test]
-    fn the_state_is_behind_the_last_parenthesis() {
-        assert_eq!(state("7 (a) R) S 1 7 7"), Some('S'));
-        assert_eq!(state("7 (x"), None);
-    }
 
     #[test]
     fn this_process_is_itself_and_alive() {

@@ -81,14 +81,22 @@ pub fn run(profile: &str, command: &str, env: &Env, clock: &dyn Clock) -> Result
         output.zeroize();
         return Err(failed(&format!("failed ({status})")).hint(format!("run it by hand: {program} ...")));
     }
-    let parsed = serde_json::from_slice::<Output>(&output);
+    let found = keys_in(&output);
     output.zeroize();
+    found.map_err(|what| {
+        failed(&what).hint("it must print JSON with Version 1, AccessKeyId and SecretAccessKey, and nothing else")
+    })
+}
+
+/// Reads what a helper printed.
+///
+/// # Errors
+/// What is wrong with it, as it follows `the credential_process ...`; nothing of the output is repeated.
+pub fn keys_in(output: &[u8]) -> std::result::Result<(Keys, Option<Timestamp>), String> {
     // serde's own message would quote the value that it did not like.
-    let parsed = parsed.map_err(|error| {
-        failed(&format!("did not print credentials (line {}, column {})", error.line(), error.column()))
-            .hint("it must print JSON with Version, AccessKeyId and SecretAccessKey, and nothing else")
-    })?;
-    keys(parsed).map_err(|what| failed(&what))
+    let parsed = serde_json::from_slice::<Output>(output)
+        .map_err(|error| format!("did not print credentials (line {}, column {})", error.line(), error.column()))?;
+    keys(parsed)
 }
 
 fn keys(parsed: Output) -> std::result::Result<(Keys, Option<Timestamp>), String> {
@@ -164,7 +172,7 @@ fn read_output(child: &mut Child, deadline: Duration, clock: &dyn Clock) -> std:
 
 /// Splits a command line as a POSIX shell would, and does nothing else that a shell does: the AWS CLI's way. `None` when a
 /// quote stays open.
-fn words(command: &str) -> Option<Vec<String>> {
+pub fn words(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = command.chars();
