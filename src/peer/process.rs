@@ -1,16 +1,16 @@
 //! A process that cannot be mistaken for a later one with its number.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use super::Unattested;
 use super::kernel::{Kernel, Tier};
 use super::text;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::Pid;
+use crate::sys::process::{Pid, hold_proc_directory};
 use crate::sys::user::{Gid, Uid};
 
 /// A process, held by a handle that names it alone.
@@ -52,11 +52,7 @@ impl Process {
     /// There is none, or the kernel's refusal.
     pub fn open(kernel: &Kernel, pid: Pid) -> Result<Self, Unattested> {
         if kernel.tier() == Tier::ProcDirectory {
-            let directory = OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-                .open(format!("/proc/{pid}"))?;
-            return Ok(Self { pid, handle: Handle::Directory(directory), inode: None });
+            return Ok(Self { pid, handle: Handle::Directory(hold_proc_directory(pid)?), inode: None });
         }
         Self::from_pidfd(PidFd::open(pid)?, pid)
     }
@@ -202,8 +198,7 @@ mod tests {
         child.stdout.as_mut().expect("stdout").read_exact(&mut answer).expect("an echo");
         let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
         let by_pidfd = Process::open(&kernel, pid).expect("open");
-        let directory =
-            OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(format!("/proc/{pid}")).expect("open");
+        let directory = hold_proc_directory(pid).expect("open");
         let by_directory = Process { pid, handle: Handle::Directory(directory), inode: None };
         assert!(by_pidfd.is_alive() && by_directory.is_alive());
         assert!(by_pidfd.is(&by_directory));
