@@ -7,6 +7,7 @@ mod wire;
 
 mod bad_input;
 mod clients;
+mod corpora;
 mod credentials;
 mod dependencies;
 mod exec_environment;
