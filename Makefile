@@ -12,12 +12,20 @@ JS_CLIENTS ?= $(CURDIR)/.node
 export SENTINEL_TEST_NODE := $(JS_CLIENTS)
 PREFIX ?= /usr/local
 CARGO_DENY := 0.20.2
+# How long each fuzz target runs, with which sanitizer (none, or address, for which stable rustc has to be asked), by which
+# cargo-fuzz.
+FUZZ_SECONDS ?= 60
+SANITIZER ?= none
+CARGO_FUZZ := 0.13.2
+ifneq ($(SANITIZER),none)
+fuzz: export RUSTC_BOOTSTRAP := 1
+endif
 
 # Builds the release program and says where cargo put it, wherever its target directory is.
 release = cargo build --release --locked --bin sentinel --message-format=json-render-diagnostics \
 	| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 
-.PHONY: help run test check audit pages deny tools venv node install clean
+.PHONY: help run test check audit pages deny fuzz macos tools venv node install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -47,6 +55,22 @@ deny: tools
 	@cargo deny --version 2>/dev/null | grep -qx "cargo-deny $(CARGO_DENY)" || \
 	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
 	env -u CARGO_TARGET_DIR cargo install --quiet --locked --force cargo-deny --version "=$(CARGO_DENY)"
+
+fuzz: tools ## fuzz every reader of input for FUZZ_SECONDS each (60; SANITIZER=address takes longer to build)
+	@command -v c++ >/dev/null || { echo "c++ is missing: libFuzzer is built with it (g++ on Debian)" >&2; exit 1; }
+	@cargo fuzz --version 2>/dev/null | grep -qx "cargo-fuzz $(CARGO_FUZZ)" \
+	  || cargo install --quiet --locked cargo-fuzz --version $(CARGO_FUZZ)
+	cargo fuzz build -s $(SANITIZER)
+	@for target in $$(cargo fuzz list); do \
+	  echo "fuzzing $$target for $(FUZZ_SECONDS) s"; mkdir -p fuzz/target/found/$$target; \
+	  cargo fuzz run -s $(SANITIZER) $$target fuzz/target/found/$$target fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=10000 -timeout=10 -rss_limit_mb=1024 -verbosity=0 -print_final_stats=1 \
+	    2>&1 | tee fuzz/target/found/$$target.log | sed -n '/number_of_exec\|panicked\|ERROR\|SUMMARY/p' \
+	    || { tail -n 60 fuzz/target/found/$$target.log; exit 1; }; \
+	done
+
+macos: tools ## check that the macOS parts compile; nothing is run
+	tests/check_macos.sh
 
 install: tools ## install the program under $(DESTDIR)$(PREFIX)/bin
 	@program=$$($(release)); install -d "$(DESTDIR)$(PREFIX)/bin"; \

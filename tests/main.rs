@@ -8,6 +8,7 @@ mod wire;
 mod bad_input;
 mod ci;
 mod clients;
+mod corpora;
 mod credentials;
 mod dependencies;
 mod exec_environment;

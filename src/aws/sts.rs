@@ -26,6 +26,10 @@ const SERVICE: &str = "sts";
 /// The API that forms speak.
 const VERSION: &str = "2011-06-15";
 
+const ASSUME_ROLE: &str = "AssumeRole";
+const GET_SESSION_TOKEN: &str = "GetSessionToken";
+const GET_CALLER_IDENTITY: &str = "GetCallerIdentity";
+
 /// STS at one endpoint.
 pub struct Sts {
     endpoint: Endpoint,
@@ -86,8 +90,7 @@ impl Sts {
     /// # Errors
     /// When AWS refuses or cannot be reached, or its answer is not whole, unexpired credentials.
     pub fn assume_role(&self, keys: &Keys, ask: &AssumeRole<'_>, deadline_boot: Duration) -> Result<Issued, Failure> {
-        const NAME: &str = "AssumeRole";
-        let mut form = Form::new(NAME);
+        let mut form = Form::new(ASSUME_ROLE);
         form.add("RoleArn", ask.role_arn);
         form.add("RoleSessionName", ask.session_name);
         form.add("DurationSeconds", &ask.duration.as_secs().to_string());
@@ -98,18 +101,8 @@ impl Sts {
             form.add(&format!("PolicyArns.member.{number}.arn"), arn);
         }
         form.add_mfa(ask.mfa);
-        self.call(keys, form, deadline_boot, |answer| {
-            answer::read(answer, NAME, |result| {
-                let assumed_role_arn = result.child("AssumedRoleUser")?.text("Arn")?.to_owned();
-                let source_identity = match result.optional("SourceIdentity")? {
-                    Some(_) => Some(result.text("SourceIdentity")?.to_owned()),
-                    None => None,
-                };
-                let (keys, expiration) = self.credentials(result, answer)?;
-                Ok(Issued { keys, expiration, assumed_role_arn: Some(assumed_role_arn), source_identity })
-            })
-        })
-        .map_err(|failure| failure.during(NAME, &self.endpoint, Some(ask.role_arn)))
+        self.call(keys, form, deadline_boot, assumed_role)
+            .map_err(|failure| failure.during(ASSUME_ROLE, &self.endpoint, Some(ask.role_arn)))
     }
 
     /// Temporary credentials for an IAM user's own, which may be proven by a second factor.
@@ -123,17 +116,11 @@ impl Sts {
         mfa: Option<Mfa<'_>>,
         deadline_boot: Duration,
     ) -> Result<Issued, Failure> {
-        const NAME: &str = "GetSessionToken";
-        let mut form = Form::new(NAME);
+        let mut form = Form::new(GET_SESSION_TOKEN);
         form.add("DurationSeconds", &duration.as_secs().to_string());
         form.add_mfa(mfa);
-        self.call(keys, form, deadline_boot, |answer| {
-            answer::read(answer, NAME, |result| {
-                let (keys, expiration) = self.credentials(result, answer)?;
-                Ok(Issued { keys, expiration, assumed_role_arn: None, source_identity: None })
-            })
-        })
-        .map_err(|failure| failure.during(NAME, &self.endpoint, None))
+        self.call(keys, form, deadline_boot, session_token)
+            .map_err(|failure| failure.during(GET_SESSION_TOKEN, &self.endpoint, None))
     }
 
     /// Whose keys these are. AWS answers this whatever the caller's policies say.
@@ -141,22 +128,8 @@ impl Sts {
     /// # Errors
     /// When AWS refuses or cannot be reached, or its answer names no kind of caller that is known.
     pub fn get_caller_identity(&self, keys: &Keys, deadline_boot: Duration) -> Result<Identity, Failure> {
-        const NAME: &str = "GetCallerIdentity";
-        self.call(keys, Form::new(NAME), deadline_boot, |answer| {
-            let identity = answer::read(answer, NAME, |result| {
-                Ok(Identity {
-                    account: result.text("Account")?.to_owned(),
-                    arn: result.text("Arn")?.to_owned(),
-                    user_id: result.text("UserId")?.to_owned(),
-                })
-            })?;
-            if identity.is_consistent() {
-                Ok(identity)
-            } else {
-                Err(malformed("its Arn names no caller of its Account"))
-            }
-        })
-        .map_err(|failure| failure.during(NAME, &self.endpoint, None))
+        self.call(keys, Form::new(GET_CALLER_IDENTITY), deadline_boot, |answer, _| caller_identity(answer))
+            .map_err(|failure| failure.during(GET_CALLER_IDENTITY, &self.endpoint, None))
     }
 
     /// Signs and sends `form`, anew for every attempt, and reads the answer.
@@ -165,7 +138,7 @@ impl Sts {
         keys: &Keys,
         form: Form<'_>,
         deadline_boot: Duration,
-        read: impl Fn(&Answer) -> Result<T, Failure>,
+        read: impl Fn(&Answer, Timestamp) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let attempt = |timeout| {
             let content_type = "application/x-www-form-urlencoded; charset=utf-8".to_owned();
@@ -178,7 +151,8 @@ impl Sts {
             sign::sign(&mut request, keys, self.endpoint.region(), SERVICE, self.clock.wall())?;
             let mut answer = self.client.send(&request, timeout)?;
             hide_secrets(&mut answer, keys, form.code);
-            read(&answer).map_err(|failure| failure.with_clock(self.ahead_s(&answer)))
+            let now = self.clock.wall();
+            read(&answer, now).map_err(|failure| failure.with_clock(ahead_s(&answer, now)))
         };
         match form.code {
             // AWS may have seen the code, whatever became of its answer, and takes none twice.
@@ -186,41 +160,82 @@ impl Sts {
             None => retry::retry(&*self.clock, &self.pause, deadline_boot, attempt),
         }
     }
+}
 
-    /// Seconds by which our clock is ahead of the answer's date.
-    fn ahead_s(&self, answer: &Answer) -> Option<i64> {
-        answer.date.map(|date| self.clock.wall().duration_since(date).as_secs())
-    }
+/// Reads the answer to AssumeRole that came at `now`. Total: any bytes give credentials that are whole, or a failure.
+///
+/// # Errors
+/// What AWS said, or what keeps the answer from being whole, unexpired credentials.
+pub fn assumed_role(answer: &Answer, now: Timestamp) -> Result<Issued, Failure> {
+    answer::read(answer, ASSUME_ROLE, |result| {
+        let assumed_role_arn = result.child("AssumedRoleUser")?.text("Arn")?.to_owned();
+        let source_identity = match result.optional("SourceIdentity")? {
+            Some(_) => Some(result.text("SourceIdentity")?.to_owned()),
+            None => None,
+        };
+        let (keys, expiration) = credentials(result, answer, now)?;
+        Ok(Issued { keys, expiration, assumed_role_arn: Some(assumed_role_arn), source_identity })
+    })
+}
 
-    /// The element `Credentials`, whole and not expired.
-    fn credentials(&self, result: Element<'_, '_>, answer: &Answer) -> Result<(Keys, Timestamp), Failure> {
-        let credentials = result.child("Credentials")?;
-        let secret = |name: &str| -> Result<Secret, Failure> {
-            Secret::take_string(credentials.text(name)?.to_owned())
-                .map_err(|error| Failure::new(FailureKind::Other, &format!("no memory for a secret: {error}")))
-        };
-        let keys = Keys {
-            access_key_id: credentials.text("AccessKeyId")?.to_owned(),
-            secret_access_key: secret("SecretAccessKey")?,
-            session_token: Some(secret("SessionToken")?),
-        };
-        let expiration: Timestamp =
-            credentials.text("Expiration")?.parse().map_err(|_| malformed("its Expiration is not a time"))?;
-        let now = self.clock.wall();
-        if expiration > now {
-            return Ok((keys, expiration));
-        }
-        // Credentials that are over when they come are a wrong clock, if the answer's date says so as well.
-        let clock_is_wrong = self.ahead_s(answer).is_some_and(|ahead_s| ahead_s.unsigned_abs() >= SKEW_LIMIT_S);
-        if clock_is_wrong {
-            return Err(Failure::new(FailureKind::Clock, ""));
-        }
-        Err(malformed(&format!(
-            "its credentials expired at {}, and it is {}",
-            clock::rfc3339_s(expiration),
-            clock::rfc3339_s(now)
-        )))
+/// Reads the answer to GetSessionToken that came at `now`.
+///
+/// # Errors
+/// As [`assumed_role`].
+pub fn session_token(answer: &Answer, now: Timestamp) -> Result<Issued, Failure> {
+    answer::read(answer, GET_SESSION_TOKEN, |result| {
+        let (keys, expiration) = credentials(result, answer, now)?;
+        Ok(Issued { keys, expiration, assumed_role_arn: None, source_identity: None })
+    })
+}
+
+/// Reads the answer to GetCallerIdentity.
+///
+/// # Errors
+/// What AWS said, or an answer that names no kind of caller that is known.
+pub fn caller_identity(answer: &Answer) -> Result<Identity, Failure> {
+    let identity = answer::read(answer, GET_CALLER_IDENTITY, |result| {
+        Ok(Identity {
+            account: result.text("Account")?.to_owned(),
+            arn: result.text("Arn")?.to_owned(),
+            user_id: result.text("UserId")?.to_owned(),
+        })
+    })?;
+    if identity.is_consistent() { Ok(identity) } else { Err(malformed("its Arn names no caller of its Account")) }
+}
+
+/// Seconds by which our clock is ahead of the answer's date.
+fn ahead_s(answer: &Answer, now: Timestamp) -> Option<i64> {
+    answer.date.map(|date| now.duration_since(date).as_secs())
+}
+
+/// The element `Credentials`, whole and not expired.
+fn credentials(result: Element<'_, '_>, answer: &Answer, now: Timestamp) -> Result<(Keys, Timestamp), Failure> {
+    let credentials = result.child("Credentials")?;
+    let secret = |name: &str| -> Result<Secret, Failure> {
+        Secret::take_string(credentials.text(name)?.to_owned())
+            .map_err(|error| Failure::new(FailureKind::Other, &format!("no memory for a secret: {error}")))
+    };
+    let keys = Keys {
+        access_key_id: credentials.text("AccessKeyId")?.to_owned(),
+        secret_access_key: secret("SecretAccessKey")?,
+        session_token: Some(secret("SessionToken")?),
+    };
+    let expiration: Timestamp =
+        credentials.text("Expiration")?.parse().map_err(|_| malformed("its Expiration is not a time"))?;
+    if expiration > now {
+        return Ok((keys, expiration));
     }
+    // Credentials that are over when they come are a wrong clock, if the answer's date says so as well.
+    let clock_is_wrong = ahead_s(answer, now).is_some_and(|ahead_s| ahead_s.unsigned_abs() >= SKEW_LIMIT_S);
+    if clock_is_wrong {
+        return Err(Failure::new(FailureKind::Clock, ""));
+    }
+    Err(malformed(&format!(
+        "its credentials expired at {}, and it is {}",
+        clock::rfc3339_s(expiration),
+        clock::rfc3339_s(now)
+    )))
 }
 
 /// Blackens the keys' secrets and the MFA code in an answer that is an error: AWS's SignatureDoesNotMatch repeats the request, session

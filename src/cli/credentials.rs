@@ -31,7 +31,7 @@ const DROPS: u32 = 3;
 /// Between two questions while the login goes on.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The server answers within 1 s, an error at the latest.
-const ANSWER_LIMIT_MS: i32 = 10_000;
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// A credentials answer is about 2 KiB.
 const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -153,27 +153,44 @@ fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
         Error::new(format!("the sentinel on {} did not answer within 10 s", socket.display()))
             .hint("its own messages say why")
     };
-    if !wait_readable([stream.as_fd()], ANSWER_LIMIT_MS).map_err(unreachable)?.contains(&true) {
-        return Err(timed_out());
-    }
-    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(unreachable)?;
-    let judge = |read: io::Result<usize>| match read {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(timed_out()),
+    // One deadline for all of it: a byte now and then is no answer.
+    let deadline = SystemClock.boot().saturating_add(ANSWER_LIMIT);
+    let judge = |read: io::Result<()>| match read {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(timed_out()),
         // Cut: judged by what had come.
         Err(error) if !is_cut(&error) => Err(unreachable(error)),
         _ => Ok(()),
     };
-    let status_bytes = u64::try_from(GRANTED.len()).unwrap_or(u64::MAX);
-    judge((&stream).take(status_bytes).read_to_end(answer))?;
+    judge(read_up_to(&stream, GRANTED.len(), deadline, answer))?;
     if answer.as_slice() == GRANTED {
         // Not earlier: on kernels without SO_PEERPIDFD the server finds us by our descriptors, which a process that refuses
         // inspection hides, and we may have to ask again. Until here there is nothing to hide but the token, which the
         // whole tree has.
         refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     }
-    let limit = u64::try_from(ANSWER_LIMIT_BYTES).unwrap_or(u64::MAX);
-    judge((&stream).take(limit).read_to_end(answer))?;
+    judge(read_up_to(&stream, ANSWER_LIMIT_BYTES, deadline, answer))?;
     Ok(stream)
+}
+
+/// Reads until the answer has this many bytes or the stream ends; TimedOut at the deadline, on the boot clock.
+fn read_up_to(mut stream: &UnixStream, limit: usize, deadline: Duration, answer: &mut Vec<u8>) -> io::Result<()> {
+    let mut piece = Zeroizing::new([0; 4096]);
+    while answer.len() < limit {
+        let left = deadline.saturating_sub(SystemClock.boot());
+        let left_ms = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        if left_ms == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        if wait_readable([stream.as_fd()], left_ms)? == [false] {
+            continue;
+        }
+        let room = piece.len().min(limit.saturating_sub(answer.len()));
+        match stream.read(piece.get_mut(..room).unwrap_or_default())? {
+            0 => return Ok(()),
+            read => answer.extend_from_slice(piece.get(..read).unwrap_or_default()),
+        }
+    }
+    Ok(())
 }
 
 /// Whether the server closed the connection, in one of the ways in which that is told.

@@ -22,15 +22,19 @@ pub fn parse(bytes: &[u8]) -> Option<Answer<'_>> {
     let head = str::from_utf8(bytes.get(..end)?).ok()?;
     let body = bytes.get(end.checked_add(4)?..)?;
     let mut lines = head.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let length: usize = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?
-        .1
-        .trim()
-        .parse()
-        .ok()?;
+    let status = number(lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?).filter(|status| *status >= 100)?;
+    let mut lengths =
+        lines.filter_map(|line| line.split_once(':')).filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length: usize = number(lengths.next()?.1.trim())?;
+    if lengths.next().is_some() {
+        return None;
+    }
     (body.len() == length).then_some(Answer { status, body })
+}
+
+/// Digits alone: `parse` would take a sign as well.
+fn number<T: str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -55,6 +59,18 @@ mod tests {
         }
         let longer = [bytes.as_slice(), b"x"].concat();
         assert_eq!(parse(&longer), None);
+    }
+
+    #[test]
+    fn numbers_that_are_read_in_two_ways_are_refused() {
+        for head in [
+            "HTTP/1.1 +40 X\r\nContent-Length: 1",
+            "HTTP/1.1 040 X\r\nContent-Length: 1",
+            "HTTP/1.1 200 X\r\nContent-Length: +1",
+            "HTTP/1.1 200 X\r\nContent-Length: 1\r\nContent-Length: 1",
+        ] {
+            assert_eq!(parse(format!("{head}\r\n\r\nx").as_bytes()), None, "{head}");
+        }
     }
 
     #[test]

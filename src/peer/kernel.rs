@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::Unattested;
 use super::process::Process;
+use super::text;
 use crate::error::{Error, Result};
 use crate::sys;
 use crate::sys::netlink::SockDiag;
-use crate::sys::process::{Pid, own_pid};
+use crate::sys::process::own_pid;
 use crate::sys::user::{Gid, Uid};
 
 /// How a process is held, best first.
@@ -85,7 +86,7 @@ impl Kernel {
         let pid = own_pid().ok_or_else(|| cannot(io::Error::other("this process has no pid")))?;
         // Programs and descriptors are read there by number, and on some kernels everything is.
         let status = std::fs::read_to_string("/proc/self/status").map_err(cannot)?;
-        if !shows_only(&status, pid) {
+        if !text::shows_only(&status, pid) {
             return Err(cannot(io::Error::other("/proc belongs to another pid namespace")));
         }
         let tier = match sys::socket::peer_pidfd(left.as_fd()) {
@@ -159,54 +160,19 @@ fn cannot(why: io::Error) -> Error {
     )
 }
 
-/// Whether /proc/self/status shows this process under the number that it has for itself, and under no other.
-///
-/// `NSpid` holds its numbers from the pid namespace of that /proc down to its own (proc_pid_status(5), Linux 4.1): one
-/// number where both are one namespace. A /proc of a namespace outside shows two, even if they happen to be equal.
-fn shows_only(status: &str, pid: Pid) -> bool {
-    let numbers = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::split_whitespace);
-    let own = pid.to_string();
-    numbers("NSpid:").or_else(|| numbers("Tgid:")).is_some_and(|numbers| numbers.eq([own.as_str()]))
-}
-
 /// The overflow id (`uid` or `gid`), unless the map of this user namespace holds every id, when 65534 is just a user.
 fn overflow(kind: &str) -> Option<u32> {
     let map = std::fs::read_to_string(format!("/proc/self/{kind}_map")).unwrap_or_default();
-    if map_is_total(&map) {
+    if text::map_is_total(&map) {
         return None;
     }
     let text = std::fs::read_to_string(format!("/proc/sys/kernel/overflow{kind}")).unwrap_or_default();
     Some(text.trim().parse().unwrap_or(65_534))
 }
 
-/// Whether the ranges of a uid_map or gid_map cover all ids (user_namespaces(7)).
-fn map_is_total(map: &str) -> bool {
-    let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
-    lengths.sum::<u64>() >= u64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_map_is_total_only_if_it_holds_every_id() {
-        assert!(map_is_total("         0          0 4294967295\n"));
-        assert!(!map_is_total("         0       1000          1\n"));
-        assert!(!map_is_total("0 1000 1\n1 100000 65536\n"));
-        assert!(!map_is_total(""));
-    }
-
-    #[test]
-    fn a_proc_is_ours_if_it_knows_this_process_by_one_number() {
-        let pid = Pid::new(7).expect("a pid");
-        assert!(shows_only("Name:\tx\nTgid:\t7\nNSpid:\t7\n", pid));
-        assert!(shows_only("Name:\tx\nTgid:\t7\n", pid));
-        assert!(!shows_only("Tgid:\t9\nNSpid:\t9\t7\n", pid));
-        assert!(!shows_only("Tgid:\t7\nNSpid:\t7\t7\n", pid));
-        assert!(!shows_only("Tgid:\t9\n", pid));
-        assert!(!shows_only("", pid));
-    }
 
     #[test]
     fn the_probe_finds_a_tier_here() {

@@ -8,6 +8,7 @@ mod identity;
 pub mod kernel;
 pub mod process;
 pub mod tcp;
+pub mod text;
 pub mod tree;
 pub mod unix;
 

@@ -1,15 +1,16 @@
 //! A process that cannot be mistaken for a later one with its number.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use super::Unattested;
 use super::kernel::{Kernel, Tier};
+use super::text;
 use crate::sys::pidfd::PidFd;
-use crate::sys::process::Pid;
+use crate::sys::process::{Pid, hold_proc_directory};
 use crate::sys::user::{Gid, Uid};
 
 /// A process, held by a handle that names it alone.
@@ -51,11 +52,7 @@ impl Process {
     /// There is none, or the kernel's refusal.
     pub fn open(kernel: &Kernel, pid: Pid) -> Result<Self, Unattested> {
         if kernel.tier() == Tier::ProcDirectory {
-            let directory = OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-                .open(format!("/proc/{pid}"))?;
-            return Ok(Self { pid, handle: Handle::Directory(directory), inode: None });
+            return Ok(Self { pid, handle: Handle::Directory(hold_proc_directory(pid)?), inode: None });
         }
         Self::from_pidfd(PidFd::open(pid)?, pid)
     }
@@ -85,7 +82,7 @@ impl Process {
         match &self.handle {
             Handle::PidFd(pidfd) => pidfd.has_ended().is_ok_and(|ended| !ended),
             Handle::Directory(_) => {
-                self.read("stat").ok().and_then(|stat| state(&stat)).is_some_and(|s| !"ZXx".contains(s))
+                self.read("stat").ok().and_then(|stat| text::state(&stat)).is_some_and(|s| !"ZXx".contains(s))
             }
         }
     }
@@ -111,22 +108,13 @@ impl Process {
             let pid = Pid::new(info.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
             return Ok(Facts { pid, parent: Pid::new(info.parent), uid: info.uid, gid: info.gid });
         }
-        let status = self.read("status")?;
-        let unreadable = || Unattested::Unreadable("/proc/PID/status cannot be understood".to_owned());
-        let number = |name: &str, column: usize| -> Option<u32> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().nth(column)?.parse().ok()
-        };
-        let pid = number("Tgid:", 0).and_then(|n| Pid::new(n.cast_signed())).ok_or_else(unreadable)?;
-        let parent = number("PPid:", 0).ok_or_else(unreadable)?;
-        // The columns are real, effective, saved and filesystem ids (proc_pid_status(5)).
-        let uid = number("Uid:", 1).ok_or_else(unreadable)?;
-        let gid = number("Gid:", 1).ok_or_else(unreadable)?;
+        let facts = text::facts(&self.read("status")?)
+            .ok_or_else(|| Unattested::Unreadable("/proc/PID/status cannot be understood".to_owned()))?;
         // Read by number: true of this process only if it still lived afterwards.
         if !self.is_alive() {
             return Err(Unattested::Gone);
         }
-        Ok(Facts { pid, parent: Pid::new(parent.cast_signed()), uid: Uid(uid), gid: Gid(gid) })
+        Ok(facts)
     }
 
     /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.
@@ -178,11 +166,6 @@ impl Image {
     }
 }
 
-/// The state letter of /proc/PID/stat: behind the LAST `)`, because the name before it may hold anything.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -190,12 +173,6 @@ mod tests {
 
     use super::*;
     use crate::sys::process::own_pid;
-
-    #[test]
-    fn the_state_is_behind_the_last_parenthesis() {
-        assert_eq!(state("7 (a) R) S 1 7 7"), Some('S'));
-        assert_eq!(state("7 (x"), None);
-    }
 
     #[test]
     fn this_process_is_itself_and_alive() {
@@ -221,8 +198,7 @@ mod tests {
         child.stdout.as_mut().expect("stdout").read_exact(&mut answer).expect("an echo");
         let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
         let by_pidfd = Process::open(&kernel, pid).expect("open");
-        let directory =
-            OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(format!("/proc/{pid}")).expect("open");
+        let directory = hold_proc_directory(pid).expect("open");
         let by_directory = Process { pid, handle: Handle::Directory(directory), inode: None };
         assert!(by_pidfd.is_alive() && by_directory.is_alive());
         assert!(by_pidfd.is(&by_directory));

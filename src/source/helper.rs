@@ -131,7 +131,7 @@ fn read_output(
 
 /// Splits a command line as a POSIX shell would, and does nothing else that a shell does: the AWS CLI's way. `None` when a
 /// quote stays open.
-fn words(command: &str) -> Option<Vec<String>> {
+pub fn words(command: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = command.chars();

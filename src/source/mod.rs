@@ -17,7 +17,7 @@ pub mod chain;
 pub mod code;
 pub mod credentials;
 mod flight;
-mod helper;
+pub mod helper;
 pub mod plan;
 pub mod process;
 pub mod vault;

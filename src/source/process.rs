@@ -28,13 +28,28 @@ struct Output {
 pub fn run(profile: &str, command: &str, env: &Env, clock: &dyn Clock) -> Result<(Keys, Option<Timestamp>)> {
     let helper = Helper { setting: "credential_process", profile, command };
     let output = helper.run(env, clock)?;
-    // serde's own message would quote the value that it did not like.
-    let parsed = serde_json::from_slice::<Output>(&output).map_err(|error| {
+    keys_in(&output).map_err(|what| {
         helper
-            .failed(&format!("did not print credentials (line {}, column {})", error.line(), error.column()))
-            .hint("it must print JSON with Version, AccessKeyId and SecretAccessKey, and nothing else")
-    })?;
-    keys(parsed).map_err(|what| helper.failed(&what))
+            .failed(&what)
+            .hint("it must print JSON with Version 1, AccessKeyId and SecretAccessKey, and nothing else")
+    })
+}
+
+/// Reads what a helper printed.
+///
+/// # Errors
+/// What is wrong with it, as it follows `the credential_process ...`; nothing of the output is repeated.
+pub fn keys_in(output: &[u8]) -> std::result::Result<(Keys, Option<Timestamp>), String> {
+    // serde_json reads past bytes that are no text where no field of ours is.
+    let text = std::str::from_utf8(output).map_err(|_| "printed something else than UTF-8".to_owned())?;
+    // serde's own message would quote the value that it did not like.
+    let parsed = serde_json::from_str::<Output>(text)
+        .map_err(|error| format!("did not print credentials (line {}, column {})", error.line(), error.column()))?;
+    // serde takes a list of the values in their order as well.
+    if !text.trim_start().starts_with('{') {
+        return Err("printed a list and not an object".to_owned());
+    }
+    keys(parsed)
 }
 
 fn keys(parsed: Output) -> std::result::Result<(Keys, Option<Timestamp>), String> {
@@ -92,6 +107,16 @@ mod tests {
             assert_eq!(error.summary(), format!("the credential_process of profile `dev` {what}"));
             assert!(!error.to_string().contains("hush"));
         }
+    }
+
+    #[test]
+    fn output_that_is_not_a_json_object_in_utf8_is_refused() {
+        let refused = |output: &[u8]| keys_in(output).err().expect("a refusal");
+        assert_eq!(
+            refused(b"{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"s\",\"Other\":\"\xff\"}"),
+            "printed something else than UTF-8"
+        );
+        assert_eq!(refused(br#"[1,"A","s",null,null]"#), "printed a list and not an object");
     }
 
     #[test]

@@ -25,8 +25,8 @@ unsafe impl GlobalAlloc for WipingAllocator {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: by dealloc's contract `block` was allocated here with `layout`, so it is valid for writes of
-        // `layout.size()` bytes and nobody else uses it any more. explicit_bzero is not removed as a dead store.
-        unsafe { libc::explicit_bzero(block.cast(), layout.size()) };
+        // `layout.size()` bytes and nobody else uses it any more. `zero` is not removed as a dead store.
+        unsafe { super::kernel::zero(block, layout.size()) };
         // SAFETY: the same pointer and layout that the caller vouches for.
         unsafe { System.dealloc(block, layout) }
     }

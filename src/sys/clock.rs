@@ -9,7 +9,7 @@ pub fn realtime() -> Duration {
 
 /// Time since boot, suspend included. Never jumps.
 pub fn boottime() -> Duration {
-    read(libc::CLOCK_BOOTTIME)
+    read(super::kernel::BOOT_CLOCK)
 }
 
 fn read(clock: libc::clockid_t) -> Duration {

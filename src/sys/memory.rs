@@ -41,11 +41,8 @@ impl LockedPages {
         }
         let start = NonNull::new(address.cast::<u8>()).ok_or_else(|| io::Error::other("mmap returned null"))?;
         let mut pages = Self { start, length_bytes, locked: false };
-        for advice in [libc::MADV_DONTDUMP, libc::MADV_WIPEONFORK] {
-            // SAFETY: the range is exactly the mapping made above, page-aligned at its start; both advices leave this
-            // process's contents as they are.
-            super::cerr(unsafe { libc::madvise(address, length_bytes, advice) })?;
-        }
+        // SAFETY: the range is exactly the mapping made above, page-aligned at its start.
+        unsafe { super::kernel::keep_to_this_process(address.cast(), length_bytes) }?;
         // SAFETY: the range is exactly the mapping made above; mlock only pins it.
         pages.locked = unsafe { libc::mlock(address, length_bytes) } == 0;
         Ok(pages)
@@ -79,10 +76,10 @@ impl Drop for LockedPages {
     }
 }
 
-/// Overwrites with zeros in a way that the compiler may not remove (explicit_bzero(3)).
+/// Overwrites with zeros in a way that the compiler may not remove.
 pub fn wipe(bytes: &mut [u8]) {
     // SAFETY: the slice is valid for writes of its whole length, and zero is a valid u8.
-    unsafe { libc::explicit_bzero(bytes.as_mut_ptr().cast(), bytes.len()) }
+    unsafe { super::kernel::zero(bytes.as_mut_ptr(), bytes.len()) }
 }
 
 #[cfg(test)]

@@ -4,13 +4,9 @@ use std::fmt;
 use std::io;
 
 use super::cerr;
+use super::kernel::thread_count;
 
-// prctl(2) reads four unsigned longs behind its option: a bare 0 would be passed as an int, and nothing said of its other
-// half.
-/// "Not dumpable" (include/linux/sched/coredump.h).
-const SUID_DUMP_DISABLE: libc::c_ulong = 0;
-/// In the place of an argument that the option does not have.
-const UNUSED: libc::c_ulong = 0;
+pub use super::kernel::{become_subreaper, hold_proc_directory, name_thread, refuse_inspection};
 
 /// A process id, always above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +45,7 @@ pub enum Fork {
 /// # Errors
 /// More than one thread, or the kernel's refusal.
 pub fn fork_single_threaded() -> io::Result<Fork> {
-    if std::fs::read_dir("/proc/self/task")?.count() > 1 {
+    if thread_count()? > 1 {
         return Err(io::Error::other("this process has more than one thread"));
     }
     // SAFETY: fork's duty is that the child of a multi-threaded process calls only async-signal-safe functions; the check
@@ -63,33 +59,6 @@ pub fn fork_single_threaded() -> io::Result<Fork> {
 /// This process's id.
 pub fn own_pid() -> Option<Pid> {
     i32::try_from(std::process::id()).ok().and_then(Pid::new)
-}
-
-/// No core dump of this process, and no ptrace, /proc/PID/mem or environ for others of its uid (PR_SET_DUMPABLE 0).
-/// Inherited by fork, reset by exec.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn refuse_inspection() -> io::Result<()> {
-    // SAFETY: PR_SET_DUMPABLE takes unsigned longs, which these are, and touches no memory of ours.
-    cerr(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, SUID_DUMP_DISABLE, UNUSED, UNUSED, UNUSED) }).map(drop)
-}
-
-/// Orphaned descendants come to this process instead of init (PR_SET_CHILD_SUBREAPER). Not inherited by fork.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn become_subreaper() -> io::Result<()> {
-    let on: libc::c_ulong = 1;
-    // SAFETY: PR_SET_CHILD_SUBREAPER takes unsigned longs, which these are, and touches no memory of ours.
-    cerr(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, on, UNUSED, UNUSED, UNUSED) }).map(drop)
-}
-
-/// Names the calling thread, as `ps` and `top` show it; the kernel keeps 15 bytes.
-pub fn name_thread(name: &std::ffi::CStr) {
-    // SAFETY: PR_SET_NAME reads a NUL-terminated string, which a CStr is, and keeps no pointer to it.
-    let result = unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), UNUSED, UNUSED, UNUSED) };
-    debug_assert_eq!(result, 0);
 }
 
 /// kill(2).

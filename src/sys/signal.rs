@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::cerr;
+use super::kernel::{errno, is_sent_by_process};
 use super::process::Pid;
 
 /// A signal that this process got.
@@ -106,14 +107,12 @@ fn is_ignored(number: i32) -> io::Result<bool> {
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t, which outlives the handler.
     let info = unsafe { &*info };
-    // si_code is at most 0 for what a process sent (SI_USER, SI_QUEUE, SI_TKILL) and above 0 for what the kernel sent.
-    let code = info.si_code;
+    let sent = is_sent_by_process(info.si_code);
     // SAFETY: si_pid is the live field of what a process sent; of others it is some integer, which is not looked at.
     let [a, b, c, d] = unsafe { info.si_pid() }.to_ne_bytes();
-    let record = [u8::try_from(number).unwrap_or(0), u8::from(code <= 0), a, b, c, d];
-    // SAFETY: errno's address is valid for this thread's whole life.
-    let errno = unsafe { libc::__errno_location() };
-    // SAFETY: as above; reading an int.
+    let record = [u8::try_from(number).unwrap_or(0), u8::from(sent), a, b, c, d];
+    let errno = errno();
+    // SAFETY: errno's address is valid for this thread's whole life; reading an int.
     let before = unsafe { *errno };
     // SAFETY: `record` is live and as long as is said; write is async-signal-safe. A full pipe loses the record, which takes
     // thousands of unread signals.

@@ -86,6 +86,8 @@ fn unsafe_code_outside_sys_is_seen() {
     }
     assert_offences("src/http/x.rs", "extern \"C\" fn f() {}", &["src/http/x.rs:1: extern outside src/sys"]);
     assert_offences("src/main.rs", "fn main() { unsafe {} }", &["src/main.rs:1: unsafe code outside src/sys"]);
+    let message = "src/peer/x.rs:1: another system's code outside src/sys";
+    assert_offences("src/peer/x.rs", "#[cfg(target_os = \"macos\")] fn f() {}", &[message]);
 }
 
 #[test]

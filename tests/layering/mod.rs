@@ -72,6 +72,7 @@ fn dangers(path: &str, tokens: &Tokens, found: &mut Vec<String>) {
         match word.as_str() {
             "unsafe" if !in_sys => offence("unsafe code outside src/sys".to_owned()),
             "extern" if !in_sys => offence("extern outside src/sys".to_owned()),
+            "target_os" if !in_sys => offence("another system's code outside src/sys".to_owned()),
             "todo" | "unimplemented" if tokens.punct(at + 1, '!') => offence(format!("{word}!")),
             "path" if tokens.punct(at + 1, '=') && tokens.in_attribute(at) => {
                 offence("#[path] hides where a module lives".to_owned())

@@ -21,6 +21,7 @@ mod t14_policy;
 mod t18_never_expired;
 mod t19_environment;
 mod t21_files;
+mod t24_hostile_input;
 mod t25_not_in_the_tree;
 mod t26_attestation_failure;
 mod t26_over_tcp;

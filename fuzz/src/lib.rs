@@ -1,0 +1,38 @@
+//! What must hold of every input, whatever it is (T24): one file a reader of input, and one function in it.
+//!
+//! libFuzzer runs these on inputs that it makes up (`make fuzz`), `cargo test` on those in `corpus/`.
+
+pub mod answer;
+pub mod arguments;
+pub mod choices;
+pub mod duration;
+pub mod helper;
+pub mod ini;
+pub mod matching;
+pub mod netlink;
+pub mod policy;
+pub mod proc;
+pub mod request;
+pub mod sts;
+pub mod token;
+
+/// Panics where an input breaks the property.
+pub type Check = fn(&[u8]);
+
+/// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
+pub const TARGETS: [(&str, Check); 12] = [
+    ("answer", answer::check),
+    ("arguments", arguments::check),
+    ("duration", duration::check),
+    ("helper", helper::check),
+    ("ini", ini::check),
+    ("matching", |bytes| {
+        matching::check(bytes);
+    }),
+    ("netlink", netlink::check),
+    ("policy", policy::check),
+    ("proc", proc::check),
+    ("request", request::check),
+    ("sts", sts::check),
+    ("token", token::check),
+];

@@ -1,0 +1,78 @@
+//! The kernel's texts under /proc: what they say of a process. Pure and total: any text is understood or is `None`.
+
+use super::process::Facts;
+use crate::sys::process::Pid;
+use crate::sys::user::{Gid, Uid};
+
+/// Ids and parent in /proc/PID/status. No name can forge a line: the kernel escapes its line feeds.
+pub fn facts(status: &str) -> Option<Facts> {
+    let number = |name: &str, column: usize| -> Option<u32> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().nth(column)?.parse().ok()
+    };
+    let pid = Pid::new(number("Tgid:", 0)?.cast_signed())?;
+    let parent = Pid::new(number("PPid:", 0)?.cast_signed());
+    // The columns are real, effective, saved and filesystem ids (proc_pid_status(5)).
+    Some(Facts { pid, parent, uid: Uid(number("Uid:", 1)?), gid: Gid(number("Gid:", 1)?) })
+}
+
+/// The state letter of /proc/PID/stat: behind the LAST `)`, because the name before it may hold anything.
+pub fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Whether /proc/self/status shows this process under the number that it has for itself, and under no other.
+///
+/// `NSpid` holds its numbers from the pid namespace of that /proc down to its own (proc_pid_status(5), Linux 4.1): one
+/// number where both are one namespace. A /proc of a namespace outside shows two, even if they happen to be equal.
+pub fn shows_only(status: &str, pid: Pid) -> bool {
+    let numbers = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::split_whitespace);
+    let own = pid.to_string();
+    numbers("NSpid:").or_else(|| numbers("Tgid:")).is_some_and(|numbers| numbers.eq([own.as_str()]))
+}
+
+/// Whether the ranges of a uid_map or gid_map cover all ids (user_namespaces(7)).
+pub fn map_is_total(map: &str) -> bool {
+    let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    lengths.fold(0, u64::saturating_add) >= u64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effective_ids_are_the_second_column() {
+        let status = "Name:\tx\\nUid:\t0\nTgid:\t7\nPPid:\t1\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\n";
+        let pid = Pid::new(7).expect("a pid");
+        assert_eq!(facts(status), Some(Facts { pid, parent: Pid::new(1), uid: Uid(2), gid: Gid(6) }));
+        assert_eq!(facts("Tgid:\t0\nPPid:\t1\nUid:\t1\t2\nGid:\t5\t6\n"), None);
+        assert_eq!(facts("Tgid:\t7\nPPid:\t1\nUid:\t1\nGid:\t5\t6\n"), None);
+    }
+
+    #[test]
+    fn the_state_is_behind_the_last_parenthesis() {
+        assert_eq!(state("7 (a) R) S 1 7 7"), Some('S'));
+        assert_eq!(state("7 (x"), None);
+    }
+
+    #[test]
+    fn a_map_is_total_only_if_it_holds_every_id() {
+        assert!(map_is_total("         0          0 4294967295\n"));
+        assert!(!map_is_total("         0       1000          1\n"));
+        assert!(!map_is_total("0 1000 1\n1 100000 65536\n"));
+        assert!(!map_is_total(""));
+        assert!(map_is_total(&format!("0 0 {0}\n0 0 {0}\n", u64::MAX)), "without overflow");
+    }
+
+    #[test]
+    fn a_proc_is_ours_if_it_knows_this_process_by_one_number() {
+        let pid = Pid::new(7).expect("a pid");
+        assert!(shows_only("Name:\tx\nTgid:\t7\nNSpid:\t7\n", pid));
+        assert!(shows_only("Name:\tx\nTgid:\t7\n", pid));
+        assert!(!shows_only("Tgid:\t9\nNSpid:\t9\t7\n", pid));
+        assert!(!shows_only("Tgid:\t7\nNSpid:\t7\t7\n", pid));
+        assert!(!shows_only("Tgid:\t9\n", pid));
+        assert!(!shows_only("", pid));
+    }
+}
