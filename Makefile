@@ -47,8 +47,8 @@ audit: deny ## licences, bans and sources of all dependencies, and the pages tha
 	audit/deny_bites.sh
 	cargo test --locked --test main -- dependencies unsafe_list reading_order threats_table
 
-pages: tools ## write the pages that are made from the sources
-	SENTINEL_WRITE=1 cargo test --locked --test main unsafe_list
+pages: venv ## write the pages that are made from the sources and from what attacks show
+	SENTINEL_WRITE=1 cargo test --locked --test main -- unsafe_list profile_keys threats::modes
 
 # Built without its release's optimisations: it runs for a second.
 deny: tools

@@ -215,11 +215,11 @@ const PAGE: &str = "docs/profile-keys.md";
 fn the_page_shows_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = page();
-    if std::env::var_os("SENTINEL_TEST_REWRITE").is_some() {
+    if std::env::var_os("SENTINEL_WRITE").is_some() {
         fs::write(&path, &page).expect("write the page");
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == page, "{PAGE} is not what the table says: run this test with SENTINEL_TEST_REWRITE=1");
+    assert!(found == page, "{PAGE} is not what the table says: run this test with SENTINEL_WRITE=1");
 }
 
 fn page() -> String {

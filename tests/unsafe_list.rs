@@ -126,6 +126,23 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         self.of_trait = before;
     }
 
+    fn visit_item_foreign_mod(&mut self, item: &'ast syn::ItemForeignMod) {
+        let names: Vec<String> = item
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                syn::ForeignItem::Fn(function) => Some(function.sig.ident.to_string()),
+                _ => None,
+            })
+            .collect();
+        if let Some(keyword) = item.unsafety {
+            self.place.push(names.join(", "));
+            self.record(keyword.span, "is declared, as C has it".to_owned());
+            self.place.pop();
+        }
+        visit::visit_item_foreign_mod(self, item);
+    }
+
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
         self.inside(item.sig.ident.to_string(), |this| {
             this.function(&item.attrs, &item.sig, false);
@@ -325,6 +342,7 @@ mod m {
 fn what_has_no_reason_of_its_own_is_seen() {
     for (source, flaw) in [
         ("fn f() { unsafe { g() } }", "1: `g` in f has no SAFETY comment"),
+        ("unsafe extern \"C\" { fn g(); }", "1: is declared, as C has it in g has no SAFETY comment"),
         ("fn f() {\n // Safe.\n unsafe { g() }\n}", "3: `g` in f has no SAFETY comment"),
         ("fn f() {\n // SAFETY:\n unsafe { g() }\n}", "3: `g` in f has no SAFETY comment"),
         ("fn f() {\n // SAFETY: x.\n\n unsafe { g() }\n}", "4: `g` in f has no SAFETY comment"),
@@ -335,7 +353,6 @@ fn what_has_no_reason_of_its_own_is_seen() {
         ),
         ("unsafe fn f() {}", "1: unsafe fn f has no `# Safety` in its documentation"),
         ("fn f() { m!(unsafe { g() }); }", "0: `unsafe` is there 1 times, 0 of them can be listed"),
-        ("unsafe extern \"C\" { fn g(); }", "0: `unsafe` is there 1 times, 0 of them can be listed"),
     ] {
         assert_eq!(unsafe_code(source), Err(vec![flaw.to_owned()]), "{source}");
     }

@@ -23,14 +23,17 @@ const TIERS: [(&str, Tier); 7] = [
 ];
 
 /// The files that attacks consist of.
-const FILES: [(&str, &str); 10] = [
+const FILES: &[(&str, &str)] = &[
     ("tier.py", include_str!("attackers/tier.py")),
+    ("talking.py", include_str!("attackers/talking.py")),
+    ("crowds.py", include_str!("attackers/crowds.py")),
     ("peer.py", include_str!("attackers/peer.py")),
     ("arena.py", include_str!("attackers/arena.py")),
     ("stolen_token.py", include_str!("attackers/stolen_token.py")),
     ("stolen_token_tcp.py", include_str!("attackers/stolen_token_tcp.py")),
     ("changed_uid.py", include_str!("attackers/changed_uid.py")),
     ("attestation_tcp.py", include_str!("attackers/attestation_tcp.py")),
+    ("modes.py", include_str!("attackers/modes.py")),
     ("first_use.py", include_str!("attackers/first_use.py")),
     ("attestation.py", include_str!("attackers/attestation.py")),
     ("namespaces.py", include_str!("attackers/namespaces.py")),

@@ -22,6 +22,7 @@ pub(super) const BOOT_CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
 /// minherit(2): a forked child gets zeros. Not in the libc crate.
 const VM_INHERIT_ZERO: libc::c_int = 3;
 
+// SAFETY: the types are those of minherit(2): `void *`, `size_t`, `int`, and an int as its result.
 unsafe extern "C" {
     fn minherit(start: *mut libc::c_void, length_bytes: usize, inherit: libc::c_int) -> libc::c_int;
 }

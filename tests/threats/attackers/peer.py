@@ -1,5 +1,5 @@
 """A process inside or outside of a tree that does what standard input says: a line is a JSON list, the name of a
-function below and its arguments; so is each answer, a line of JSON. It is the user's own program, which attackers
+function and its arguments; so is each answer, a line of JSON. It is the user's own program, which attackers
 have taken over, or an attacker's.
 """
 
@@ -14,75 +14,12 @@ import subprocess
 import sys
 import threading
 
-PATIENCE_S = 25
-# Of the loopback network, and nobody else's: whoever comes from here has every port.
-OWN_ADDRESS = "127.77.0.1"
+import crowds
+from talking import PATIENCE_S, ask, connected, in_child, question, read_answer, socket_here
+
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 CLONE_FILES = 0x400
 connections, waiting = {}, {}
-
-
-def question(token, path="/"):
-    """A request; the path is a Unix socket's, `127.0.0.1:PORT`, or `mapped:PORT`."""
-    host = "localhost" if path.startswith("/") else path.replace("mapped", "127.0.0.1")
-    return f"GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
-
-
-def socket_here():
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.settimeout(PATIENCE_S)
-    return made
-
-
-def connected(path, own_port=None):
-    if path.startswith("/"):
-        made = socket_here()
-        made.connect(path)
-        return made
-    host, port = path.split(":")
-    # An IPv6 socket speaks IPv4 with an address that is mapped: so do all of Java's.
-    family, host = (socket.AF_INET6, "::ffff:127.0.0.1") if host == "mapped" else (socket.AF_INET, host)
-    made = socket.socket(family, socket.SOCK_STREAM)
-    made.settimeout(PATIENCE_S)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if own_port is not None:
-        made.bind((OWN_ADDRESS, own_port))
-    made.connect((host, int(port)))
-    return made
-
-
-def read_answer(connection):
-    """One answer, head and body; less where the connection ends first."""
-    data, length = b"", None
-    try:
-        while length is None or len(data) < length:
-            more = connection.recv(65536)
-            if not more:
-                break
-            data += more
-            head, found, _ = data.partition(b"\r\n\r\n")
-            if found and length is None:
-                sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-                length = len(head) + 4 + int(sizes[0].split(b":")[1])
-    except ConnectionError:
-        pass
-    return data.decode()
-
-
-def in_child(work, *arguments):
-    """The result of the work, done by a child."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writer, json.dumps(work(*arguments)).encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as result:
-        text = result.read()
-    os.waitpid(child, 0)
-    return json.loads(text)
 
 
 def where():
@@ -105,15 +42,6 @@ def has_get_info():
         return False
 
 
-def ask(path, token):
-    try:
-        with connected(path) as connection:
-            connection.sendall(question(token, path).encode())
-            return read_answer(connection)
-    except ConnectionError:
-        return ""
-
-
 def ask_as_child(path, token):
     return in_child(ask, path, token)
 
@@ -130,11 +58,6 @@ def ask_as_orphan(path, token):
         return ask_as_daemon(path, token)
 
     return in_child(work)
-
-
-def ask_often(path, token, count):
-    """The different answers."""
-    return sorted({ask(path, token) for _ in range(count)})
 
 
 def ask_as_daemon(path, token):
@@ -200,52 +123,6 @@ def ask_with_descriptors(path, token, count):
         return ask(path, token)
 
     return in_child(work)
-
-
-def ask_in_a_storm(path, token, length):
-    """A chain of processes, each of which starts the next, asks and ends without waiting, so that every one's parent ends
-    while it is looked at. Returns the different answers."""
-    reader, writer = os.pipe()
-
-    def link(left):
-        if left > 0 and os.fork() == 0:
-            link(left - 1)
-        # One write of under PIPE_BUF bytes a line is not mixed with others'.
-        os.write(writer, (json.dumps(ask(path, token)[:12]) + "\n").encode())
-        os._exit(0)
-
-    first = os.fork()
-    if first == 0:
-        link(length - 1)
-    os.close(writer)
-    with os.fdopen(reader) as results:
-        answers = [json.loads(line) for line in results]
-    os.waitpid(first, 0)
-    return [len(answers), sorted(set(answers))]
-
-
-def race(path, token, count):
-    """So many processes ask at once; then the winner asks again and all others too. Returns [pid, first, second]s."""
-    start_reader, start_writer = os.pipe()
-    result_reader, result_writer = os.pipe()
-    children = []
-    for _ in range(count):
-        child = os.fork()
-        if child == 0:
-            os.close(start_writer)
-            os.read(start_reader, 1)  # The barrier: the end of this pipe.
-            both = [os.getpid(), ask(path, token)[:12], ask(path, token)[:12]]
-            os.write(result_writer, (json.dumps(both) + "\n").encode())
-            os._exit(0)
-        children.append(child)
-    os.close(start_reader)
-    os.close(result_writer)
-    os.close(start_writer)
-    with os.fdopen(result_reader) as results:
-        answers = [json.loads(line) for line in results]
-    for child in children:
-        os.waitpid(child, 0)
-    return answers
 
 
 def connect(name, path):
@@ -387,7 +264,7 @@ def wait_as_child():
         os.close(heard)
         for line in os.fdopen(told):
             function, *arguments = json.loads(line)
-            os.write(reply, (json.dumps(globals()[function](*arguments)) + "\n").encode())
+            os.write(reply, (json.dumps(call(function, arguments)) + "\n").encode())
         os._exit(0)
     os.close(told)
     os.close(reply)
@@ -408,55 +285,6 @@ def end_child(child):
     os.waitpid(child, 0)
 
 
-def storm(workers):
-    """Processes that do nothing but start others, which start others. Returns their pids."""
-    pids = []
-    for _ in range(workers):
-        worker = os.fork()
-        if worker == 0:
-            while True:
-                child = os.fork()
-                if child == 0:
-                    if os.fork() != 0:
-                        os.wait()
-                    os._exit(0)
-                os.waitpid(child, 0)
-        pids.append(worker)
-    return pids
-
-
-def ask_in_a_build(path, token, jobs, at_once):
-    """Jobs of which every fourth asks while its elder brothers end, as make's do. Returns the different answers."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    data, alive = b"", 0
-    for number in range(jobs + at_once):
-        if alive == at_once or number >= jobs:
-            os.wait()
-            alive -= 1
-            try:
-                data += os.read(reader, 1 << 16)
-            except BlockingIOError:
-                pass
-        if number < jobs:
-            alive += 1
-            if os.fork() == 0:
-                if number % 4 == 0:
-                    # One write of under PIPE_BUF bytes a line is not mixed with others'.
-                    os.write(writer, (json.dumps(ask(path, token)) + "\n").encode())
-                os._exit(0)
-    os.close(reader)
-    os.close(writer)
-    answers = [json.loads(line) for line in data.splitlines()]
-    return [len(answers), sorted(set(answers))]
-
-
-def calm(pids):
-    for worker in pids:
-        os.kill(worker, signal.SIGKILL)
-        os.waitpid(worker, 0)
-
-
 def become(uid):
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -468,10 +296,70 @@ def run(words):
     return [done.returncode, done.stdout, done.stderr]
 
 
+def helper_at_work():
+    """What an SDK does for a credential_process, up to the point where the answer is in the pipe. Returns this pid and the
+    descriptor that the answer would be read from."""
+    helper = subprocess.Popen([os.environ["SENTINEL"], "credentials"], stdout=subprocess.PIPE)
+    helper.wait()
+    connections["helper"] = helper.stdout
+    return [os.getpid(), helper.stdout.fileno()]
+
+
+def leave_behind(work, file):
+    """A daemon that writes the work's result to a file, under its name once it is whole."""
+    middle = os.fork()
+    if middle == 0:
+        if os.fork() == 0:
+            os.setsid()
+            null = os.open("/dev/null", os.O_RDWR)
+            for number in (0, 1):
+                os.dup2(null, number)
+            with open(f"{file}.part", "w") as part:
+                part.write(work())
+            os.rename(f"{file}.part", file)
+        os._exit(0)
+    os.waitpid(middle, 0)
+
+
+def leave_daemon(path, token, file):
+    """What a connection that was served gives to a daemon after the child's end, and what a new one does."""
+    connection = connected(path)
+    connection.sendall(question(token, path).encode())
+    first = read_answer(connection)
+
+    def work():
+        # It ends when the server closes it.
+        rest = read_answer(connection)
+        try:
+            return first and rest + ask(path, token)
+        except OSError:
+            return rest
+
+    leave_behind(work, file)
+
+
+def leave_daemon_with_keys(file):
+    """The same for keys in the environment."""
+    reader, writer = os.pipe()
+
+    def work():
+        os.close(writer)
+        os.read(reader, 1)  # The child's end.
+        return "credentials" if "AWS_SECRET_ACCESS_KEY" in os.environ else "nothing"
+
+    leave_behind(work, file)
+    os.close(reader)
+    os.set_inheritable(writer, True)
+
+
+def call(function, arguments):
+    return (globals().get(function) or getattr(crowds, function))(*arguments)
+
+
 def main():
     for line in sys.stdin:
         function, *arguments = json.loads(line)
-        print(json.dumps(globals()[function](*arguments)), flush=True)
+        print(json.dumps(call(function, arguments)), flush=True)
 
 
 if __name__ == "__main__":
