@@ -82,7 +82,7 @@ fn bold(words: &str) -> String {
 
 /// An argument of a macro.
 fn heading(words: &str) -> String {
-    format!("\"{}\"", text(words).to_uppercase())
+    format!("\"{}\"", text(words))
 }
 
 /// Characters that mean something to roff, or that it would print as another: `-` as a hyphen, `'` as a curly quote.

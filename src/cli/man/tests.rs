@@ -34,7 +34,7 @@ fn through(words: &[&str]) -> Option<(String, String)> {
 #[test]
 fn every_command_lists_exactly_its_flags() {
     for info in COMMANDS {
-        let section = section(&format!(".SS \"{}\"", info.name.to_uppercase()));
+        let section = section(&format!(".SS \"{}\"", info.name));
         let line = section.lines().find_map(|line| line.strip_prefix("Options: ")).expect("options");
         let listed: Vec<&str> = line.strip_suffix('.').expect("a full stop").split(", ").collect();
         let taken: Vec<String> =
@@ -72,7 +72,7 @@ fn the_section_of_a_command_looks_like_this() {
     let version = CommandName::Version.info().expect("a line");
     assert_eq!(
         command(version),
-        ".SS \"VERSION\"\nPrint the version.\n.PP\nOptions: \\fB\\-\\-help\\fR.\n.PP\nExit status:\n\
+        ".SS \"version\"\nPrint the version.\n.PP\nOptions: \\fB\\-\\-help\\fR.\n.PP\nExit status:\n\
          .TP\n\\fB0\\fR\ndone\n.TP\n\\fB1\\fR\nfailed or refused\n.TP\n\\fB2\\fR\nwrong usage\n"
     );
 }
