@@ -30,6 +30,12 @@ need_packages() {
   fi
 }
 
+# Whether all of these commands are there.
+has() {
+  local name
+  for name in "$@"; do command -v "$name" >/dev/null || return 1; done
+}
+
 has_rustup_target() {
   command -v cargo >/dev/null || return 1
   [ -d "$(rustc --print target-libdir --target "$target")" ] && return 0
@@ -120,10 +126,10 @@ fi
 case $way in
   rustup)
     has_rustup_target || fail "rustup has no $target"
-    command -v musl-gcc readelf >/dev/null || need_packages musl-tools binutils
+    has musl-gcc readelf strings || need_packages musl-tools binutils
     ;;
   debian)
-    [ -x /usr/bin/cargo ] && [ -d /usr/lib/rustlib/src/rust ] && command -v musl-gcc readelf >/dev/null ||
+    [ -x /usr/bin/cargo ] && [ -d /usr/lib/rustlib/src/rust ] && has musl-gcc gcc readelf strings ||
       need_packages rustc-web cargo-web rust-web-src musl-tools gcc
     ;;
   *) fail "there is no way \`$way\`: rustup or debian" ;;
