@@ -5,7 +5,7 @@
 //!
 //! | module | job |
 //! |---|---|
-//! | [`cli`] | commands, the flag table, help |
+//! | [`cli`] | commands, the flag table, help, man page, completions |
 //! | [`launch`] | what the child gets: environment, generated files, a private directory |
 //! | [`warden`] | the process that starts the child and whose descendants are "the tree" |
 //! | [`server`] | sockets, connection slots, deadlines |

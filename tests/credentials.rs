@@ -8,7 +8,7 @@ use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::fake_sts::{ACCOUNT, Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Running, SENTINEL, Sandbox, eventually, process, python};
+use crate::harness::{Finished, Invocation, Running, Sandbox, eventually, process, python, sentinel};
 
 /// A user with a role, and the profiles `base` and `dev` (the role).
 struct Setup {
@@ -30,7 +30,7 @@ impl Setup {
     /// `sentinel exec --unix-socket OPTIONS -- sh -c SCRIPT`, where `$0` is sentinel.
     fn inside(&self, options: &[&str], script: &str) -> Invocation {
         let run = self.sandbox.sentinel(["exec", "--unix-socket"]).args(options);
-        run.args(["--", "sh", "-c", script, SENTINEL])
+        run.args(["--", "sh", "-c", script, sentinel()])
     }
 
     /// `sentinel credentials OPTIONS`, on its own.
@@ -93,7 +93,7 @@ fn inside_it_prints_what_the_socket_serves() {
     let decisions = setup.decisions();
     let modes: Vec<&str> = decisions.iter().filter_map(|line| line["mode"].as_str()).collect();
     assert_eq!(modes, ["server", "server"], "the start and the helper: {decisions:?}");
-    assert_eq!(decisions[1]["peer"]["executable"], SENTINEL);
+    assert_eq!(decisions[1]["peer"]["executable"], sentinel());
     assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);
 }
 
@@ -144,7 +144,7 @@ fn outside_the_tree_it_is_refused_and_says_where_it_is() {
     let setup = Setup::new();
     let mut victim = setup.inside(&["dev"], WAITS).spawn();
     let (socket, token) = stolen(&mut victim);
-    let thief = setup.sandbox.program("sh").args(["-c", r#""$0" credentials; exit $?"#, SENTINEL]);
+    let thief = setup.sandbox.program("sh").args(["-c", r#""$0" credentials; exit $?"#, sentinel()]);
     let thief =
         thief.env("AWS_SENTINEL", "dev").env("SENTINEL_UNIX_SOCKET", &socket).env("SENTINEL_AUTH_TOKEN", &token);
     let running = thief.spawn();

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Running, SENTINEL, Sandbox, is_root, process, python, skip};
+use crate::harness::{Running, Sandbox, UNDER_TEST, is_root, process, python, sentinel, skip};
 
 fn sandbox() -> Sandbox {
     Sandbox::with_endpoint("http://127.0.0.1:9")
@@ -117,7 +117,43 @@ fn another_user_is_another_user() {
 
 #[test]
 fn the_program_and_python_are_there() {
-    assert!(std::fs::metadata(SENTINEL).expect("the program under test").mode() & 0o111 != 0);
+    assert!(std::fs::metadata(sentinel()).expect("the program under test").mode() & 0o111 != 0);
     assert!(std::fs::metadata(python()).is_ok(), "{}", python());
     assert_eq!(process::status_field(std::process::id(), "Pid"), Some(std::process::id().to_string()));
+}
+
+/// Whether an ELF file for 64 bits has a program header of type PT_INTERP (elf(5)), as dynamic programs do.
+fn asks_for_an_interpreter(program: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    assert_eq!(program[..5], *b"\x7fELF\x02");
+    let half = |at: usize| usize::from(u16::from_ne_bytes(program[at..at + 2].try_into().expect("two bytes")));
+    let start = u64::from_ne_bytes(program[32..40].try_into().expect("eight bytes"));
+    let (start, size, count) = (usize::try_from(start).expect("an offset"), half(54), half(56));
+    assert!(count > 0);
+    (0..count).any(|index| program[start + index * size..].starts_with(&PT_INTERP.to_ne_bytes()))
+}
+
+/// A variable of another name would leave the debug build under test, and nobody would see it.
+#[test]
+#[ignore = "`make test-static` asks for it"]
+fn the_program_under_test_is_static() {
+    assert_eq!(std::env::var(UNDER_TEST).as_deref(), Ok(sentinel()));
+    let read = |path: &std::path::Path| std::fs::read(path).expect("a program");
+    assert!(!asks_for_an_interpreter(&read(sentinel().as_ref())), "{} is not static", sentinel());
+    let dynamic = std::env::current_exe().expect("this program");
+    assert!(asks_for_an_interpreter(&read(&dynamic)), "the check cannot tell");
+}
+
+#[test]
+fn no_test_goes_past_the_variable_that_names_the_program() {
+    let mut pending = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    let mut found = Vec::new();
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(std::fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+        } else if std::fs::read_to_string(&path).is_ok_and(|text| text.contains(concat!("CARGO_BIN", "_EXE"))) {
+            found.push(path);
+        }
+    }
+    assert_eq!(found, [std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/harness/mod.rs")]);
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::fake_sts::{ACCOUNT, Call, Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, SENTINEL, Sandbox, python};
+use crate::harness::{Finished, Invocation, Sandbox, python, sentinel};
 
 /// In no account number, so that it may be looked for in everything that is said.
 const CODE: &str = "090807";
@@ -46,14 +46,14 @@ impl Setup {
     /// `sentinel exec --unix-socket OPTIONS -- sh -c SCRIPT`, where `$0` is sentinel.
     fn served(&self, options: &[&str], script: &str) -> Invocation {
         let run = self.sandbox.sentinel(["exec", "--unix-socket"]).args(options);
-        run.args(["--", "sh", "-c", script, SENTINEL])
+        run.args(["--", "sh", "-c", script, sentinel()])
     }
 
     /// Runs a script whose names are those of terminal.py.
     fn at_terminal(&self, script: &str) -> Finished {
         let run = self.sandbox.program(python()).args(["-u", "-c", &format!("{TERMINAL}\n{script}")]);
         let prompt = format!("MFA code of {} for profile `dev`: ", self.serial);
-        run.env("SENTINEL", SENTINEL).env("PYTHON", python()).env("CHILD", "").env("ASKS", prompt).run()
+        run.env("SENTINEL", sentinel()).env("PYTHON", python()).env("CHILD", "").env("ASKS", prompt).run()
     }
 
     fn decisions(&self) -> Vec<Value> {
@@ -323,7 +323,7 @@ for mode, code in (("", b"090807"), ("--server", b"111111"), ("--unix-socket", b
 "#;
     let prompt = format!("MFA code of {} for profile `dev`: ", setup.serial);
     let run = setup.sandbox.program(python()).args(["-u", "-c", &format!("{TERMINAL}\n{script}")]);
-    let run = run.env("SENTINEL", SENTINEL).env("PYTHON", python()).env("CHILD", "").env("ASKS", prompt);
+    let run = run.env("SENTINEL", sentinel()).env("PYTHON", python()).env("CHILD", "").env("ASKS", prompt);
     let mut running = run.spawn();
     for next in ["111111", "222222", ""] {
         assert_eq!(running.line(), "as expected");
@@ -393,7 +393,7 @@ fn without_a_terminal_there_is_nobody_to_ask() {
     let setup = Setup::new();
     let script = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])";
     for command in [&["exec", "--profile", "dev", "--", "cat"][..], &["credentials", "--profile", "dev"]] {
-        let run = setup.sandbox.program("sh").args(["-c", "\"$@\"; exit $?", "sh", python(), "-c", script, SENTINEL]);
+        let run = setup.sandbox.program("sh").args(["-c", "\"$@\"; exit $?", "sh", python(), "-c", script, sentinel()]);
         let done = run.args(command).stdin(format!("{CODE}\n").as_bytes()).run();
         let code = if command[0] == "exec" { 125 } else { 1 };
         let needs = format!("profile `dev` needs a code of the MFA device {}", setup.serial);

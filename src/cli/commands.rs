@@ -1,4 +1,4 @@
-//! The commands, as one table: parser and help derive from it.
+//! The commands, as one table: parser, help, man page and completions derive from it.
 
 /// A command of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,23 @@ pub enum CommandName {
     Version,
     /// Prints help.
     Help,
+    /// Prints what a shell needs to complete command lines.
+    Completions,
+    /// Prints the man page.
+    Man,
+}
+
+/// The words that a command takes, its options aside. Completions offer them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// None.
+    None,
+    /// A profile, unless `--profile` is given, then another program's command line.
+    ProfileAndProgram,
+    /// One of the commands.
+    Command,
+    /// One of the shells that have completions.
+    Shell,
 }
 
 /// What help says about a command.
@@ -21,6 +38,8 @@ pub struct CommandInfo {
     pub name: &'static str,
     /// One line for the overview.
     pub summary: &'static str,
+    /// The words that it takes.
+    pub words: Words,
     /// How it is written, one way a line.
     pub synopsis: &'static [&'static str],
     /// Paragraphs that follow the synopsis.
@@ -56,6 +75,7 @@ pub static COMMANDS: &[CommandInfo] = &[
         command: CommandName::Exec,
         name: "exec",
         summary: "run a command with credentials",
+        words: Words::ProfileAndProgram,
         synopsis: &[
             "sentinel exec [--profile P | P] [options] -- CMD [ARGS...]",
             "sentinel exec P [options] CMD [ARGS...]",
@@ -91,6 +111,7 @@ pub static COMMANDS: &[CommandInfo] = &[
         command: CommandName::Credentials,
         name: "credentials",
         summary: "print credentials as JSON, for credential_process",
+        words: Words::None,
         synopsis: &["sentinel credentials [--profile P] [options]"],
         description: &[
             "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
@@ -106,6 +127,7 @@ pub static COMMANDS: &[CommandInfo] = &[
         command: CommandName::Version,
         name: "version",
         summary: "print the version",
+        words: Words::None,
         synopsis: &["sentinel version"],
         description: &[],
         examples: &[],
@@ -115,9 +137,37 @@ pub static COMMANDS: &[CommandInfo] = &[
         command: CommandName::Help,
         name: "help",
         summary: "print this text, or a command's",
+        words: Words::Command,
         synopsis: &["sentinel help [COMMAND]"],
         description: &[],
         examples: &[("sentinel help exec", "everything about exec")],
+        statuses: STATUSES,
+    },
+    CommandInfo {
+        command: CommandName::Completions,
+        name: "completions",
+        summary: "print completions for bash, zsh or fish",
+        words: Words::Shell,
+        synopsis: &["sentinel completions bash|zsh|fish"],
+        description: &[
+            "Prints a script for the shell: it completes commands, options and their values, profiles out of the AWS \
+             config file, and the command that exec runs. `make install` puts all three where shells look for them.",
+        ],
+        examples: &[
+            ("source <(sentinel completions bash)", "in ~/.bashrc"),
+            ("source <(sentinel completions zsh)", "in ~/.zshrc, after compinit"),
+            ("sentinel completions fish | source", "in ~/.config/fish/config.fish"),
+        ],
+        statuses: STATUSES,
+    },
+    CommandInfo {
+        command: CommandName::Man,
+        name: "man",
+        summary: "print the man page",
+        words: Words::None,
+        synopsis: &["sentinel man"],
+        description: &["Prints sentinel(1) in roff, for man and groff."],
+        examples: &[("sentinel man | man -l -", "the same as `man sentinel`, where it is installed")],
         statuses: STATUSES,
     },
 ];
@@ -125,10 +175,11 @@ pub static COMMANDS: &[CommandInfo] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::flags::EVERY;
 
     #[test]
     fn every_command_has_one_line_and_its_name_leads_back() {
-        for command in [CommandName::Exec, CommandName::Credentials, CommandName::Version, CommandName::Help] {
+        for command in EVERY.iter().copied() {
             assert_eq!(COMMANDS.iter().filter(|info| info.command == command).count(), 1);
             assert_eq!(CommandName::of(command.name()), Some(command));
             let info = command.info().expect("a line");

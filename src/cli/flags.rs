@@ -1,4 +1,4 @@
-//! The flags, as one table: parser, settings and help derive from it, and tests walk it.
+//! The flags, as one table: parser, settings, help, man page and completions derive from it, and tests walk it.
 
 use super::commands::CommandName;
 
@@ -118,7 +118,15 @@ impl Group {
 
 const EXEC: &[CommandName] = &[CommandName::Exec];
 const BOTH: &[CommandName] = &[CommandName::Exec, CommandName::Credentials];
-const EVERY: &[CommandName] = &[CommandName::Exec, CommandName::Credentials, CommandName::Version, CommandName::Help];
+/// Every command: all have `--help`.
+pub(super) const EVERY: &[CommandName] = &[
+    CommandName::Exec,
+    CommandName::Credentials,
+    CommandName::Version,
+    CommandName::Help,
+    CommandName::Completions,
+    CommandName::Man,
+];
 
 /// Every flag, in the order in which help lists them: group by group.
 pub static FLAGS: &[Flag] = &[

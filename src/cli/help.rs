@@ -127,13 +127,11 @@ const MARGIN: &str = "                                ";
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const EVERY: [CommandName; 4] =
-        [CommandName::Exec, CommandName::Credentials, CommandName::Version, CommandName::Help];
+    use crate::cli::flags::EVERY;
 
     #[test]
     fn help_shows_each_flag_of_the_command_and_no_other() {
-        for command in EVERY {
+        for command in EVERY.iter().copied() {
             for length in [HelpLength::Short, HelpLength::Long] {
                 let text = text(Some(command), length);
                 for flag in FLAGS {
@@ -170,7 +168,7 @@ mod tests {
 
     #[test]
     fn lines_are_not_wider_than_a_window_and_have_no_space_at_the_end() {
-        for topic in EVERY.map(Some).into_iter().chain([None]) {
+        for topic in EVERY.iter().copied().map(Some).chain([None]) {
             for length in [HelpLength::Short, HelpLength::Long] {
                 for line in text(topic, length).lines() {
                     assert!(line.chars().count() <= WIDTH, "{line}");

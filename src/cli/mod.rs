@@ -1,14 +1,16 @@
 //! Commands: raw arguments and environment become settings, and settings become an action.
 //!
-//! `flags` and `commands` are tables; `parse`, `settings` and `help` derive from them. Nothing before `run` has an
+//! `flags` and `commands` are tables; `parse`, `settings`, `help`, `man` and `completions` derive from them. Nothing before `run` has an
 //! effect outside its result.
 
 mod code;
 pub mod commands;
+pub mod completions;
 mod credentials;
 mod exec;
 pub mod flags;
 pub mod help;
+pub mod man;
 pub mod parse;
 mod place;
 mod prepare;
@@ -39,6 +41,10 @@ pub enum Command {
     Help(Option<CommandName>, HelpLength),
     /// Print the version.
     Version,
+    /// Print a shell's completions.
+    Completions(completions::Shell),
+    /// Print the man page.
+    Man,
 }
 
 /// The program: reads its arguments and environment once, does what they say, and prints an error once.
@@ -73,6 +79,8 @@ pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
         Some(CommandName::Credentials) => Command::Credentials(Box::new(settings::credentials(&parsed, env)?)),
         Some(CommandName::Version) => Command::Version,
         Some(CommandName::Help) => Command::Help(parsed.topic, HelpLength::Long),
+        Some(CommandName::Completions) => Command::Completions(completions::Shell::wanted(parsed.shell)?),
+        Some(CommandName::Man) => Command::Man,
         None if parsed.has(Id::Version) => Command::Version,
         None => Command::Help(None, HelpLength::Short),
     })
@@ -83,6 +91,8 @@ fn run(command: &Command, env: &Env) -> Result<u8> {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),
         Command::Help(topic, length) => print(&help::text(*topic, *length)),
+        Command::Completions(shell) => print(&completions::script(*shell)),
+        Command::Man => print(&man::page()),
         Command::Version => print(&format!("sentinel {}\n", env!("CARGO_PKG_VERSION"))),
     }
 }

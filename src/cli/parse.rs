@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use lexopt::{Arg, Parser};
 
 use super::commands::{COMMANDS, CommandName};
+use super::completions::Shell;
 use super::flags::{FLAGS, Flag, Id};
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
@@ -22,6 +23,8 @@ pub struct Parsed {
     pub child: Vec<OsString>,
     /// What help is wanted about (help).
     pub topic: Option<CommandName>,
+    /// Whose completions are wanted (completions).
+    pub shell: Option<Shell>,
     /// `-h` or `--help` was given, and nothing after it was read.
     pub help: Option<HelpLength>,
 }
@@ -132,6 +135,7 @@ fn take_word(word: OsString, parsed: &mut Parsed) -> Result<()> {
     match parsed.command {
         Some(CommandName::Exec) => parsed.profile = Some(word),
         Some(CommandName::Help) if parsed.topic.is_none() => parsed.topic = Some(command(&word)?),
+        Some(CommandName::Completions) if parsed.shell.is_none() => parsed.shell = Some(Shell::of(&word)?),
         Some(CommandName::Credentials) => {
             let word = word.display();
             return Err(Error::usage(format!("credentials takes no argument, and was given `{word}`"))

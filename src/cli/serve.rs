@@ -20,7 +20,7 @@ use crate::launch::directory::{Base, PrivateDirectory};
 use crate::launch::environment::child_environment;
 use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
-use crate::peer::{Kernel, Process, Tree};
+use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
 use crate::server::{Bodies, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
@@ -133,13 +133,19 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
         Err(error) => return Err(error),
     };
     operator.debug(&format!("peers are named by: {}", kernel.tier()));
-    let root = Process::open(&kernel, warden.pid())
-        .map_err(|why| Error::new(format!("cannot hold the process that watches over the command: {why}")))?;
-    // Its directory can be held where its files cannot be read: then nobody could ever be told to be below it.
-    if !root.is_alive() {
-        return Err(Error::new("/proc hides the process that watches over the command")
-            .hint("mount /proc without hidepid, or run on Linux 5.3 or later, where /proc is not needed for this"));
-    }
+    // It has not been waited for, so its number is there, and who does not find it is not shown it. That may come to light
+    // when its directory is opened or, where it has only just refused inspection, when a file in there is read.
+    let root = match Process::open(&kernel, warden.pid()) {
+        Ok(root) if root.is_alive() => root,
+        Ok(_) | Err(Unattested::Gone) => {
+            return Err(Error::new("/proc hides the process that watches over the command").hint(
+                "mount /proc without hidepid, or run on Linux 5.3 or later, where /proc is not needed for this",
+            ));
+        }
+        Err(why) => {
+            return Err(Error::new(format!("cannot hold the process that watches over the command: {why}")));
+        }
+    };
     let (binding, recorded) = match server.bind {
         Bind::Tree => (Binding::Tree, "tree"),
         Bind::Process => (Binding::FirstUse, "process"),

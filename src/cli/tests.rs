@@ -19,6 +19,9 @@ fn lines_lead_to_their_commands() {
         (&["version"], Command::Version),
         (&["--version"], Command::Version),
         (&["-V"], Command::Version),
+        (&["man"], Command::Man),
+        (&["completions", "zsh"], Command::Completions(completions::Shell::Zsh)),
+        (&["completions", "--help"], Command::Help(Some(CommandName::Completions), HelpLength::Long)),
     ];
     for (line, command) in cases {
         assert_eq!(&of(line).expect("a command"), command, "{line:?}");
@@ -49,4 +52,30 @@ fn exit_statuses_are_those_that_help_lists() {
     assert_eq!(status(&["credentials"], Kind::Usage), 2);
     assert_eq!(status(&["exce"], Kind::Usage), 2);
     assert_eq!(status(&[], Kind::Usage), 2);
+}
+
+#[test]
+fn a_shell_without_completions_is_a_wrong_usage() {
+    let said = |line: &[&str]| {
+        let error = of(line).expect_err("an error");
+        assert_eq!(error.kind(), Kind::Usage);
+        error.to_string()
+    };
+    assert_eq!(said(&["completions", "bsh"]), "there are no completions for `bsh`\n  did you mean `bash` or `zsh`?");
+    assert_eq!(
+        said(&["completions", "powershell"]),
+        "there are no completions for `powershell`\n  the shells are bash, zsh and fish"
+    );
+    assert_eq!(
+        said(&["completions"]),
+        "completions needs the name of a shell\n  `sentinel completions bash`, zsh or fish"
+    );
+    assert_eq!(
+        said(&["completions", "bash", "zsh"]),
+        "completions takes no argument `zsh` here\n  `sentinel help` shows what each command takes"
+    );
+    assert_eq!(
+        said(&["man", "exec"]),
+        "man takes no argument `exec` here\n  `sentinel help` shows what each command takes"
+    );
 }

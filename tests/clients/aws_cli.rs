@@ -2,7 +2,7 @@
 
 use super::world::{MODES, SERVERS, STRANGER, at_moto, at_the_fake, exec, fetches, path, stolen};
 use crate::fake_sts::ACCOUNT;
-use crate::harness::{Finished, SENTINEL};
+use crate::harness::{Finished, sentinel};
 
 const WHOAMI: [&str; 7] = ["aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"];
 
@@ -161,8 +161,10 @@ fn a_command_outside_the_tree_gets_an_error() {
 #[test]
 fn the_persons_own_config_file_may_name_the_helper() {
     let (sandbox, moto) = at_moto();
-    sandbox
-        .settings("outside", &format!("region = us-east-1\ncredential_process = {SENTINEL} credentials --profile dev"));
+    sandbox.settings(
+        "outside",
+        &format!("region = us-east-1\ncredential_process = {} credentials --profile dev", sentinel()),
+    );
     let named = [&["--profile", "outside"], &WHOAMI[1..]].concat();
     let done = sandbox.program("aws").env("PATH", path()).args(named).run();
     assert_eq!(roles(&done), [role(&moto.account, "demo-role")]);

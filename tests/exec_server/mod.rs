@@ -143,7 +143,7 @@ fn what_nohup_ignores_stays_ignored() {
     let setup = Setup::new();
     for mode in MODES {
         let script = r#"trap "" HUP QUIT; exec "$@""#;
-        let run = setup.sandbox.program("sh").args(["-c", script, "sh", crate::harness::SENTINEL, "exec"]).args(mode);
+        let run = setup.sandbox.program("sh").args(["-c", script, "sh", crate::harness::sentinel(), "exec"]).args(mode);
         let mut run = run.args(["--", "sh", "-c", "grep SigIgn /proc/self/status; read line"]).spawn();
         let ignored = run.line();
         let set = u64::from_str_radix(ignored.trim_start_matches("SigIgn:\t"), 16).expect("a set");
@@ -170,7 +170,7 @@ fn a_parent_that_ignored_or_blocked_signals_does_no_harm() {
         for mode in [&["--profile", "helped"][..], &["--profile", "helped", "--unix-socket"]] {
             let script = format!("import os, signal, sys; {what}; os.execv(sys.argv[1], sys.argv[1:])");
             let run =
-                setup.sandbox.program(python()).args(["-c", &script, crate::harness::SENTINEL, "exec"]).args(mode);
+                setup.sandbox.program(python()).args(["-c", &script, crate::harness::sentinel(), "exec"]).args(mode);
             let done = run.args(["--", "sh", "-c", "exit 3"]).run();
             assert_eq!((done.code(), done.stderr.as_str()), (3, ""), "{what}: {done}");
         }
@@ -191,7 +191,7 @@ fn no_descriptor_but_the_callers_own_reaches_the_child() {
     let without = through(&list);
     assert!(without.ends_with("7\nseven\n"), "{without}");
     for mode in MODES {
-        let command = [&[crate::harness::SENTINEL, "exec"][..], mode, &["--"], &list].concat();
+        let command = [&[crate::harness::sentinel(), "exec"][..], mode, &["--"], &list].concat();
         assert_eq!(through(&command), without, "{mode:?}");
     }
 }
@@ -200,18 +200,18 @@ fn no_descriptor_but_the_callers_own_reaches_the_child() {
 fn an_exec_in_an_exec_needs_nested_and_gets_the_outer_ones_credentials() {
     let setup = Setup::new();
     let inner = |options: &str, command: &str| {
-        let script = format!("exec {} exec {options} -- {command}", crate::harness::SENTINEL);
+        let script = format!("exec {} exec {options} -- {command}", crate::harness::sentinel());
         setup.exec(&[], &["sh", "-c", &script])
     };
     inner("", "true").failed_with(125, &["already inside `sentinel exec` for profile `base`", "--nested"]);
-    let outer: serde_json::Value = json(&setup.exec(&[], &[crate::harness::SENTINEL, "credentials"]));
+    let outer: serde_json::Value = json(&setup.exec(&[], &[crate::harness::sentinel(), "credentials"]));
     for options in ["--nested", "--nested --profile base"] {
         let environment = inner(options, "env -0").environment();
         let issued = setup.sts.issued(&environment["AWS_ACCESS_KEY_ID"]).expect("a key that the fake issued");
         assert_eq!(environment["AWS_SECRET_ACCESS_KEY"], issued.secret_access_key);
         assert_eq!(environment.get("SENTINEL_UNIX_SOCKET"), None);
         let served =
-            json(&inner(&format!("{options} --unix-socket"), &format!("{} credentials", crate::harness::SENTINEL)));
+            json(&inner(&format!("{options} --unix-socket"), &format!("{} credentials", crate::harness::sentinel())));
         let issued = setup.sts.issued(served["AccessKeyId"].as_str().expect("text")).expect("issued");
         assert_eq!(served["SecretAccessKey"], issued.secret_access_key.as_str());
         assert_eq!(issued.arn, setup.alice.arn);
@@ -231,7 +231,7 @@ fn json(done: &Finished) -> serde_json::Value {
 fn lazy_asks_aws_at_the_first_use() {
     let setup = Setup::new();
     let script = r#"echo started; read line; "$0" credentials; read line"#;
-    let mut run = setup.invoke(&["--lazy"], ["sh", "-c", script, crate::harness::SENTINEL]).spawn();
+    let mut run = setup.invoke(&["--lazy"], ["sh", "-c", script, crate::harness::sentinel()]).spawn();
     assert_eq!(run.line(), "started");
     assert_eq!(setup.sts.calls().len(), 0);
     run.send("now");
@@ -307,7 +307,7 @@ fn the_socket_may_have_a_path_of_ones_own() {
     let home = setup.sandbox.path("home");
     let script = r#"echo "$SENTINEL_UNIX_SOCKET"; test -S mine.sock && "$0" credentials"#;
     for given in ["mine.sock", home.join("mine.sock").to_str().expect("UTF-8")] {
-        let done = setup.exec(&["--unix-socket-path", given], &["sh", "-c", script, crate::harness::SENTINEL]);
+        let done = setup.exec(&["--unix-socket-path", given], &["sh", "-c", script, crate::harness::sentinel()]);
         let (path, served) = done.stdout.split_once('\n').expect("two lines");
         assert_eq!((done.code(), path), (0, home.join("mine.sock").to_str().expect("UTF-8")), "{done}");
         let served: serde_json::Value = serde_json::from_str(served).expect("JSON");

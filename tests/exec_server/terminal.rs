@@ -3,7 +3,7 @@
 //! A Python program makes the terminal, types, and says what it saw.
 
 use super::Setup;
-use crate::harness::{Finished, SENTINEL, python, skip};
+use crate::harness::{Finished, python, sentinel, skip};
 
 const TERMINAL: &str = include_str!("terminal.py");
 
@@ -11,7 +11,7 @@ const TERMINAL: &str = include_str!("terminal.py");
 fn type_in(setup: &Setup, script: &str) -> Finished {
     let child = setup.sandbox.write("child.py", include_str!("terminal_child.py"), 0o600);
     let run = setup.sandbox.program(python()).args(["-u", "-c", &format!("{TERMINAL}\n{script}")]);
-    run.env("SENTINEL", SENTINEL).env("PYTHON", python()).env("CHILD", child).env("TERM", "dumb").run()
+    run.env("SENTINEL", sentinel()).env("PYTHON", python()).env("CHILD", child).env("TERM", "dumb").run()
 }
 
 fn has_bash() -> bool {

@@ -32,8 +32,17 @@ use crate::fake_sts::{Keys, Sts};
 /// What any single wait may take before the test fails.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The program under test.
-pub(crate) const SENTINEL: &str = env!("CARGO_BIN_EXE_sentinel");
+/// The program under test: what SENTINEL_UNDER_TEST names, else what cargo has just built.
+pub(crate) fn sentinel() -> &'static str {
+    static PATH: OnceLock<String> = OnceLock::new();
+    PATH.get_or_init(|| match std::env::var_os(UNDER_TEST) {
+        Some(path) => path.into_string().expect("SENTINEL_UNDER_TEST is a path in UTF-8"),
+        None => env!("CARGO_BIN_EXE_sentinel").to_owned(),
+    })
+}
+
+/// Names another build of the program, by its absolute path.
+pub(crate) const UNDER_TEST: &str = "SENTINEL_UNDER_TEST";
 
 /// A private directory with a home, removed on drop.
 pub(crate) struct Sandbox {
@@ -112,7 +121,7 @@ impl Sandbox {
 
     /// The program under test, in this sandbox.
     pub(crate) fn sentinel<A: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Invocation {
-        self.program(SENTINEL).args(arguments)
+        self.program(sentinel()).args(arguments)
     }
 
     /// `sentinel exec OPTIONS -- python3 -u -c SCRIPT`: an attacker, or a client, inside the tree.

@@ -8,7 +8,7 @@ use sentinel::peer::Kernel;
 use sentinel::peer::kernel::Tier;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, SENTINEL, Sandbox, is_root, skip};
+use crate::harness::{Finished, Sandbox, is_root, sentinel, skip};
 
 /// Every way in which processes can be named, best first, as tier.py calls them; `--debug` does not say what follows the
 /// comma.
@@ -77,7 +77,7 @@ impl Arena {
         if program != python() {
             run = run.args([python()]);
         }
-        run.args([script.as_os_str()]).args(arguments).env("SENTINEL", SENTINEL).run()
+        run.args([script.as_os_str()]).args(arguments).env("SENTINEL", sentinel()).run()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, SENTINEL, Sandbox, is_root, process, python, skip};
+use crate::harness::{Finished, Sandbox, is_root, process, python, sentinel, skip};
 
 const STEP: &str = include_str!("attackers/step.py");
 const WATCH: &str = include_str!("attackers/watch_socket.py");
@@ -48,7 +48,7 @@ fn sandbox(sts: &Sts) -> Sandbox {
 /// What others see of a sentinel that runs with umask 0, looked at between any two of its system calls.
 fn watch(sandbox: &Sandbox, public: &Path, options: &[&str]) -> Finished {
     let script = format!("{STEP}{WATCH}");
-    let stepped = sandbox.program(python()).args(["-c", &script]).args([public]).args([SENTINEL, "exec"]);
+    let stepped = sandbox.program(python()).args(["-c", &script]).args([public]).args([sentinel(), "exec"]);
     let stepped = stepped.args(["--unix-socket", "--profile", "base"]).args(options).args(["--", "true"]);
     stepped.env("TMPDIR", public).without("XDG_RUNTIME_DIR").run()
 }
@@ -83,7 +83,7 @@ fn another_user_who_keeps_trying_never_connects() {
     for round in 0..8 {
         // umask 0 leaves every bit as sentinel sets it.
         let script = r#"umask 0; exec "$0" exec --unix-socket --lazy --profile base -- sh -c 'echo up; read line'"#;
-        let run = sandbox.program("sh").args(["-c", script, SENTINEL]);
+        let run = sandbox.program("sh").args(["-c", script, sentinel()]);
         let mut run = run.env("TMPDIR", &public.0).without("XDG_RUNTIME_DIR").spawn();
         assert_eq!(run.line(), "up");
         assert_eq!(process::uid(attacker.pid()), Some(65534));

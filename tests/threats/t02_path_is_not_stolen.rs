@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, Invocation, Running, SENTINEL, Sandbox, eventually, is_root, process, python, skip};
+use crate::harness::{Finished, Invocation, Running, Sandbox, eventually, is_root, process, python, sentinel, skip};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const STEP: &str = include_str!("attackers/step.py");
@@ -172,7 +172,7 @@ fn who_is_about_to_remove_a_dead_socket_has_it_alone() {
     let setup = Setup::new();
     drop(UnixListener::bind(&setup.path).expect("a socket"));
     let script = format!("{STEP}{STEAL}");
-    let slow = setup.sandbox.program(python()).args(["-u", "-c", &script, SENTINEL]);
+    let slow = setup.sandbox.program(python()).args(["-u", "-c", &script, sentinel()]);
     let mut slow = slow.args(setup.arguments()).args(["--", "echo", "served"]).spawn();
     assert_eq!(slow.line(), "paused");
     assert_eq!(setup.names(), ["s.sock", "s.sock.lock"]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, SENTINEL, Sandbox, eventually, process};
+use crate::harness::{Invocation, Sandbox, eventually, process, sentinel};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 
@@ -121,7 +121,7 @@ fn no_token_is_in_an_argument_an_output_a_log_or_a_file() {
     setup.sts.wait_for_calls("GetSessionToken", 1);
     let arguments = arguments();
     let helper = format!("{}/sentinel/", setup.sandbox.path("run").display());
-    for (start, what) in [(&helper[..], "sentinel credentials"), (SENTINEL, "exec --profile base --unix-socket")] {
+    for (start, what) in [(&helper[..], "sentinel credentials"), (sentinel(), "exec --profile base --unix-socket")] {
         let is_ours = |(_, line): &(u32, String)| line.starts_with(start) && line.contains(what);
         assert!(arguments.iter().any(is_ours), "no `{what}` in {arguments:?}");
     }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use crate::harness::{SENTINEL, is_root, python, skip};
+use crate::harness::{is_root, python, sentinel, skip};
 use crate::wire::{CLIENT, Served};
 
 /// Whether these programs are here.
@@ -89,7 +89,7 @@ fn a_caller_in_another_namespace_gets_not_a_byte() {
          subprocess.run([*os.environ['NSENTER'].split(), sys.executable, '-c', {there:?}])\nsay(status(once(ask())))\n"
     );
     let attack = include_str!("attackers/other_namespace.py");
-    let run = served.sandbox.program("unshare").args(["-n", python(), "-c", attack, SENTINEL, &script]);
+    let run = served.sandbox.program("unshare").args(["-n", python(), "-c", attack, sentinel(), &script]);
     let done = run.run();
     assert_eq!((done.code(), done.stdout.as_str()), (0, "200\nconnected\nb''\n200\n"), "{done}");
 }

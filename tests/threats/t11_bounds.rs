@@ -11,7 +11,7 @@ use sentinel::auth::Binding;
 use sentinel::clock::{Clock, SystemClock};
 use sentinel::sys::user::effective_uid;
 
-use crate::harness::{Invocation, Running, SENTINEL, is_root, process, python, skip};
+use crate::harness::{Invocation, Running, is_root, process, python, sentinel, skip};
 use crate::wire::in_process::InProcess;
 use crate::wire::{CLIENT, Served, closing, get, stolen_into};
 
@@ -103,7 +103,7 @@ fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
 fn with_descriptors(served: &Served, limit: u32) -> Running {
     let options = ["exec", "--profile", "base", "--unix-socket", "--", python(), "-u", "-c"];
     let limited = format!("ulimit -n {limit}; exec \"$@\"");
-    let limited = served.sandbox.program("sh").args(["-c", &limited, "sh", SENTINEL]).args(options);
+    let limited = served.sandbox.program("sh").args(["-c", &limited, "sh", sentinel()]).args(options);
     limited.args([&format!("{CLIENT}\n{RIGHTFUL}")]).spawn()
 }
 

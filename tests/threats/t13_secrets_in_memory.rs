@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Invocation, Running, SENTINEL, Sandbox, is_root, process, python, skip};
+use crate::harness::{Invocation, Running, Sandbox, is_root, process, python, sentinel, skip};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const INSPECT: &str = include_str!("attackers/inspect_process.py");
@@ -175,12 +175,12 @@ fn a_process_of_the_same_user_cannot_look_into_broker_or_warden() {
     let sandbox = &setup.sandbox;
     let (sentinel, attacker, control) = if is_root() {
         let program = sandbox.path("tmp/sentinel-program");
-        fs::copy(SENTINEL, &program).expect("a copy");
+        fs::copy(sentinel(), &program).expect("a copy");
         sandbox.give_to_nobody();
         let as_nobody = |program: &str| sandbox.as_nobody(program).expect("root");
         (as_nobody(program.to_str().expect("UTF-8")), as_nobody(PYTHON), as_nobody("cat"))
     } else {
-        (sandbox.program(SENTINEL), sandbox.program(PYTHON), sandbox.program("cat"))
+        (sandbox.program(sentinel()), sandbox.program(PYTHON), sandbox.program("cat"))
     };
     let options = ["exec", "--unix-socket", "--profile", "dev", "--", PYTHON, "-u", "-c", &script()];
     let Serving { broker, warden, .. } = setup.served(sentinel.args(options));

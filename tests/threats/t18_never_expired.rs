@@ -5,7 +5,7 @@ use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Running, SENTINEL, Sandbox, eventually};
+use crate::harness::{Running, Sandbox, eventually, sentinel};
 
 const ASKER: &str = include_str!("attackers/asker.py");
 const UNTIL_REFUSED: &str = include_str!("attackers/until_refused.py");
@@ -257,7 +257,7 @@ fn through_the_helper_they_last_until_they_end() {
     let setup = Setup::new();
     setup.sts.lifetime_s(4);
     let run = setup.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED);
-    let mut running = run.args([SENTINEL, "credentials"]).spawn();
+    let mut running = run.args([sentinel(), "credentials"]).spawn();
     assert_eq!(running.line(), "ready");
     setup.sts.inject("AssumeRole", 1000, Fault::Refuse { status: 403, code: "AccessDenied", message: "gone" });
     let (_, refusal) = phase(&mut running);
@@ -294,7 +294,7 @@ fn who_asks_before_aws_has_answered_asks_again() {
 fn the_helper_waits_for_aws() {
     let setup = Setup::new();
     let gate = setup.sts.hang("AssumeRole");
-    let options = ["exec", "--profile", "dev", "--unix-socket", "--lazy", "--", SENTINEL, "credentials"];
+    let options = ["exec", "--profile", "dev", "--unix-socket", "--lazy", "--", sentinel(), "credentials"];
     let running = setup.sandbox.sentinel(options).spawn();
     // It has been told to ask again.
     eventually("a pending answer", || {

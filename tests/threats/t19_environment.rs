@@ -241,7 +241,7 @@ ctypes.CDLL(None).execve(words[0], arguments, environment)
     let setup = Setup::new();
     for options in [&[][..], &["--unix-socket"]] {
         let command = [&["exec", "--profile", "dev"], options, &["--", "cat", "/proc/self/environ"]].concat();
-        let run = setup.sandbox.program(crate::harness::python()).args(["-c", twice, crate::harness::SENTINEL]);
+        let run = setup.sandbox.program(crate::harness::python()).args(["-c", twice, crate::harness::sentinel()]);
         let done = run.args(command).env("AWS_CONFIG_FILE", &setup.config).run();
         assert_eq!(done.code(), 0, "{done}");
         assert!(done.stdout.contains("AWS_SENTINEL=dev\0"), "{done}");

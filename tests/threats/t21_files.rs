@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, symlink
 use std::path::Path;
 
 use crate::fake_sts::Sts;
-use crate::harness::{SENTINEL, Sandbox, is_root, process, skip};
+use crate::harness::{Sandbox, is_root, process, sentinel, skip};
 
 fn sandbox(sts: &Sts) -> Sandbox {
     let sandbox = Sandbox::new(sts);
@@ -55,7 +55,7 @@ fn every_file_is_closed_to_others_whatever_the_umask() {
         let own = sandbox.directory("own", 0o700);
         let script = format!(r#"umask {umask}; exec "$@""#);
         let start = |more: &[&str]| {
-            let run = sandbox.program("sh").args(["-c", &script, "sh", SENTINEL, "exec", "--unix-socket"]);
+            let run = sandbox.program("sh").args(["-c", &script, "sh", sentinel(), "exec", "--unix-socket"]);
             let run = run.args(["--profile", "base"]).args(more);
             let mut running = run.args(["--", "sh", "-c", "echo up; cat"]).spawn();
             assert_eq!(running.line(), "up");

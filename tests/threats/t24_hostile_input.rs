@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Invocation, SENTINEL, Sandbox, python};
+use crate::harness::{Finished, Invocation, Sandbox, python, sentinel};
 
 /// Runs what follows it with little memory and little time on the processor: 256 MiB, 10 s.
 const LIMITED: &str = "ulimit -v 262144 && ulimit -t 10 && exec \"$0\" \"$@\"";
@@ -32,7 +32,7 @@ impl Setup {
     }
 
     fn limited<A: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Invocation {
-        self.sandbox.program("sh").args(["-c", LIMITED, SENTINEL]).args(arguments)
+        self.sandbox.program("sh").args(["-c", LIMITED, sentinel()]).args(arguments)
     }
 
     fn credentials(&self) -> Invocation {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Running, SENTINEL, Sandbox, eventually, is_root, process, python, skip};
+use crate::harness::{Invocation, Running, Sandbox, eventually, is_root, process, python, sentinel, skip};
 
 const OUTSIDE: &str = include_str!("attackers/not_in_the_tree.py");
 const INSIDE: &str = include_str!("attackers/in_the_tree.py");
@@ -53,7 +53,7 @@ impl Setup {
             .env("ATTACKER", self.path("not_in_the_tree.py"))
             .env("REFERENCE", self.path("reference"))
             .env("PIDFILE", self.path("pid"))
-            .env("SENTINEL", SENTINEL)
+            .env("SENTINEL", sentinel())
             .env("PYTHON", python())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("OUT", self.path("out"))
@@ -140,7 +140,7 @@ fn what_a_credential_process_leaves_behind_is_outside() {
         let setup = Setup::new();
         with_helper(&setup, how);
         let mut victim = setup
-            .run(SENTINEL)
+            .run(sentinel())
             .args(["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM])
             .spawn();
         setup.assert_refused(&mut victim, "out");
@@ -161,7 +161,7 @@ fn what_a_program_that_prints_a_code_leaves_behind_is_outside() {
         let settings = format!("region = us-east-1\nmfa_serial = {serial}\nmfa_process = {}", helper.display());
         setup.sandbox.profile("helped", &setup.alice, &settings);
         let arguments = ["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM];
-        let mut victim = setup.run(SENTINEL).args(arguments).spawn();
+        let mut victim = setup.run(sentinel()).args(arguments).spawn();
         setup.assert_refused(&mut victim, "out");
         setup.assert_still_served(victim);
     }
@@ -194,7 +194,7 @@ print(os.environ["JSON"])
     let command = format!("{} {}", python(), helper.display());
     setup.sandbox.settings("helped", &format!("credential_process = {command}\nregion = us-east-1"));
     let arguments = ["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM];
-    let mut victim = setup.run(SENTINEL).args(arguments).env("JSON", json).spawn();
+    let mut victim = setup.run(sentinel()).args(arguments).env("JSON", json).spawn();
     setup.assert_refused(&mut victim, "out");
     assert_eq!(setup.answer("out.sibling"), "True");
     setup.assert_still_served(victim);
@@ -234,7 +234,7 @@ fn what_sentinel_adopts_or_meets_in_its_own_pid_namespace_is_outside() {
     // Its orphan comes to pid 1, which is sentinel.
     with_helper(&setup, "double-fork");
     let arguments = ["exec", "--profile", "helped", "--unix-socket", "--", python(), "-u", "-c", VICTIM];
-    let mut victim = setup.run("unshare").args(unshare).args([SENTINEL]).args(arguments).spawn();
+    let mut victim = setup.run("unshare").args(unshare).args([sentinel()]).args(arguments).spawn();
     setup.assert_refused(&mut victim, "out");
 
     // Whoever joins has a parent that cannot be seen, pid 0.
@@ -261,7 +261,7 @@ fn what_the_child_starts_is_inside_wherever_it_goes() {
     } else {
         skip("what_the_child_starts_is_inside_wherever_it_goes", "(in part) no pid namespace may be made here");
     }
-    let done = setup.run(SENTINEL).args(command).run();
+    let done = setup.run(sentinel()).args(command).run();
     let mut expected = "self 200\ngrandchild 200\ndaemon 200\nnested subreaper 200\n".to_owned();
     if namespaces {
         expected.push_str("pid namespace True 200\n");
@@ -291,7 +291,7 @@ os._exit(5)
 fn a_daemon_is_not_served_after_the_child_has_ended() {
     let setup = Setup::new();
     let arguments = ["exec", "--profile", "dev", "--unix-socket", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
-    let mut run = setup.run(SENTINEL).args(arguments).spawn();
+    let mut run = setup.run(sentinel()).args(arguments).spawn();
     run.line();
     process::wait_until_gone(run.pid());
     run.send("ask");
@@ -305,7 +305,7 @@ fn with_wait_tree_a_daemon_is_served_after_the_child_has_ended() {
     let setup = Setup::new();
     let arguments =
         ["exec", "--profile", "dev", "--unix-socket", "--wait-tree", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
-    let mut run = setup.run(SENTINEL).args(arguments).spawn();
+    let mut run = setup.run(sentinel()).args(arguments).spawn();
     let child = run.line().parse().expect("a pid");
     process::wait_until_gone(child);
     run.send("ask");

@@ -67,7 +67,7 @@ impl Case {
     pub(super) fn problem(&self) -> Option<String> {
         let cli = Stage::new(self).run(&["aws"], &["sts", "get-caller-identity"]);
         let ours =
-            Stage::new(self).run(&[crate::harness::SENTINEL, "exec"], &["--", "aws", "sts", "get-caller-identity"]);
+            Stage::new(self).run(&[crate::harness::sentinel(), "exec"], &["--", "aws", "sts", "get-caller-identity"]);
         let reason = match self.expected {
             Expected::Refused(_, because) | Expected::Differs(_, because) => format!(" (expected, because {because})"),
             Expected::Same | Expected::BothRefuse(_) => String::new(),
