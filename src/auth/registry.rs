@@ -90,6 +90,11 @@ impl Registry {
         self.entries().remove(&registered.0.digest);
     }
 
+    /// Whether this is a live token.
+    pub fn knows(&self, presented: &[u8]) -> bool {
+        self.find(presented).is_some()
+    }
+
     /// The entry of a presented token, or `None`. Takes as long for an unknown token as for a known one: the map is keyed
     /// by SHA-256, of which a caller controls no bit, and the digests are compared in constant time either way.
     pub(super) fn find(&self, presented: &[u8]) -> Option<Arc<Entry>> {

@@ -1,0 +1,87 @@
+//! Whether the time of a refusal tells anything about the token (T6), seen from inside the process, where the noise of a
+//! socket hides nothing. The control is the comparison that a program without this care would make: if that cannot be told
+//! apart, this measurement proves nothing.
+
+use std::hint::black_box;
+
+use sentinel::auth::{Binding, Registry};
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::secret::Secret;
+use sentinel::sys::user::effective_uid;
+
+use crate::Failure;
+use crate::report::{Report, Wanted};
+use crate::stats::{Spread, quantile, welch};
+
+/// Samples of each class.
+const SAMPLES: usize = 150_000;
+/// Calls a sample: more than one, because the clock's own step is about as long as one call.
+const CALLS: usize = 4;
+/// The share of the samples that is looked at: what is slower was interrupted.
+const KEPT: [f64; 3] = [0.5, 0.9, 0.99];
+/// As usual where tests look for leaks (dudect): below it nothing is to be seen.
+const LIMIT: f64 = 4.5;
+
+/// What says yes or no to a token.
+type Judge<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Measures all of it.
+pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
+    let registry = Registry::default();
+    let (token, _registered) = registry.register(effective_uid(), Binding::Tree)?;
+    let held = Secret::take_string(token.expose_str().to_owned())?;
+    let right = token.expose_str().to_owned();
+    let end = right.len().saturating_sub(1);
+    let (almost, far) = (changed(&right, end), changed(&right, 0));
+
+    let naive = |presented: &str| black_box(held.expose()) == black_box(presented.as_bytes());
+    let constant = |presented: &str| black_box(&held).equals(black_box(presented.as_bytes()));
+    let lookup = |presented: &str| registry.knows(black_box(presented.as_bytes()));
+
+    let cases: [(&str, Judge<'_>, [&str; 2], bool); 5] = [
+        ("control: `==`, last byte wrong and first byte wrong", &naive, [&almost, &far], false),
+        ("Secret::equals, last byte wrong and first byte wrong", &constant, [&almost, &far], true),
+        ("Secret::equals, right and wrong", &constant, [&right, &far], true),
+        ("lookup, last byte wrong and first byte wrong", &lookup, [&almost, &far], true),
+        ("lookup, known and unknown", &lookup, [&right, &far], true),
+    ];
+    for (name, judge, classes, quiet) in cases {
+        let t = greatest_t(judge, classes);
+        let wanted = if quiet { Wanted::AtMost(LIMIT, "|t|") } else { Wanted::AtLeast(2.0 * LIMIT, "|t|") };
+        report.row(name.to_owned(), Spread::of([t]), wanted, String::new());
+    }
+    Ok(())
+}
+
+fn changed(token: &str, place: usize) -> String {
+    token.char_indices().map(|(at, c)| if at == place { if c == 'A' { 'B' } else { 'A' } } else { c }).collect()
+}
+
+/// The greatest |t| over several croppings, of two classes that take turns in an order that follows nothing.
+fn greatest_t(judge: Judge<'_>, classes: [&str; 2]) -> f64 {
+    let mut samples: [Vec<f64>; 2] = [Vec::with_capacity(SAMPLES), Vec::with_capacity(SAMPLES)];
+    // Both are read from one place: where a text lies in memory must not be what is measured.
+    let mut presented = String::with_capacity(64);
+    let mut order = 0x2545_F491_4F6C_DD1D_u64;
+    while samples.iter().any(|class| class.len() < SAMPLES) {
+        // xorshift64 (Marsaglia, 2003).
+        order ^= order << 13;
+        order ^= order >> 7;
+        order ^= order << 17;
+        let class = usize::from(order & 1 == 1);
+        let (Some(text), Some(times)) = (classes.get(class), samples.get_mut(class)) else { continue };
+        presented.clear();
+        presented.push_str(text);
+        let began = SystemClock.boot();
+        for _ in 0..CALLS {
+            black_box(judge(black_box(&presented)));
+        }
+        let took = SystemClock.boot().saturating_sub(began);
+        if times.len() < SAMPLES {
+            times.push(took.as_secs_f64() * 1e9);
+        }
+    }
+    let [left, right] = &samples;
+    let both: Vec<f64> = left.iter().chain(right).copied().collect();
+    KEPT.iter().map(|share| welch(left, right, quantile(&both, *share)).abs()).fold(0.0, f64::max)
+}
