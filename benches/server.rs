@@ -39,6 +39,7 @@ struct Run {
 /// Measures all of it.
 pub(crate) fn measure(sandbox: &Sandbox, program: &Path, report: &mut Report) -> Result<(), Failure> {
     let bare_socket = sandbox.path("tmp/bare");
+    let _an_earlier_one = std::fs::remove_file(&bare_socket);
     let responder = Responder::start(&bare_socket)?;
     let port = responder.port.to_string();
     let mut runs = Vec::new();

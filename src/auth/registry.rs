@@ -1,6 +1,5 @@
 //! The live tokens: who may use each, and whether it still counts.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -50,10 +49,11 @@ impl Entry {
 #[derive(Debug)]
 pub struct Registered(Arc<Entry>);
 
-/// All registered tokens, by digest.
+/// All registered tokens.
 #[derive(Debug)]
 pub struct Registry {
-    entries: Mutex<HashMap<Digest, Arc<Entry>>>,
+    /// In the order of their digests.
+    entries: Mutex<Vec<Arc<Entry>>>,
     /// Compared with when a token is unknown, so that an unknown token costs what a known one costs.
     nobody: Arc<Entry>,
 }
@@ -80,14 +80,16 @@ impl Registry {
             Binding::Uid => Rule::Uid,
         };
         let entry = Arc::new(Entry { digest: token.digest(), uid, rule, live: AtomicBool::new(true) });
-        self.entries().insert(entry.digest, Arc::clone(&entry));
+        let mut entries = self.entries();
+        let at = place(&entries, &entry.digest);
+        entries.insert(at, Arc::clone(&entry));
         Ok((token, Registered(entry)))
     }
 
     /// Ends a token, at once and for good: also for requests that are being answered.
     pub fn revoke(&self, registered: &Registered) {
         registered.0.live.store(false, Ordering::SeqCst);
-        self.entries().remove(&registered.0.digest);
+        self.entries().retain(|entry| !Arc::ptr_eq(entry, &registered.0));
     }
 
     /// Whether this is a live token.
@@ -95,20 +97,27 @@ impl Registry {
         self.find(presented).is_some()
     }
 
-    /// The entry of a presented token, or `None`. Takes as long for an unknown token as for a known one: the map is keyed
-    /// by SHA-256, of which a caller controls no bit, and the digests are compared in constant time either way.
+    /// The entry of a presented token, or `None`. Takes as long for an unknown token as for a known one: each takes as many
+    /// steps to the place where it would be, by digests of which a caller controls no bit, and the digest that is found there
+    /// is compared in constant time. A map would do less where it finds nothing, which can be measured.
     pub(super) fn find(&self, presented: &[u8]) -> Option<Arc<Entry>> {
         let digest = Digest::of(presented);
-        let found = self.entries().get(&digest).map(Arc::clone);
-        let candidate = found.unwrap_or_else(|| Arc::clone(&self.nobody));
+        let entries = self.entries();
+        let candidate = Arc::clone(entries.get(place(&entries, &digest)).unwrap_or(&self.nobody));
+        drop(entries);
         let equal = candidate.digest.equals(&digest);
         (equal & candidate.is_live()).then_some(candidate)
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Entry>>> {
-        // A panic aborts the process, so a poisoned lock is never seen; the map is sound at every step anyway.
+    fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
+        // A panic aborts the process, so a poisoned lock is never seen; the list is sound at every step anyway.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where the digest is among the entries, or would be: always as many comparisons of one number each.
+fn place(entries: &[Arc<Entry>], digest: &Digest) -> usize {
+    entries.partition_point(|entry| entry.digest.leading() < digest.leading())
 }
 
 impl std::fmt::Debug for Digest {
@@ -132,6 +141,20 @@ mod tests {
         assert!(registry.find(token.expose_str().as_bytes()).is_none());
         assert!(!entry.is_live(), "whoever holds the entry sees the revocation");
         assert!(registry.find(other.expose_str().as_bytes()).is_some());
+    }
+
+    #[test]
+    fn every_one_of_many_is_found_and_only_those() {
+        let registry = Registry::default();
+        let tokens: Vec<_> = (0..50).map(|_| registry.register(Uid(1), Binding::Tree).expect("random")).collect();
+        for (at, (_, registered)) in tokens.iter().enumerate() {
+            if at % 2 == 0 {
+                registry.revoke(registered);
+            }
+        }
+        for (at, (token, _)) in tokens.iter().enumerate() {
+            assert_eq!(registry.knows(token.expose_str().as_bytes()), at % 2 == 1);
+        }
     }
 
     #[test]
