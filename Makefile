@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 release = cargo build --release --locked --bin sentinel --message-format=json-render-diagnostics \
 	| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 
-.PHONY: help run test check tools venv install clean
+.PHONY: help run test check bench tools venv install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -30,6 +30,9 @@ check: tools ## formatting, lints, documentation, and which module may use which
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	cargo test --locked --test main layering
+
+bench: tools ## measure speed and memory, and write them to benches/RESULTS.md
+	cargo bench --locked --bench bench -- --write benches/RESULTS.md
 
 install: tools ## install the program under $(DESTDIR)$(PREFIX)/bin
 	@program=$$($(release)); install -d "$(DESTDIR)$(PREFIX)/bin"; \

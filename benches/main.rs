@@ -8,7 +8,7 @@
 //! | `attest` | naming the peer of a TCP connection |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
-//! `cargo bench --locked -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
+//! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
 
 mod attest;
 mod client;

@@ -69,7 +69,7 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         let mut text = String::from(
             "# Speed and memory\n\n\
-             Written by `make bench` (`cargo bench --locked`). Every ratio and difference is of two things that were measured in turns\n\
+             Written by `make bench` (`cargo bench --locked --bench bench`). Every ratio and difference is of two things that were measured in turns\n\
              in one run, and the median of the rounds decides; the machine's own speed is not in it. The bare responder reads a request\n\
              without looking at it and writes 700 bytes, one thread a connection.\n\n",
         );

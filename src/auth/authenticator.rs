@@ -297,3 +297,6 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! The decision log: one JSON line for every decision, written before anything is given.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::sys::user::{Gid, Uid};
 const MAX_LINE_BYTES: usize = 4096;
 /// Most lines are shorter: their buffer need not grow.
 const USUAL_LINE_BYTES: usize = 768;
+const USUAL_PEER_BYTES: usize = 128;
 
 /// One decision. Fields that are `None` are left out of the line.
 #[derive(Debug, Clone)]
@@ -143,7 +145,7 @@ impl<'a> Decision<'a> {
         object.text("endpoint", self.endpoint);
         object.text("binding", self.binding);
         if let Some(peer) = &self.peer {
-            let mut inner = Object::new(text_limit_bytes, 0);
+            let mut inner = Object::new(text_limit_bytes, USUAL_PEER_BYTES);
             inner.number("pid", Some(peer.pid.into()));
             inner.number("uid", Some(peer.uid.0.into()));
             inner.number("gid", Some(peer.gid.0.into()));
@@ -218,7 +220,8 @@ impl Object {
     fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.name(name);
-            self.text.push_str(&value.to_string());
+            // Writing to a string does not fail.
+            let _written = write!(self.text, "{value}");
         }
     }
 

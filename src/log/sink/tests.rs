@@ -112,7 +112,7 @@ fn lines_that_are_too_many_for_one_write_are_never_cut() {
     }
     Sink::new("a place", Each(begun)).append(&lines).expect("room");
     let writes: Vec<Vec<u8>> = writes.iter().collect();
-    assert_eq!(writes.len(), 3);
+    assert_eq!(writes.len(), 2, "40 lines of 7920 bytes");
     assert!(writes.iter().all(|write| write.len() <= WRITE_LIMIT_BYTES && write.last() == Some(&b'\n')));
     assert_eq!(writes.concat(), lines.as_bytes());
 }
