@@ -46,8 +46,6 @@ pub(crate) fn measure(sandbox: &Sandbox, program: &Path, report: &mut Report) ->
     for transport in ["unix", "tcp"] {
         let mut library = sandbox.program(&roles::own_path());
         library.args(["library", transport]).arg(sandbox.path("policy.json")).arg(&bare_socket).arg(&port);
-        // The decision log's place, which throws all away.
-        library.stderr(Stdio::null());
         runs.push(Run { transport, logged: false, rounds: rounds(library)? });
 
         let mut binary = sandbox.program(program);
@@ -164,7 +162,8 @@ pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Re
     let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
     let broker = Broker::new("dev".to_owned(), Mode::Server, Some(PolicyFile::open(policy)?), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, DecisionLog::open(None, true)?, Arc::clone(&clock)).bound("tree");
+    let vendor =
+        Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;
     let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;

@@ -174,7 +174,7 @@ impl Authenticator {
         let present = self.recheck(visitor, writers_agree);
         let known = self.registry.find(token.unwrap_or_default());
         let attested = present?;
-        let entry = known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
+        let entry = known.entry().ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
         if entry.uid != attested.uid {
             return Err(Refusal::WrongUid);
         }

@@ -52,17 +52,23 @@ pub struct Registered(Arc<Entry>);
 /// All registered tokens.
 #[derive(Debug)]
 pub struct Registry {
-    /// In the order of their digests.
+    /// In the order of their digests, nobody's last.
     entries: Mutex<Vec<Arc<Entry>>>,
-    /// Compared with when a token is unknown, so that an unknown token costs what a known one costs.
+    /// What is compared with where there is nothing else.
     nobody: Arc<Entry>,
+}
+
+/// What was found for a presented token, which may not be its own.
+pub(super) struct Found {
+    candidate: Arc<Entry>,
+    known: bool,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        let nobody =
-            Entry { digest: Digest::of(b""), uid: Uid(u32::MAX), rule: Rule::Uid, live: AtomicBool::new(false) };
-        Self { entries: Mutex::default(), nobody: Arc::new(nobody) }
+        let nobody = Entry { digest: Digest::LAST, uid: Uid(u32::MAX), rule: Rule::Uid, live: AtomicBool::new(false) };
+        let nobody = Arc::new(nobody);
+        Self { entries: Mutex::new(vec![Arc::clone(&nobody)]), nobody }
     }
 }
 
@@ -94,24 +100,31 @@ impl Registry {
 
     /// Whether this is a live token.
     pub fn knows(&self, presented: &[u8]) -> bool {
-        self.find(presented).is_some()
+        self.find(presented).known
     }
 
-    /// The entry of a presented token, or `None`. Takes as long for an unknown token as for a known one: each takes as many
+    /// Finds a presented token. Takes as long for an unknown token as for a known one: each takes as many
     /// steps to the place where it would be, by digests of which a caller controls no bit, and the digest that is found there
     /// is compared in constant time. A map would do less where it finds nothing, which can be measured.
-    pub(super) fn find(&self, presented: &[u8]) -> Option<Arc<Entry>> {
+    pub(super) fn find(&self, presented: &[u8]) -> Found {
         let digest = Digest::of(presented);
         let entries = self.entries();
         let candidate = Arc::clone(entries.get(place(&entries, &digest)).unwrap_or(&self.nobody));
         drop(entries);
         let equal = candidate.digest.equals(&digest);
-        (equal & candidate.is_live()).then_some(candidate)
+        Found { known: equal & candidate.is_live(), candidate }
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
         // A panic aborts the process, so a poisoned lock is never seen; the list is sound at every step anyway.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Found {
+    /// The token's entry, if there is such a live token.
+    pub(super) fn entry(self) -> Option<Arc<Entry>> {
+        self.known.then_some(self.candidate)
     }
 }
 
@@ -135,12 +148,12 @@ mod tests {
         let registry = Registry::default();
         let (token, registered) = registry.register(Uid(1000), Binding::Tree).expect("random");
         let (other, _) = registry.register(Uid(1000), Binding::Tree).expect("random");
-        let entry = registry.find(token.expose_str().as_bytes()).expect("a live token");
+        let entry = registry.find(token.expose_str().as_bytes()).entry().expect("a live token");
         assert!(entry.is_live());
         registry.revoke(&registered);
-        assert!(registry.find(token.expose_str().as_bytes()).is_none());
+        assert!(!registry.knows(token.expose_str().as_bytes()));
         assert!(!entry.is_live(), "whoever holds the entry sees the revocation");
-        assert!(registry.find(other.expose_str().as_bytes()).is_some());
+        assert!(registry.knows(other.expose_str().as_bytes()));
     }
 
     #[test]
@@ -162,7 +175,7 @@ mod tests {
         let registry = Registry::default();
         let (token, _) = registry.register(Uid(1000), Binding::Tree).expect("random");
         for presented in ["", "x", &token.expose_str()[..42], &format!("{}=", token.expose_str())] {
-            assert!(registry.find(presented.as_bytes()).is_none(), "{presented}");
+            assert!(!registry.knows(presented.as_bytes()), "{presented}");
         }
     }
 }

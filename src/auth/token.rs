@@ -43,6 +43,9 @@ impl Token {
 pub(super) struct Digest([u8; 32]);
 
 impl Digest {
+    /// No token's: it comes after all others.
+    pub(super) const LAST: Self = Self([0xff; 32]);
+
     pub(super) fn of(presented: &[u8]) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(digest(&SHA256, presented).as_ref()) {

@@ -181,6 +181,11 @@ impl DecisionLog {
         Ok(Self { group: Group::new(sinks) })
     }
 
+    /// A log that goes to this place alone: for tests and measurements. What sentinel itself writes to is opened and checked.
+    pub fn to(name: &str, place: impl std::io::Write + Send + 'static) -> Self {
+        Self { group: Group::new(vec![Sink::new(name, place)]) }
+    }
+
     /// Writes the decision everywhere it should go, the file first.
     ///
     /// # Errors
