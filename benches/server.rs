@@ -29,37 +29,37 @@ use crate::sandbox::Sandbox;
 use crate::stats::Spread;
 use crate::{Failure, roles};
 
-/// How a run of the client is started inside a tree.
-struct Run {
+/// One run of the client inside a tree: without the log from the library, with it from a build of the program.
+struct Run<'a> {
     transport: &'static str,
-    logged: bool,
+    build: Option<&'a str>,
     rounds: Vec<Round>,
 }
 
-/// Measures all of it.
-pub(crate) fn measure(sandbox: &Sandbox, program: &Path, report: &mut Report) -> Result<(), Failure> {
+/// Measures all of it, for these builds of the program.
+pub(crate) fn measure(sandbox: &Sandbox, builds: &[(&Path, &str)], report: &mut Report) -> Result<(), Failure> {
     let bare_socket = sandbox.path("tmp/bare");
-    let _an_earlier_one = std::fs::remove_file(&bare_socket);
     let responder = Responder::start(&bare_socket)?;
     let port = responder.port.to_string();
     let mut runs = Vec::new();
     for transport in ["unix", "tcp"] {
         let mut library = sandbox.program(&roles::own_path());
         library.args(["library", transport]).arg(sandbox.path("policy.json")).arg(&bare_socket).arg(&port);
-        runs.push(Run { transport, logged: false, rounds: rounds(library)? });
-
-        let mut binary = sandbox.program(program);
-        binary.args(["exec", "--profile", "dev", if transport == "unix" { "--unix-socket" } else { "--server" }]);
-        binary.arg("--policy").arg(sandbox.path("policy.json")).arg("--");
-        binary.arg(roles::own_path()).arg("client").arg(&bare_socket).arg(&port);
-        runs.push(Run { transport, logged: true, rounds: rounds(binary)? });
+        runs.push(Run { transport, build: None, rounds: rounds(library)? });
+        for (program, build) in builds {
+            let mut binary = sandbox.program(program);
+            binary.args(["exec", "--profile", "dev", if transport == "unix" { "--unix-socket" } else { "--server" }]);
+            binary.arg("--policy").arg(sandbox.path("policy.json")).arg("--");
+            binary.arg(roles::own_path()).arg("client").arg(&bare_socket).arg(&port);
+            runs.push(Run { transport, build: Some(build), rounds: rounds(binary)? });
+        }
     }
     for run in &runs {
         describe(run, report);
     }
-    for transport in ["unix", "tcp"] {
+    for run in runs.iter().filter(|run| run.build.is_some()) {
         for clients in [1, 8] {
-            added(&runs, transport, clients, report);
+            added(&runs, run, clients, report);
         }
     }
     Ok(())
@@ -73,11 +73,11 @@ fn rounds(mut command: Command) -> Result<Vec<Round>, Failure> {
     String::from_utf8(output.stdout)?.lines().map(Round::parse).collect()
 }
 
-fn describe(run: &Run, report: &mut Report) {
-    let log = if run.logged { "log line first" } else { "no log" };
+fn describe(run: &Run<'_>, report: &mut Report) {
+    let log = run.build.map_or("no log".to_owned(), |build| format!("log line first ({build})"));
     for (keep, clients) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
         let case = Case { clients, keep };
-        let goal = match (keep, run.logged, clients) {
+        let goal = match (keep, run.build.is_some(), clients) {
             (false, _, _) => 0.7,
             (true, false, _) => 0.6,
             (true, true, 1) => 0.45,
@@ -103,24 +103,24 @@ fn describe(run: &Run, report: &mut Report) {
 }
 
 /// What the log's line adds to an answer, by way of the ratios: the two runs are not of the same moment.
-fn added(runs: &[Run], transport: &str, clients: u32, report: &mut Report) {
+fn added(runs: &[Run<'_>], logged: &Run<'_>, clients: u32, report: &mut Report) {
     let case = Case { clients, keep: true };
-    let of = |logged: bool| runs.iter().find(|run| run.transport == transport && run.logged == logged);
-    let times = |logged: bool, time: fn(&Round) -> f64| {
-        let rounds = of(logged).map(|run| run.rounds.as_slice()).unwrap_or_default();
-        Spread::of(rounds.iter().filter(|round| round.case == case).map(time)).map(|spread| spread.median)
+    let Some(unlogged) = runs.iter().find(|run| run.transport == logged.transport && run.build.is_none()) else {
+        return;
+    };
+    let median = |run: &Run<'_>, value: fn(&Round) -> f64| {
+        Spread::of(run.rounds.iter().filter(|round| round.case == case).map(value)).map(|spread| spread.median)
     };
     let share = |round: &Round| 1.0 / round.ratio();
-    if let (Some(bare), Some(with), Some(without)) =
-        (times(false, |round| round.bare_us), times(true, share), times(false, share))
-    {
-        let added = Spread::of([bare * (with - without)]);
-        report.row(
-            format!("{transport}, what the log line adds, clients: {clients}"),
-            added,
-            Goal::Told("us"),
-            String::new(),
+    let (bare, with, without) =
+        (median(unlogged, |round| round.bare_us), median(logged, share), median(unlogged, share));
+    if let (Some(bare), Some(with), Some(without)) = (bare, with, without) {
+        let what = format!(
+            "{}, what the log line adds, clients: {clients} ({})",
+            logged.transport,
+            logged.build.unwrap_or_default()
         );
+        report.row(what, Spread::of([bare * (with - without)]), Goal::Told("us"), String::new());
     }
 }
 
