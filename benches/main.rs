@@ -75,7 +75,7 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
         subjects => (None, subjects),
     };
     let wanted = |subject: &str| subjects.is_empty() || subjects.contains(&subject);
-    let mut report = Report::default();
+    let mut report = Report::new();
     let sandbox = Sandbox::new()?;
     let fixed = fixed_program();
     // What is promised is promised of the static program; without one, of the other.

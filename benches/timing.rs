@@ -53,7 +53,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
     ];
     for (name, judge, classes, quiet) in cases {
         let t = greatest(tvalues(judge, classes));
-        let wanted = if quiet { Wanted::AtMost(LIMIT, "|t|") } else { Wanted::AtLeast(2.0 * LIMIT, "|t|") };
+        let wanted = if quiet { Wanted::AtMost(LIMIT, "abs t") } else { Wanted::AtLeast(2.0 * LIMIT, "abs t") };
         report.row(name.to_owned(), Spread::of([t]), wanted, String::new());
     }
     // Each set is known to one registry and unknown to the other: what comes of where its tokens lie in memory has the same
@@ -61,7 +61,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
     let other_lookup = |presented: &str| other_registry.knows(black_box(presented.as_bytes()));
     let (here, there) = (tvalues(&lookup, [&right, &unknown]), tvalues(&other_lookup, [&right, &unknown]));
     let t = greatest(here.into_iter().zip(there).map(|(here, there)| (here - there) / std::f64::consts::SQRT_2));
-    report.row("lookup, known and unknown".to_owned(), Spread::of([t]), Wanted::AtMost(LIMIT, "|t|"), String::new());
+    report.row("lookup, known and unknown".to_owned(), Spread::of([t]), Wanted::AtMost(LIMIT, "abs t"), String::new());
     Ok(())
 }
 
