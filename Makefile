@@ -29,7 +29,7 @@ FISH_COMPLETION := share/fish/vendor_completions.d/sentinel.fish
 release = cargo build --release --locked --bin sentinel --message-format=json-render-diagnostics \
 	| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 
-.PHONY: help run test static test-static check audit pages deny fuzz macos shells tools venv node install uninstall clean
+.PHONY: help run test static test-static check audit pages deny fuzz bench macos shells tools venv node install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -60,6 +60,9 @@ audit: deny ## licences, bans and sources of all dependencies, and the pages tha
 	cargo deny --locked --config audit/deny.toml check licenses bans sources
 	audit/deny_bites.sh
 	cargo test --locked --test main -- dependencies unsafe_list reading_order threats_table
+
+bench: static ## measure speed and memory, and write them to benches/RESULTS.md
+	SENTINEL_STATIC="$(CURDIR)/dist/sentinel" cargo bench --locked --bench bench -- --write benches/RESULTS.md
 
 pages: venv ## write the pages that are made from the sources and from what attacks show
 	SENTINEL_WRITE=1 cargo test --locked --test main -- unsafe_list profile_keys threats::modes

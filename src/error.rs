@@ -66,6 +66,12 @@ impl Error {
         self
     }
 
+    /// The same words once more, for another who waited for the same.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self { what: self.summary(), hint: self.hint.clone(), kind: self.kind, cause: None }
+    }
+
     /// Which exit status this leads to.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -115,5 +121,6 @@ mod tests {
         assert_eq!(error.to_string(), "cannot read /etc/x: No such file or directory (os error 2)\n  create it");
         assert_eq!(error.summary(), "cannot read /etc/x: No such file or directory (os error 2)");
         assert_eq!(error.kind(), Kind::Failed);
+        assert_eq!(error.repeated().to_string(), error.to_string());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
 use crate::aws::identity::Identity;
-use crate::broker::{Broker, Denied, Lease, Ruling};
+use crate::broker::{Broker, Denied, Lease, Rules, Ruling};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::log::decision::{Decision, DecisionLog, Peer};
@@ -79,8 +79,8 @@ impl Vendor {
     /// Why not. A denial and a failure are recorded as well.
     pub fn vend(&self, caller: Caller, wait: Duration) -> Result<Vended, Refused> {
         let deadline = self.clock.boot().saturating_add(wait);
-        let identity = match self.identity(wait) {
-            Ok(identity) => identity,
+        let (rules, identity) = match self.basis(wait) {
+            Ok(basis) => basis,
             Err(refused) => {
                 let (reason, error) = match &refused {
                     Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
@@ -92,7 +92,7 @@ impl Vendor {
             }
         };
         let user = identity.as_deref().map(Identity::user);
-        let grant = match self.broker.authorize(caller, user.as_deref()) {
+        let grant = match self.broker.authorize(caller, &rules, user.as_deref()) {
             Ok(grant) => grant,
             Err(Denied::Policy(denied)) => {
                 let (caller, ruling) = *denied;
@@ -107,7 +107,7 @@ impl Vendor {
                 return Err(Refused::PolicyFailed(Arc::new(error)));
             }
         };
-        let _first = self.lease.set(grant.lease());
+        self.lease.get_or_init(|| grant.lease());
         let left = deadline.saturating_sub(self.clock.boot());
         let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left);
         let (credentials, failure) = match &answer {
@@ -139,14 +139,17 @@ impl Vendor {
         self.broker.profile()
     }
 
-    /// Who AWS says the user is: asked where the policy needs it, and told where it is known anyway.
-    fn identity(&self, wait: Duration) -> Result<Option<Arc<Identity>>, Refused> {
-        let needed = self.broker.needs_user().map_err(|error| Refused::PolicyFailed(Arc::new(error)))?;
-        if !needed {
-            return Ok(self.vault.known_identity());
+    /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
+    /// told where it is known anyway.
+    fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
+        let rules = || self.broker.rules().map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let now = rules()?;
+        if !now.needs_user() {
+            return Ok((now, self.vault.known_identity()));
         }
         match self.vault.identity(wait) {
-            Ok(identity) => Ok(Some(identity)),
+            // AWS may have been waited for: the policy of then is not the one of now.
+            Ok(identity) => Ok((rules()?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),
         }
@@ -169,7 +172,7 @@ impl Vendor {
         decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.policy_path = policy_path.as_deref();
-        decision.request_id = Some(&ruling.request_id);
+        decision.request_id = Some(ruling.request_id.as_str());
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.endpoint.as_deref();
         decision.binding = self.binding;

@@ -3,6 +3,7 @@
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
@@ -11,6 +12,10 @@ use crate::peer::{Arrivals, Kernel, Overflow, Peer, Process, Tree, Unattested, t
 use crate::stream::Stream;
 use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
+
+/// How old a judgement may be when its answer is written. What changes in less is not told from what changes while the
+/// answer is on its way; reading credentials from the cache and writing a line of the log take less.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// Where every connection is judged.
 pub struct Authenticator {
@@ -42,7 +47,8 @@ pub struct Visitors<'a> {
 
 struct Attested {
     uid: Uid,
-    summary: PeerSummary,
+    /// Shared with the callers of every request.
+    summary: Arc<PeerSummary>,
     /// `None` in the fallback mode.
     named: Option<Named>,
 }
@@ -71,7 +77,7 @@ pub struct Caller {
 }
 
 enum Who {
-    Peer { summary: PeerSummary, entry: Arc<Entry> },
+    Peer { summary: Arc<PeerSummary>, entry: Arc<Entry> },
     Invoker,
 }
 
@@ -148,7 +154,7 @@ impl Authenticator {
                 let Stream::Unix(stream) = stream else { return Err(unnamed().into()) };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
-                Ok(Attested { uid: noted.uid, summary, named: None })
+                Ok(Attested { uid: noted.uid, summary: Arc::new(summary), named: None })
             }
             Mode::Attested { kernel, tree } => Attested::of(Peer::of(stream, kernel, tree)?, kernel, tree),
         }
@@ -172,12 +178,12 @@ impl Authenticator {
         let present = self.recheck(visitor, writers_agree);
         let known = self.registry.find(token.unwrap_or_default());
         let attested = present?;
-        let entry = known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
+        let entry = known.entry().ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
         if entry.uid != attested.uid {
             return Err(Refusal::WrongUid);
         }
         self.inside(&entry, attested)?;
-        Ok(Caller { who: Who::Peer { summary: attested.summary.clone(), entry } })
+        Ok(Caller { who: Who::Peer { summary: Arc::clone(&attested.summary), entry } })
     }
 
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Attested, Refusal> {
@@ -219,12 +225,15 @@ impl Authenticator {
         }
     }
 
-    /// Judges a second time, before the answer to a caller is written: the exchange took a while.
+    /// Judges a second time, before the answer to a caller is written, where the exchange took longer than a moment. That
+    /// the token has not been revoked is looked at in any case.
     ///
     /// # Errors
     /// What has changed since.
-    pub fn confirm(&self, visitor: &Visitor, caller: &Caller) -> Result<(), Refusal> {
-        self.recheck(visitor, true)?;
+    pub fn confirm(&self, visitor: &Visitor, caller: &Caller, took: Duration) -> Result<(), Refusal> {
+        if took > MOMENT {
+            self.recheck(visitor, true)?;
+        }
         if caller.is_live() { Ok(()) } else { Err(Refusal::Unknown) }
     }
 
@@ -268,7 +277,7 @@ impl Attested {
             gid: peer.gid(),
             executable: peer.executable().cloned(),
         };
-        Ok(Self { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }) })
+        Ok(Self { uid: peer.uid(), summary: Arc::new(summary), named: Some(Named { peer, in_tree }) })
     }
 }
 
@@ -330,3 +339,6 @@ impl Caller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

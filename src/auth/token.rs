@@ -39,16 +39,24 @@ impl Token {
 }
 
 /// SHA-256 of a token: what is stored and looked up.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy)]
 pub(super) struct Digest([u8; 32]);
 
 impl Digest {
+    /// No token's: it comes after all others.
+    pub(super) const LAST: Self = Self([0xff; 32]);
+
     pub(super) fn of(presented: &[u8]) -> Self {
         let mut bytes = [0; 32];
         for (to, from) in bytes.iter_mut().zip(digest(&SHA256, presented).as_ref()) {
             *to = *from;
         }
         Self(bytes)
+    }
+
+    /// Its first bytes as a number, to find its place by. Two tokens with the same are not to be expected before 2^32 of them.
+    pub(super) fn leading(&self) -> u64 {
+        self.0.first_chunk().map_or(0, |leading| u64::from_be_bytes(*leading))
     }
 
     /// Equality in constant time.

@@ -3,13 +3,18 @@
 //! A grant has a private constructor and is consumed by its exchange, so that code that wants credentials without a decision
 //! does not compile.
 
+mod request_id;
+
 use std::path::Path;
 use std::sync::Arc;
+
+pub use request_id::RequestId;
+use request_id::RequestIds;
 
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Mode, PolicyFile, Question, Verdict};
+use crate::policy::{Effect, Mode, Policy, PolicyFile, Question, Verdict};
 
 /// Decides for one profile, in one mode.
 pub struct Broker {
@@ -17,12 +22,16 @@ pub struct Broker {
     mode: Mode,
     policy: Option<PolicyFile>,
     clock: Arc<dyn Clock>,
+    request_ids: RequestIds,
 }
+
+/// The policy as its file held it when a request asked for it; nothing where none is configured.
+pub struct Rules(Option<Arc<Policy>>);
 
 /// What was decided of one request, and why.
 pub struct Ruling {
-    /// 8 hex digits, new for every request.
-    pub request_id: String,
+    /// New for every request.
+    pub request_id: RequestId,
     /// The user that AWS named, where it was asked.
     pub user: Option<String>,
     /// Effect, rule and reason.
@@ -38,7 +47,7 @@ pub struct Grant {
 
 /// The right to fetch credentials into the cache, which leave it only for a [`Grant`].
 pub struct Lease {
-    request_id: String,
+    request_id: RequestId,
 }
 
 /// Why there is no grant.
@@ -52,32 +61,32 @@ pub enum Denied {
 impl Broker {
     /// A broker that asks this policy, or allows everything where none is configured.
     pub fn new(profile: String, mode: Mode, policy: Option<PolicyFile>, clock: Arc<dyn Clock>) -> Self {
-        Self { profile, mode, policy, clock }
+        Self { profile, mode, policy, clock, request_ids: RequestIds::default() }
     }
 
-    /// Decides one request. `user` is whom AWS named; `None` where nobody asked.
+    /// Decides one request by `rules`, which are to be those of now. `user` is whom AWS named; `None` where nobody asked.
     ///
     /// # Errors
     /// The denial.
-    pub fn authorize(&self, caller: Caller, user: Option<&str>) -> std::result::Result<Grant, Denied> {
-        let ruling = match self.rule(user) {
+    pub fn authorize(&self, caller: Caller, rules: &Rules, user: Option<&str>) -> std::result::Result<Grant, Denied> {
+        let ruling = match self.rule(rules, user) {
             Ok(ruling) => ruling,
             Err(error) => return Err(Denied::Undecided(Box::new((caller, error)))),
         };
         if ruling.verdict.effect == Effect::Allow {
-            let lease = Lease { request_id: ruling.request_id.clone() };
+            let lease = Lease { request_id: ruling.request_id };
             Ok(Grant { caller, ruling, lease })
         } else {
             Err(Denied::Policy(Box::new((caller, ruling))))
         }
     }
 
-    /// Whether a decision needs to know who AWS says the user is.
+    /// The policy as its file holds it now: to be asked for at every request.
     ///
     /// # Errors
     /// There is no readable policy.
-    pub fn needs_user(&self) -> Result<bool> {
-        self.policy.as_ref().map_or(Ok(false), |policy| Ok(policy.current()?.needs_user()))
+    pub fn rules(&self) -> Result<Rules> {
+        self.policy.as_ref().map(PolicyFile::current).transpose().map(Rules)
     }
 
     /// The profile that this broker decides for.
@@ -95,16 +104,23 @@ impl Broker {
         self.policy.as_ref().map(PolicyFile::path)
     }
 
-    fn rule(&self, user: Option<&str>) -> Result<Ruling> {
-        let request_id = request_id()?;
-        let verdict = match &self.policy {
+    fn rule(&self, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
+        let request_id = self.request_ids.next()?;
+        let verdict = match &rules.0 {
             None => Verdict { effect: Effect::Allow, rule: None, reason: "no policy".to_owned() },
             Some(policy) => {
                 let question = Question { profile: &self.profile, user, mode: self.mode, now: self.clock.wall() };
-                policy.current()?.evaluate(&question)
+                policy.evaluate(&question)
             }
         };
         Ok(Ruling { request_id, user: user.map(str::to_owned), verdict })
+    }
+}
+
+impl Rules {
+    /// Whether a decision needs to know who AWS says the user is.
+    pub fn needs_user(&self) -> bool {
+        self.0.as_ref().is_some_and(|policy| policy.needs_user())
     }
 }
 
@@ -123,18 +139,11 @@ impl Grant {
 impl Lease {
     /// The request that this lease came from: 8 hex digits, which SourceIdentity carries.
     pub fn request_id(&self) -> &str {
-        &self.request_id
+        self.request_id.as_str()
     }
 
     /// The same right once more, for the next refresh.
     pub(crate) fn renewed(&self) -> Self {
-        Self { request_id: self.request_id.clone() }
+        Self { request_id: self.request_id }
     }
-}
-
-fn request_id() -> Result<String> {
-    let mut bytes = [0; 4];
-    getrandom::getrandom(&mut bytes)
-        .map_err(|error| Error::new("the kernel gave no random bytes").because(error.to_string()))?;
-    Ok(format!("{:08x}", u32::from_ne_bytes(bytes)))
 }

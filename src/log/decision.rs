@@ -1,11 +1,12 @@
 //! The decision log: one JSON line for every decision, written before anything is given.
 
+use std::fmt::Write;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::escape;
+use super::group::Group;
 use super::sink::Sink;
 use crate::clock::rfc3339_ms;
 use crate::error::{Error, Result};
@@ -14,6 +15,9 @@ use crate::sys::user::{Gid, Uid};
 
 /// The longest line, line feed included: pipes keep lines of this length whole too (PIPE_BUF).
 const MAX_LINE_BYTES: usize = 4096;
+/// Most lines are shorter: their buffer need not grow.
+const USUAL_LINE_BYTES: usize = 768;
+const USUAL_PEER_BYTES: usize = 128;
 
 /// One decision. Fields that are `None` are left out of the line.
 #[derive(Debug, Clone)]
@@ -73,7 +77,7 @@ pub struct Peer<'a> {
 
 /// Where decisions are recorded.
 pub struct DecisionLog {
-    sinks: Mutex<Vec<Sink>>,
+    group: Group,
 }
 
 impl<'a> Decision<'a> {
@@ -124,7 +128,7 @@ impl<'a> Decision<'a> {
 
     /// The record with each text cut to `text_limit_bytes`.
     fn line_with(&self, text_limit_bytes: usize) -> String {
-        let mut object = Object::new(text_limit_bytes);
+        let mut object = Object::new(text_limit_bytes, USUAL_LINE_BYTES);
         object.text("timestamp", Some(&rfc3339_ms(self.timestamp)));
         object.text("user", self.user);
         object.text("profile", Some(self.profile));
@@ -141,7 +145,7 @@ impl<'a> Decision<'a> {
         object.text("endpoint", self.endpoint);
         object.text("binding", self.binding);
         if let Some(peer) = &self.peer {
-            let mut inner = Object::new(text_limit_bytes);
+            let mut inner = Object::new(text_limit_bytes, USUAL_PEER_BYTES);
             inner.number("pid", Some(peer.pid.into()));
             inner.number("uid", Some(peer.uid.0.into()));
             inner.number("gid", Some(peer.gid.0.into()));
@@ -151,7 +155,9 @@ impl<'a> Decision<'a> {
         object.text("account", self.account);
         object.text("principal_id", self.principal_id);
         object.text("error", self.error);
-        object.finish() + "\n"
+        let mut line = object.finish();
+        line.push('\n');
+        line
     }
 }
 
@@ -172,7 +178,12 @@ impl DecisionLog {
         if sinks.is_empty() {
             return Err(Error::new("the decision log has nowhere to go").hint("give --log-file or --log-stderr"));
         }
-        Ok(Self { sinks: Mutex::new(sinks) })
+        Ok(Self { group: Group::new(sinks) })
+    }
+
+    /// A log that goes to this place alone: for tests and measurements. What sentinel itself writes to is opened and checked.
+    pub fn to(name: &str, place: impl std::io::Write + Send + 'static) -> Self {
+        Self { group: Group::new(vec![Sink::new(name, place)]) }
     }
 
     /// Writes the decision everywhere it should go, the file first.
@@ -180,9 +191,7 @@ impl DecisionLog {
     /// # Errors
     /// When one place did not take the whole line. Nothing may be given then, even if another place has the record.
     pub fn record(&self, decision: &Decision<'_>) -> Result<()> {
-        let line = decision.line();
-        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
-        sinks.iter_mut().try_for_each(|sink| sink.append(&line))
+        self.group.write(&decision.line())
     }
 }
 
@@ -193,13 +202,15 @@ struct Object {
 }
 
 impl Object {
-    fn new(text_limit_bytes: usize) -> Self {
-        Self { text: String::new(), text_limit_bytes }
+    fn new(text_limit_bytes: usize, expected_bytes: usize) -> Self {
+        Self { text: String::with_capacity(expected_bytes), text_limit_bytes }
     }
 
     fn name(&mut self, name: &str) {
         self.text.push(if self.text.is_empty() { '{' } else { ',' });
-        self.text.push_str(&format!("\"{name}\":"));
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
     }
 
     fn text(&mut self, name: &str, value: Option<&str>) {
@@ -214,7 +225,8 @@ impl Object {
     fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.name(name);
-            self.text.push_str(&value.to_string());
+            // Writing to a string does not fail.
+            let _written = write!(self.text, "{value}");
         }
     }
 
@@ -223,8 +235,9 @@ impl Object {
         self.text.push_str(&value.finish());
     }
 
-    fn finish(self) -> String {
-        self.text + "}"
+    fn finish(mut self) -> String {
+        self.text.push('}');
+        self.text
     }
 }
 

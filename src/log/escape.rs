@@ -10,6 +10,12 @@ pub(super) fn is_hidden(c: char) -> bool {
 /// Appends `text` with hidden characters, and those that `also` names, escaped as JSON escapes them. What does not fit
 /// into `limit_bytes` is cut, and the cut is marked with `...`.
 pub(super) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usize) {
+    // Most texts are plain and short.
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !also.contains(&char::from(byte));
+    if text.len() <= limit_bytes && text.bytes().all(is_plain) {
+        out.push_str(text);
+        return;
+    }
     let start = out.len();
     let used = |out: &String| out.len().saturating_sub(start);
     let mut cut_at = start;

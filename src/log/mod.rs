@@ -7,5 +7,6 @@ pub mod decision;
 pub mod operator;
 
 mod escape;
+mod group;
 mod sink;
 mod stderr;

@@ -1,5 +1,6 @@
 //! Where whole lines go: a file that is appended to, or standard error.
 
+use std::borrow::Cow;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
@@ -8,6 +9,9 @@ use std::path::Path;
 use super::stderr::Stderr;
 use crate::error::{Error, Result};
 use crate::sys::user::{self, Uid};
+
+/// What one write takes: pipes keep as much whole (PIPE_BUF), and take it without a wait where they can be written.
+const WRITE_LIMIT_BYTES: usize = 4096;
 
 /// A place for lines, each of which is written whole, in one write(2), or is an error.
 pub(super) struct Sink {
@@ -38,15 +42,25 @@ impl Sink {
         Self { name: name.into(), out: Box::new(out), torn: false }
     }
 
-    /// Writes one line, which brings its line feed.
+    /// Writes whole lines, each of which brings its line feed, in writes of at most [`WRITE_LIMIT_BYTES`].
     ///
     /// # Errors
-    /// When the line was not written, or not whole. The next line then begins on a fresh line.
-    pub(super) fn append(&mut self, line: &str) -> Result<()> {
-        let begin = if self.torn { "\n" } else { "" };
-        let bytes = [begin, line].concat().into_bytes();
+    /// When one was not written, or not whole; those after it are not written then. The next line begins on a fresh line.
+    pub(super) fn append(&mut self, lines: &str) -> Result<()> {
+        let mut rest = lines;
+        while let Some((now, later)) = rest.split_at_checked(whole_lines_bytes(rest)).filter(|(now, _)| !now.is_empty())
+        {
+            self.write(now)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &str) -> Result<()> {
+        let bytes = if self.torn { Cow::Owned(["\n", lines].concat()) } else { Cow::Borrowed(lines) };
+        let bytes = bytes.as_bytes();
         let written = loop {
-            match self.out.write(&bytes) {
+            match self.out.write(bytes) {
                 // Nothing was written: a signal came first.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -64,6 +78,14 @@ impl Sink {
         let total = bytes.len();
         Err(Error::new(format!("only {written} of {total} bytes of a decision were written to {}", self.name))
             .hint("is the disk full?"))
+    }
+}
+
+/// The length of the whole lines at the start that go into one write. A line is never longer than that.
+fn whole_lines_bytes(lines: &str) -> usize {
+    match lines.as_bytes().get(..WRITE_LIMIT_BYTES) {
+        Some(start) => start.iter().rposition(|byte| *byte == b'\n').map_or(lines.len(), |at| at.saturating_add(1)),
+        None => lines.len(),
     }
 }
 

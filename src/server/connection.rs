@@ -76,20 +76,21 @@ impl Connection<'_> {
         self.stream.set_read_timeout(READ_TICK)?;
         // A new connection has to speak at once; later ones may rest first.
         let mut rest = HEAD_LIMIT;
+        // Since its answer was written a connection waits already.
+        let mut waits = false;
         loop {
-            if !self.request(rest)? {
+            if !self.request(rest, waits)? {
                 return Ok(());
             }
-            rest = IDLE_LIMIT;
+            (rest, waits) = (IDLE_LIMIT, true);
         }
     }
 
     /// Reads one request and answers it. Returns whether there may be another.
-    fn request(&mut self, rest: Duration) -> io::Result<bool> {
+    fn request(&mut self, rest: Duration, mut waits: bool) -> io::Result<bool> {
         let began = self.service.clock.boot();
         let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
         let mut parser = Parser::default();
-        let mut waits = false;
         loop {
             let bytes = self.buffer.get(..self.filled).unwrap_or_default();
             match parser.parse(bytes, &self.service.hosts) {

@@ -31,6 +31,7 @@ pub struct Bodies(Mutex<Option<(Arc<Credentials>, Arc<Secret>)>>);
 
 /// Answers one request. Every request is authenticated, whatever it asks, so that a path tells nothing to strangers.
 pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bool, service: &Service) -> Answer {
+    let began = service.clock.boot();
     let caller = match service.authenticator.authenticate(visitor, writers_agree, request.authorization) {
         Ok(caller) => caller,
         Err(refusal) => {
@@ -50,7 +51,8 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
         Err(refused) => return Answer::Error(explain(refused, service)),
     };
     // The exchange took a while: the caller may have ended, executed another program, or lost its token meanwhile.
-    if let Err(refusal) = service.authenticator.confirm(visitor, &vended.caller) {
+    let took = service.clock.boot().saturating_sub(began);
+    if let Err(refusal) = service.authenticator.confirm(visitor, &vended.caller, took) {
         service.operator.log("refused", &format!("refused before the answer: {refusal}"));
         return Answer::Error(ErrorAnswer::Forbidden);
     }

@@ -27,6 +27,8 @@ struct Table {
     held: HashMap<u64, Held>,
     /// Threads that still run, those of evicted connections included.
     threads: usize,
+    /// Threads that wait for a change: to wake nobody costs a system call, too.
+    waiters: usize,
 }
 
 struct Held {
@@ -122,8 +124,10 @@ impl Slots {
 
     /// Waits until a connection has ended, at most `longest`.
     pub(super) fn wait(&self, longest: Duration) {
-        let table = self.table();
-        let _timed_out = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.table();
+        table.waiters = table.waiters.saturating_add(1);
+        let (mut table, _timed_out) = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
+        table.waiters = table.waiters.saturating_sub(1);
     }
 
     /// Closes every connection, now and from now on, and waits (bounded) until their threads have ended.
@@ -178,8 +182,6 @@ impl Slot {
     /// Waiting for the client since `now`.
     pub(super) fn waiting(&self, now: Duration) {
         self.mark(Some(now));
-        // Somebody may be waiting for one to evict.
-        self.slots.freed.notify_all();
     }
 
     /// Whether the peer is inside the process tree.
@@ -190,8 +192,13 @@ impl Slot {
     }
 
     fn mark(&self, waiting_since: Option<Duration>) {
-        if let Some(held) = self.slots.table().held.get_mut(&self.number) {
+        let mut table = self.slots.table();
+        if let Some(held) = table.held.get_mut(&self.number) {
             held.waiting_since = waiting_since;
+        }
+        // Somebody may be waiting for one to evict.
+        if waiting_since.is_some() && table.waiters > 0 {
+            self.slots.freed.notify_all();
         }
     }
 }

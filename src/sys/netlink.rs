@@ -10,7 +10,7 @@ use std::io;
 use std::mem::size_of_val;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::cerr;
 use answer::{HEADER_BYTES, SOCK_DIAG_BY_FAMILY, address, message_in, peer_in, tcp_in, u32_at};
@@ -23,10 +23,14 @@ const NO_COOKIE: Cookie = Cookie::new([u32::MAX; 2]);
 /// Largest answer that is read; one connection's is under 300 bytes.
 const ANSWER_BYTES: usize = 1024;
 
-/// A kept sock_diag socket.
+/// Lengths of unix_diag_req and inet_diag_req_v2.
+const UNIX_REQUEST_BYTES: usize = 24;
+const INET_REQUEST_BYTES: usize = 56;
+
+/// Kept sock_diag sockets: more than one, because each is asked one question at a time.
 #[derive(Debug)]
 pub struct SockDiag {
-    socket: Mutex<Exchange>,
+    sockets: [Mutex<Exchange>; 2],
 }
 
 #[derive(Debug)]
@@ -41,12 +45,7 @@ impl SockDiag {
     /// # Errors
     /// EPROTONOSUPPORT, EAFNOSUPPORT: a kernel without it.
     pub fn open() -> io::Result<Self> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-        // SAFETY: socket takes three integers.
-        let raw = cerr(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG) })?;
-        // SAFETY: `raw` is a descriptor that socket(2) has just made and that nobody else owns.
-        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        Ok(Self { socket: Mutex::new(Exchange { fd, sequence: 0 }) })
+        Ok(Self { sockets: [Mutex::new(Exchange::open()?), Mutex::new(Exchange::open()?)] })
     }
 
     /// The inode of the socket that is connected to the Unix socket with inode `own`; `None` when there is none any more.
@@ -54,12 +53,13 @@ impl SockDiag {
     /// # Errors
     /// No unix_diag in this kernel, or an answer that cannot be read.
     pub fn unix_peer_inode(&self, own: u64) -> io::Result<Option<u64>> {
-        let mut body = vec![u8::try_from(libc::AF_UNIX).map_err(io::Error::other)?, 0, 0, 0];
+        let mut body = request(UNIX_REQUEST_BYTES);
+        body.extend([u8::try_from(libc::AF_UNIX).map_err(io::Error::other)?, 0, 0, 0]);
         body.extend(u32::MAX.to_ne_bytes()); // every state
         body.extend(u32::try_from(own).map_err(io::Error::other)?.to_ne_bytes());
         body.extend(UDIAG_SHOW_PEER.to_ne_bytes());
         body.extend(NO_COOKIE.bytes());
-        match self.ask(&body)? {
+        match self.free().ask(body)? {
             None => Ok(None),
             Some(message) => Ok(peer_in(&message)),
         }
@@ -82,7 +82,8 @@ impl SockDiag {
             _ => return Err(io::Error::other("addresses of two families")),
         };
         let protocol = u8::try_from(libc::IPPROTO_TCP).map_err(io::Error::other)?;
-        let mut body = vec![u8::try_from(family).map_err(io::Error::other)?, protocol, 0, 0];
+        let mut body = request(INET_REQUEST_BYTES);
+        body.extend([u8::try_from(family).map_err(io::Error::other)?, protocol, 0, 0]);
         body.extend(u32::MAX.to_ne_bytes()); // every state
         body.extend(local.port().to_be_bytes());
         body.extend(remote.port().to_be_bytes());
@@ -90,30 +91,46 @@ impl SockDiag {
         body.extend(address(remote.ip()));
         body.extend(0u32.to_ne_bytes()); // any interface
         body.extend(cookie.unwrap_or(NO_COOKIE).bytes());
-        match self.ask(&body)? {
+        match self.free().ask(body)? {
             None => Ok(None),
             Some(message) => tcp_in(&message, local, remote).map(Some),
         }
     }
 
-    /// Sends one request and reads its answer: the message behind the netlink header, or `None` for "no such socket".
-    fn ask(&self, body: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        socket.send(body)?;
-        socket.answer()
+    /// A socket that nobody is asking, or the first that is free again.
+    fn free(&self) -> MutexGuard<'_, Exchange> {
+        let [first, second] = &self.sockets;
+        let free = first.try_lock().ok().or_else(|| second.try_lock().ok());
+        free.unwrap_or_else(|| first.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Exchange {
-    fn send(&mut self, body: &[u8]) -> io::Result<()> {
+    fn open() -> io::Result<Self> {
+        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+        // SAFETY: socket takes three integers.
+        let raw = cerr(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG) })?;
+        // SAFETY: `raw` is a descriptor that socket(2) has just made and that nobody else owns.
+        let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+        Ok(Self { fd, sequence: 0 })
+    }
+
+    /// Sends one request, whose header is still blank, and reads its answer: the message behind the netlink header, or `None`
+    /// for "no such socket".
+    fn ask(&mut self, request: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+        self.send(request)?;
+        self.answer()
+    }
+
+    fn send(&mut self, mut request: Vec<u8>) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut request = Vec::with_capacity(HEADER_BYTES + body.len());
-        request.extend(u32::try_from(HEADER_BYTES + body.len()).map_err(io::Error::other)?.to_ne_bytes());
-        request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-        request.extend(u16::try_from(libc::NLM_F_REQUEST).map_err(io::Error::other)?.to_ne_bytes());
-        request.extend(self.sequence.to_ne_bytes());
-        request.extend([0; 4]); // from the kernel's side: no port
-        request.extend(body);
+        let length = u32::try_from(request.len()).map_err(io::Error::other)?;
+        let flags = u16::try_from(libc::NLM_F_REQUEST).map_err(io::Error::other)?;
+        let header = length.to_ne_bytes().into_iter().chain(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        let header = header.chain(flags.to_ne_bytes()).chain(self.sequence.to_ne_bytes());
+        for (to, from) in request.iter_mut().zip(header) {
+            *to = from;
+        }
         // SAFETY: the kernel reads `request.len()` bytes of a live Vec of that length.
         cerr(unsafe { libc::send(self.fd.as_raw_fd(), request.as_ptr().cast(), request.len(), 0) }).map(drop)
     }
@@ -148,6 +165,13 @@ impl Exchange {
             }
         }
     }
+}
+
+/// A request with a blank header, and room for a body of this length.
+fn request(body_bytes: usize) -> Vec<u8> {
+    let mut request = Vec::with_capacity(HEADER_BYTES + body_bytes);
+    request.resize(HEADER_BYTES, 0);
+    request
 }
 
 #[cfg(test)]
@@ -209,7 +233,7 @@ mod tests {
     fn an_answer_that_was_left_unread_is_passed_over() {
         let diag = SockDiag::open().expect("sock_diag");
         let (left, right) = UnixStream::pair().expect("socketpair");
-        diag.socket.lock().expect("not poisoned").send(&[0; 24]).expect("sent");
+        diag.sockets[0].lock().expect("not poisoned").send(vec![0; 40]).expect("sent");
         assert_eq!(diag.unix_peer_inode(inode(&left)).expect("unix_diag"), Some(inode(&right)));
     }
 

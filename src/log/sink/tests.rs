@@ -97,6 +97,27 @@ fn a_torn_line_is_an_error_and_the_next_begins_afresh() {
 }
 
 #[test]
+fn lines_that_are_too_many_for_one_write_are_never_cut() {
+    let lines: String = (0..40).map(|n| format!("{n:02}{}\n", "x".repeat(n * 10))).collect();
+    let (begun, writes) = std::sync::mpsc::channel::<Vec<u8>>();
+    struct Each(std::sync::mpsc::Sender<Vec<u8>>);
+    impl Write for Each {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).expect("the test listens");
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    Sink::new("a place", Each(begun)).append(&lines).expect("room");
+    let writes: Vec<Vec<u8>> = writes.iter().collect();
+    assert_eq!(writes.len(), 2, "40 lines of 7920 bytes");
+    assert!(writes.iter().all(|write| write.len() <= WRITE_LIMIT_BYTES && write.last() == Some(&b'\n')));
+    assert_eq!(writes.concat(), lines.as_bytes());
+}
+
+#[test]
 fn a_signal_before_the_write_is_no_error() {
     let (mut sink, written) = scripted(vec![Err(ErrorKind::Interrupted.into())]);
     sink.append("one\n").expect("a line");

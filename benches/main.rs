@@ -1,0 +1,129 @@
+//! Speed and memory: what sentinel costs over the least that could be done, measured in one run.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `server` | answers a second, with and without the decision log, against the bare `responder` |
+//! | `start` | what is added to the start of a command |
+//! | `memory` | what stays in memory at rest |
+//! | `attest` | naming the peer of a TCP connection |
+//! | `timing` | whether a refusal's time tells anything about the token |
+//!
+//! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
+
+mod attest;
+mod client;
+#[path = "../tests/fake_sts/mod.rs"]
+#[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
+mod fake_sts;
+mod memory;
+mod report;
+mod responder;
+mod roles;
+mod sandbox;
+mod server;
+mod start;
+mod stats;
+mod timing;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use report::Report;
+use sandbox::Sandbox;
+
+/// Why a measurement could not be made.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The program as cargo built it for this run.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
+/// A policy file that changed less than 2 s ago is read again at every request.
+const SETTLED: Duration = Duration::from_millis(2100);
+
+fn main() -> ExitCode {
+    let words: Result<Vec<String>, _> = std::env::args_os().skip(1).map(std::ffi::OsString::into_string).collect();
+    let outcome = match words {
+        Ok(words) => run(&words.iter().map(String::as_str).collect::<Vec<_>>()),
+        Err(word) => Err(format!("{} is not UTF-8", word.display()).into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<(), Failure> {
+    match words {
+        ["responder", socket] => responder::run(Path::new(socket)),
+        ["client", socket, port] => client::run(socket, port),
+        ["hold"] => client::hold(),
+        ["library", transport, policy, socket, port] => server::library(transport, policy, [socket, port]),
+        ["fetch", noop, program] => start::fetch(noop, program),
+        ["descendant", port] => attest::descendant(port),
+        // cargo says --bench when it means to measure, and nothing when it only tests that this runs.
+        [subjects @ .., "--bench"] => bench(subjects),
+        _ => Ok(()),
+    }
+}
+
+fn bench(words: &[&str]) -> Result<(), Failure> {
+    let (file, subjects) = match words {
+        ["--write", file, subjects @ ..] => (Some(*file), subjects),
+        subjects => (None, subjects),
+    };
+    let wanted = |subject: &str| subjects.is_empty() || subjects.contains(&subject);
+    let mut report = Report::new();
+    let sandbox = Sandbox::new()?;
+    let fixed = fixed_program();
+    // What is promised is promised of the static program; without one, of the other.
+    let mut builds = vec![(PathBuf::from(PROGRAM), "dynamic", fixed.is_none())];
+    builds.extend(fixed.map(|path| (path, "static", true)));
+
+    if wanted("server") {
+        std::thread::sleep(SETTLED);
+        report.heading("Answers, as a share of the bare responder's speed");
+        let programs: Vec<(&Path, &str)> = builds.iter().map(|(path, build, _)| (path.as_path(), *build)).collect();
+        server::measure(&sandbox, &programs, &mut report)?;
+    }
+    if wanted("attest") {
+        report.heading("Naming a TCP peer");
+        attest::measure(&mut report)?;
+    }
+    if wanted("start") {
+        report.heading("Added to the start of a program that does nothing");
+        for (program, build, goals) in &builds {
+            start::measure(&sandbox, program, build, *goals, &mut report)?;
+        }
+    }
+    if wanted("memory") {
+        report.heading("Memory at rest");
+        for (program, build, goals) in &builds {
+            memory::measure(&sandbox, program, build, *goals, &mut report)?;
+        }
+    }
+    if builds.len() < 2 {
+        report.skipped("the static program", "run `make static` first, or name it in SENTINEL_STATIC");
+    }
+    if wanted("timing") {
+        report.heading("Time of refusals: Welch's t of two classes of tokens");
+        timing::measure(&mut report)?;
+    }
+    match file {
+        Some(file) => std::fs::write(file, report.text())?,
+        None => print!("{}", report.text()),
+    }
+    Ok(())
+}
+
+/// The static program: named by SENTINEL_STATIC, or where `make static` leaves it beside this build.
+fn fixed_program() -> Option<PathBuf> {
+    let named = std::env::var_os("SENTINEL_STATIC").map(PathBuf::from);
+    let beside = || {
+        let target = Path::new(PROGRAM).parent()?.parent()?;
+        Some(target.join(format!("{}-unknown-linux-musl/release/sentinel", std::env::consts::ARCH)))
+    };
+    named.or_else(beside).filter(|path| path.is_file())
+}

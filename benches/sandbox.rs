@@ -1,0 +1,88 @@
+//! A private directory with all that a run of sentinel reads and writes, and nothing of the person who measures.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Failure;
+
+/// Removed when dropped.
+pub(crate) struct Sandbox {
+    root: PathBuf,
+}
+
+/// Four rules, of which the last decides: every day, on the clock of a zone.
+const POLICY: &str = r#"{ "version": "1", "rules": [
+  { "name": "no guests", "effect": "deny", "conditions": { "profiles": ["guest-*"] } },
+  { "name": "not on the command line", "effect": "deny", "conditions": { "profiles": ["prod*"], "mode": ["cli"] } },
+  { "name": "no night shifts", "effect": "deny", "conditions": { "profiles": ["night-*"],
+      "time": { "hours": { "start": "22:00", "end": "06:00" }, "timezone": "Europe/Berlin" } } },
+  { "name": "every day", "effect": "allow", "conditions": { "profiles": ["dev"],
+      "time": { "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+                "timezone": "Europe/Berlin" } } } ] }"#;
+
+/// Keys that end long after the measurement.
+const SESSION: &str = "[dev]
+aws_credential_expiration = 2099-01-01T00:00:00Z
+aws_access_key_id = ASIAIOSFODNN7EXAMPLE
+aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY
+aws_session_token = ";
+/// Keys that do not end.
+const STATIC: &str = "[static]
+aws_access_key_id = AKIAIOSFODNN7EXAMPLE
+aws_secret_access_key = wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY
+";
+/// A session token of this length makes an answer of about 700 bytes.
+const TOKEN_BYTES: usize = 356;
+
+impl Sandbox {
+    /// Makes it.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        // Short: a Unix socket's path has 108 bytes.
+        let root = std::env::temp_dir().join(format!("sb-{}", std::process::id()));
+        let mut maker = fs::DirBuilder::new();
+        maker.mode(0o700).recursive(true);
+        for directory in ["home/.aws", "run", "state", "tmp"] {
+            maker.create(root.join(directory))?;
+        }
+        let sandbox = Self { root };
+        let credentials = format!("{STATIC}{SESSION}{}\n", "T".repeat(TOKEN_BYTES));
+        sandbox.write("home/.aws/credentials", &credentials)?;
+        sandbox
+            .write("home/.aws/config", "[profile dev]\nregion = us-east-1\n[profile static]\nregion = us-east-1\n")?;
+        sandbox.write("policy.json", POLICY)?;
+        Ok(sandbox)
+    }
+
+    /// A path in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        fs::write(self.path(name), text)?;
+        Ok(fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o600))?)
+    }
+
+    /// A program with the sandbox's environment and nothing else.
+    pub(crate) fn program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().current_dir(self.path("home"));
+        command
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path("home"))
+            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // What is left is in the temporary directory, which somebody else empties.
+        let _left = fs::remove_dir_all(&self.root);
+    }
+}

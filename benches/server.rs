@@ -1,0 +1,183 @@
+//! Requests a second, as a share of the bare responder's: with the policy evaluated at every request, without and with the
+//! decision log's line before the answer.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use sentinel::auth::{Authenticator, Binding};
+use sentinel::broker::Broker;
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::env::Env;
+use sentinel::http::hosts::Hosts;
+use sentinel::log::decision::DecisionLog;
+use sentinel::log::operator::Operator;
+use sentinel::peer::{Kernel, Process, Tree};
+use sentinel::policy::{Mode, PolicyFile};
+use sentinel::profile::{Wanted, resolve};
+use sentinel::server::{Bodies, Listener, Listening, Server, Service};
+use sentinel::source::plan::{Plan, SourceIdentityRule};
+use sentinel::source::{Chain, Vault};
+use sentinel::sys::process::own_pid;
+use sentinel::sys::user::effective_uid;
+use sentinel::vending::Vendor;
+
+use crate::client::{Case, Round};
+use crate::report::{Report, Wanted as Goal};
+use crate::responder::Responder;
+use crate::sandbox::Sandbox;
+use crate::stats::Spread;
+use crate::{Failure, roles};
+
+/// One run of the client inside a tree: without the log from the library, with it from a build of the program.
+struct Run<'a> {
+    transport: &'static str,
+    build: Option<&'a str>,
+    rounds: Vec<Round>,
+}
+
+/// Measures all of it, for these builds of the program.
+pub(crate) fn measure(sandbox: &Sandbox, builds: &[(&Path, &str)], report: &mut Report) -> Result<(), Failure> {
+    let bare_socket = sandbox.path("tmp/bare");
+    let responder = Responder::start(&bare_socket)?;
+    let port = responder.port.to_string();
+    let mut runs = Vec::new();
+    for transport in ["unix", "tcp"] {
+        let mut library = sandbox.program(&roles::own_path());
+        library.args(["library", transport]).arg(sandbox.path("policy.json")).arg(&bare_socket).arg(&port);
+        runs.push(Run { transport, build: None, rounds: rounds(library)? });
+        for (program, build) in builds {
+            let mut binary = sandbox.program(program);
+            binary.args(["exec", "--profile", "dev", if transport == "unix" { "--unix-socket" } else { "--server" }]);
+            binary.arg("--policy").arg(sandbox.path("policy.json")).arg("--");
+            binary.arg(roles::own_path()).arg("client").arg(&bare_socket).arg(&port);
+            runs.push(Run { transport, build: Some(build), rounds: rounds(binary)? });
+        }
+    }
+    for run in &runs {
+        describe(run, report);
+    }
+    for run in runs.iter().filter(|run| run.build.is_some()) {
+        for clients in [1, 8] {
+            added(&runs, run, clients, report);
+        }
+    }
+    Ok(())
+}
+
+fn rounds(mut command: Command) -> Result<Vec<Round>, Failure> {
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("a run of the client failed: {}", output.status).into());
+    }
+    String::from_utf8(output.stdout)?.lines().map(Round::parse).collect()
+}
+
+fn describe(run: &Run<'_>, report: &mut Report) {
+    let log = run.build.map_or("no log".to_owned(), |build| format!("log line first ({build})"));
+    for (keep, clients) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
+        let case = Case { clients, keep };
+        let goal = match (keep, run.build.is_some(), clients) {
+            (false, _, _) => 0.7,
+            (true, false, _) => 0.6,
+            (true, true, 1) => 0.45,
+            (true, true, _) => 0.3,
+        };
+        let name = if keep { "keep-alive" } else { "connection per request" };
+        let rounds = || run.rounds.iter().filter(|round| round.case == case);
+        let (bare, product) =
+            (Spread::of(rounds().map(|round| round.bare_us)), Spread::of(rounds().map(|round| round.product_us)));
+        let note = match (bare, product) {
+            (Some(bare), Some(product)) => {
+                format!("{:.1} us an answer, bare {:.1}", product.median, bare.median)
+            }
+            _ => String::new(),
+        };
+        report.row(
+            format!("{}, {name}, {log}, {clients} client{}", run.transport, if clients == 1 { "" } else { "s" }),
+            Spread::of(rounds().map(Round::ratio)),
+            Goal::AtLeast(goal, "of bare"),
+            note,
+        );
+    }
+}
+
+/// What the log's line adds to an answer, by way of the ratios: the two runs are not of the same moment.
+fn added(runs: &[Run<'_>], logged: &Run<'_>, clients: u32, report: &mut Report) {
+    let case = Case { clients, keep: true };
+    let Some(unlogged) = runs.iter().find(|run| run.transport == logged.transport && run.build.is_none()) else {
+        return;
+    };
+    let median = |run: &Run<'_>, value: fn(&Round) -> f64| {
+        Spread::of(run.rounds.iter().filter(|round| round.case == case).map(value)).map(|spread| spread.median)
+    };
+    let share = |round: &Round| 1.0 / round.ratio();
+    let (bare, with, without) =
+        (median(unlogged, |round| round.bare_us), median(logged, share), median(unlogged, share));
+    if let (Some(bare), Some(with), Some(without)) = (bare, with, without) {
+        let what = format!(
+            "{}, what the log line adds, clients: {clients} ({})",
+            logged.transport,
+            logged.build.unwrap_or_default()
+        );
+        report.row(what, Spread::of([bare * (with - without)]), Goal::Told("us"), String::new());
+    }
+}
+
+/// The part that serves from the library: this process is the root of the tree, the client a child.
+pub(crate) fn library(transport: &str, policy: &str, bare: [&str; 2]) -> Result<(), Failure> {
+    let directory = std::path::PathBuf::from(roles::variable("TMPDIR")?);
+    let listener = match transport {
+        "unix" => Listener::Unix(Listening::bind(&directory.join("library"))?),
+        _ => Listener::loopback(0)?,
+    };
+    let mut client = roles::command("client");
+    client.args(bare);
+    let address = listener.address();
+    let (service, token) = service(policy, address)?;
+    match address {
+        None => client.env("SENTINEL_UNIX_SOCKET", directory.join("library")).env("SENTINEL_AUTH_TOKEN", &token),
+        Some(address) => client
+            .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/"))
+            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &token),
+    };
+    let _server = Server::start(listener, Arc::new(service))?;
+    if client.status()?.success() { Ok(()) } else { Err("the client failed".into()) }
+}
+
+/// What `sentinel exec` puts together, with this process in the warden's place.
+pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Result<(Service, String), Failure> {
+    let env: Env = std::env::vars_os().collect();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
+    let resolved = resolve(&Wanted { profile: Some("dev"), region: None }, &env)?;
+    let plan = Plan {
+        duration: None,
+        default_duration: std::time::Duration::from_secs(1800),
+        no_session: false,
+        served: true,
+        judged: true,
+        source_identity: SourceIdentityRule::Auto,
+    };
+    let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(PolicyFile::open(policy)?), Arc::clone(&clock));
+    let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
+    let vendor =
+        Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");
+    let kernel = Kernel::probe()?;
+    kernel.probe_tcp()?;
+    let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;
+    let authenticator = Authenticator::attested(kernel, Tree::under(root));
+    let (token, _registered) = authenticator.registry().register(effective_uid(), Binding::Tree)?;
+    let service = Service {
+        authenticator: Arc::new(authenticator),
+        vendor: Arc::new(vendor.serving("the bench".to_owned())),
+        bodies: Bodies::default(),
+        hosts: address.map_or_else(Hosts::unix, Hosts::tcp),
+        uid: effective_uid(),
+        max_connections: 64,
+        clock,
+        operator,
+    };
+    Ok((service, token.expose_str().to_owned()))
+}

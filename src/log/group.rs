@@ -1,0 +1,86 @@
+//! Group commit: while one thread writes, the lines of the others gather, and the next of them writes them all at once.
+//!
+//! A line's outcome is that of the batch that it was written with: when a write fails, every line of that batch has
+//! failed, also one that may have come through whole.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::sink::Sink;
+use crate::error::{Error, Result};
+
+/// Writes lines to every sink, for many threads.
+pub(super) struct Group {
+    state: Mutex<State>,
+    settled: Condvar,
+}
+
+struct State {
+    /// `None` while a thread writes.
+    sinks: Option<Vec<Sink>>,
+    /// Lines that wait to be written, and the batch that they will be.
+    lines: String,
+    gathering: Arc<Batch>,
+    /// Threads that wait for a batch, their own or the one before it.
+    waiting: usize,
+}
+
+/// What became of lines that were written together.
+#[derive(Default)]
+struct Batch(OnceLock<Result<()>>);
+
+impl Group {
+    pub(super) fn new(sinks: Vec<Sink>) -> Self {
+        let state = State { sinks: Some(sinks), lines: String::new(), gathering: Arc::default(), waiting: 0 };
+        Self { state: Mutex::new(state), settled: Condvar::new() }
+    }
+
+    /// Returns once the line was written everywhere.
+    ///
+    /// # Errors
+    /// When one sink did not take all of the batch.
+    pub(super) fn write(&self, line: &str) -> Result<()> {
+        let mut state = self.state();
+        state.lines.push_str(line);
+        let batch = Arc::clone(&state.gathering);
+        loop {
+            if let Some(outcome) = batch.0.get() {
+                return outcome.as_ref().copied().map_err(Error::repeated);
+            }
+            state = match state.sinks.take() {
+                // Nobody writes, and this line has not been written: so what gathers holds it.
+                Some(sinks) => self.write_gathered(state, sinks),
+                None => self.wait(state),
+            };
+        }
+    }
+
+    fn write_gathered<'a>(&'a self, mut state: MutexGuard<'a, State>, mut sinks: Vec<Sink>) -> MutexGuard<'a, State> {
+        let lines = std::mem::take(&mut state.lines);
+        let batch = std::mem::take(&mut state.gathering);
+        drop(state);
+        let outcome = sinks.iter_mut().try_for_each(|sink| sink.append(&lines));
+        let mut state = self.state();
+        // It was empty: only the thread that took the batch settles it.
+        let _settled_once = batch.0.set(outcome);
+        state.sinks = Some(sinks);
+        if state.waiting > 0 {
+            self.settled.notify_all();
+        }
+        state
+    }
+
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.waiting = state.waiting.saturating_add(1);
+        let mut state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.waiting = state.waiting.saturating_sub(1);
+        state
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;
