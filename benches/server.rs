@@ -16,7 +16,7 @@ use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::{Mode, PolicyFile};
 use sentinel::profile::{Wanted, resolve};
 use sentinel::server::{Bodies, Listener, Listening, Server, Service};
-use sentinel::source::plan::{Plan, SourceIdentityRule};
+use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
@@ -158,6 +158,7 @@ pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Re
         served: true,
         judged: true,
         source_identity: SourceIdentityRule::Auto,
+        session_policies: SessionPolicies::default(),
     };
     let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
     let broker = Broker::new("dev".to_owned(), Mode::Server, Some(PolicyFile::open(policy)?), Arc::clone(&clock));

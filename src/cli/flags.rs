@@ -4,6 +4,8 @@ mod table;
 
 use super::commands::CommandName;
 
+#[cfg(test)]
+pub(super) use table::EVERY;
 pub use table::FLAGS;
 
 /// Which flag, for code that asks for its value.

@@ -6,7 +6,7 @@ use crate::cli::commands::CommandName;
 const EXEC: &[CommandName] = &[CommandName::Exec];
 const BOTH: &[CommandName] = &[CommandName::Exec, CommandName::Credentials];
 /// Every command: all have `--help`.
-const EVERY: &[CommandName] = &[
+pub(in crate::cli) const EVERY: &[CommandName] = &[
     CommandName::Exec,
     CommandName::Credentials,
     CommandName::Version,
