@@ -69,6 +69,8 @@ pub struct Credentials {
     /// Whether the command line names the profile. A variable does not count here: inside a tree it is an accident, and
     /// following it would make a helper ask for the profile whose helper it is.
     pub names_profile: bool,
+    /// The first flag that says how credentials are made or decided on: the socket of an outer sentinel obeys none.
+    pub shaping_flag: Option<String>,
 }
 
 /// The settings of a server.
@@ -140,7 +142,12 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
 /// Of kind usage, naming the flag or variable and its value.
 pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Credentials> {
     let names_profile = parsed.profile.is_some() || parsed.has(Id::Profile);
-    Ok(Credentials { common: common(&Given { parsed, env })?, names_profile })
+    let shaping_flag = parsed.given.iter().filter_map(|(id, _)| Flag::of(*id)).find(|flag| flag.shapes_credentials());
+    Ok(Credentials {
+        common: common(&Given { parsed, env })?,
+        names_profile,
+        shaping_flag: shaping_flag.map(Flag::dashed),
+    })
 }
 
 fn common(given: &Given<'_>) -> Result<Common> {

@@ -397,9 +397,10 @@ fn paths_may_be_any_bytes_and_names_may_not() {
 fn credentials_has_the_common_settings() {
     let line: Vec<OsString> = ["credentials", "--profile", "p", "-d", "2h"].iter().map(OsString::from).collect();
     let common = Common { profile: Some("p".into()), duration: Some(Duration::from_secs(7200)), ..defaults().common };
-    let expected = Credentials { common, names_profile: true };
+    let expected = Credentials { common, names_profile: true, shaping_flag: Some("--duration".into()) };
     assert_eq!(credentials(&parse(&line).expect("parsed"), &Env::default()).expect("settings"), expected);
     let by_variable = Env::from_iter([("AWS_PROFILE", "p")]);
     let settings = credentials(&parse(&["credentials".into()]).expect("parsed"), &by_variable).expect("settings");
     assert_eq!((settings.common.profile.as_deref(), settings.names_profile), (Some("p"), false));
+    assert_eq!(settings.shaping_flag, None);
 }
