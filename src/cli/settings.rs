@@ -80,6 +80,8 @@ pub struct Server {
     pub transport: Transport,
     /// How long the credentials that it gives out live, if the person says.
     pub duration: Option<Duration>,
+    /// `--duration` was given in its place, and has no effect.
+    pub duration_misplaced: bool,
     /// Who may use the token.
     pub bind: Bind,
     /// Serve where the kernel cannot tell processes apart.
@@ -121,6 +123,7 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
         Some(Server {
             transport,
             duration: given.duration(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
+            duration_misplaced: parsed.has(Id::Duration) && given.said(Id::ServerDuration).is_none(),
             bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?,
             allow_fallback: given.switch(Id::AllowFallback)?,
             lazy: given.switch(Id::Lazy)?,

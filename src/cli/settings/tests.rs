@@ -49,6 +49,7 @@ fn default_server() -> Server {
     Server {
         transport: Transport::Unix(None),
         duration: None,
+        duration_misplaced: false,
         bind: Bind::Tree,
         allow_fallback: false,
         lazy: false,
@@ -94,6 +95,7 @@ fn every_flag_of_exec_reaches_its_setting() {
         server: Some(Server {
             transport: Transport::Unix(Some("/s".into())),
             duration: Some(Duration::from_secs(2700)),
+            duration_misplaced: false,
             bind: Bind::Uid,
             allow_fallback: true,
             lazy: true,
@@ -167,6 +169,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     let server = Server {
         transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
+        duration_misplaced: false,
         bind: Bind::Process,
         allow_fallback: true,
         lazy: true,
@@ -374,6 +377,19 @@ fn the_limits_themselves_are_allowed() {
     assert_eq!(settings.common.duration, Some(Duration::from_secs(36 * 3600)));
     assert_eq!(settings.server.and_then(|server| server.duration), Some(Duration::from_secs(12 * 3600)));
     assert_eq!(read(&["exec", "-d", "900"], &[]).expect("settings").common.duration, Some(Duration::from_secs(900)));
+}
+
+#[test]
+fn a_duration_that_a_server_does_not_follow_is_noticed() {
+    let misplaced = |line: &[&str], variables: &[(&str, &str)]| {
+        read(line, variables).expect("settings").server.expect("a server").duration_misplaced
+    };
+    assert!(misplaced(&["exec", "-s", "-d", "15m"], &[]));
+    assert!(misplaced(&["exec", "--unix-socket", "--duration", "15m"], &[]));
+    assert!(!misplaced(&["exec", "-s", "-d", "15m", "--server-duration", "15m"], &[]));
+    assert!(!misplaced(&["exec", "-s", "-d", "15m"], &[("SENTINEL_SERVER_DURATION", "15m")]));
+    // A variable may be there for other runs.
+    assert!(!misplaced(&["exec", "-s"], &[("SENTINEL_DURATION", "15m")]));
 }
 
 #[test]
