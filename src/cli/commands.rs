@@ -93,10 +93,10 @@ pub static COMMANDS: &[CommandInfo] = &[
              your other processes can read the pipe between the two.",
         ],
         examples: &[
-            ("sentinel exec prod -- aws s3 ls", "keys in the environment"),
-            ("sentinel exec prod", "a shell"),
             ("sentinel exec --server prod -- terraform apply", "credentials that refresh, for this tree only"),
             ("sentinel exec --unix-socket prod -- terraform apply", "the same, and nothing listens on TCP"),
+            ("sentinel exec --server prod", "a shell"),
+            ("sentinel exec prod -- aws s3 ls", "keys in the environment, for short commands"),
             ("sentinel exec -- env", "the profile that AWS_PROFILE names"),
         ],
         statuses: &[
