@@ -117,13 +117,13 @@ def run(command, env):
     return done.stdout
 
 
-def execute(sentinel):
-    return [sentinel, "exec", "--profile", "demo", "--unix-socket", "--"]
+def execute(sentinel, mode):
+    return [sentinel, "exec", "--profile", "demo", mode, "--"]
 
 
 def show_the_cli(sentinel, env, aws):
-    say("$ sentinel exec --profile demo --unix-socket -- aws sts get-caller-identity")
-    output = run([*execute(sentinel), "aws", "sts", "get-caller-identity"], env)
+    say("$ sentinel exec --profile demo --server -- aws sts get-caller-identity")
+    output = run([*execute(sentinel, "--server"), "aws", "sts", "get-caller-identity"], env)
     identity = parse(output, "the AWS CLI")
     say("\n".join("  " + line for line in json.dumps(identity, indent=2).splitlines()))
     role = aws["role_arn"].split("/")[-1]
@@ -134,7 +134,7 @@ def show_the_cli(sentinel, env, aws):
 def show_the_thief(sentinel, env):
     say("$ sentinel exec --profile demo --unix-socket -- python ask.py     (and a thief, same user, outside the tree)")
     python = [sys.executable, str(ASK)]
-    with running([*execute(sentinel), *python, "--lend"], env=env) as inside:
+    with running([*execute(sentinel, "--unix-socket"), *python, "--lend"], env=env) as inside:
         lent = read_line(inside, "the program inside the tree")
         stolen = {"SENTINEL_UNIX_SOCKET": lent["socket"], "SENTINEL_AUTH_TOKEN": lent["token"]}
         where = lent["socket"].replace(env["HOME"], "~")

@@ -248,6 +248,19 @@ fn after_the_mfa_session_nothing_is_served_and_the_person_is_told() {
 }
 
 #[test]
+fn what_is_refused_to_the_mfa_session_is_not_blamed_on_the_keys() {
+    let setup = Setup::new();
+    let bob = setup.sts.user("bob");
+    let other = setup.sts.role("other").trusts(&bob.arn).arn();
+    setup.role_profile("other", &other, "base", "");
+    let done = setup.exec(&["--profile", "other", "-t", CODE], &["true"]);
+    done.failed_with(
+        125,
+        &["profile `other`, with the keys of the MFA session of profile `other`: ", "sts:AssumeRole"],
+    );
+}
+
+#[test]
 fn a_lazy_server_shows_the_code_at_start() {
     let setup = Setup::new();
     let done = setup.served(&["--profile", "dev", "--lazy", "-t", CODE], "exit 7").run();

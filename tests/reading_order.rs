@@ -137,7 +137,8 @@ fn every_file_that_the_pages_name_is_there() {
         let named = paths(&read(page));
         let ours = |path: &&String| {
             let first = path.split('/').next().unwrap_or_default();
-            ["src", "tests", "fuzz", "audit", "demo", ".ci"].contains(&first) || path.ends_with(".md")
+            ["src", "tests", "fuzz", "benches", "build", "audit", "demo", ".ci"].contains(&first)
+                || path.ends_with(".md")
         };
         let is_there = |path: &String| root().join(path).exists() || root().join("audit").join(path).exists();
         let missing: Vec<&String> = named.iter().filter(ours).filter(|path| !is_there(path)).collect();

@@ -117,7 +117,7 @@ impl Client {
             "GET" => agent.run(head.body(()).map_err(|error| failure(error.into()))?),
             _ => agent.run(head.body(request.body.as_slice()).map_err(|error| failure(error.into()))?),
         };
-        let mut answer = answer.map_err(failure)?;
+        let mut answer = answer.map_err(|error| failure(error).through_proxy(self.proxy.is_some()))?;
         let date = answer.headers().get("date").and_then(|date| http_date(date.to_str().ok()?));
         // One byte more than the cap, so that a body of exactly the cap is whole.
         let limit = BODY_MAX_BYTES.saturating_add(1);

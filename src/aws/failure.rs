@@ -69,6 +69,8 @@ struct Facts {
     host: String,
     region: String,
     role: Option<String>,
+    /// A proxy is on the way.
+    proxied: bool,
 }
 
 impl Failure {
@@ -84,6 +86,7 @@ impl Failure {
             host: String::new(),
             region: String::new(),
             role: None,
+            proxied: false,
         }))
     }
 
@@ -133,6 +136,13 @@ impl Failure {
         self
     }
 
+    /// Adds whether a proxy was on the way.
+    #[must_use]
+    pub(super) fn through_proxy(mut self, proxied: bool) -> Self {
+        self.0.proxied = proxied;
+        self
+    }
+
     /// Adds which call it was.
     #[must_use]
     pub(super) fn during(mut self, operation: &'static str, endpoint: &Endpoint, role: Option<&str>) -> Self {
@@ -169,6 +179,11 @@ impl Failure {
             K::Server => (
                 format!("{operation} failed inside AWS, at {host}{}", self.code_note()),
                 "try again; https://health.aws.amazon.com shows outages",
+            ),
+            // Whose name was not found, and who refused the connection, is the proxy then. Its URL may hold a password.
+            K::Unreachable if self.0.proxied => (
+                format!("cannot reach {host} through the proxy{}", self.message_note()),
+                "check the network and HTTPS_PROXY",
             ),
             K::Unreachable => {
                 (format!("cannot reach {host}{}", self.message_note()), "check the network, the region and HTTPS_PROXY")

@@ -84,7 +84,7 @@ fn ask(
         }
         terminal.write_all(b"a code has six digits\n").map_err(cannot)?;
     }
-    Err(Error::new(format!("{}, and what was typed is none", needs(mfa)))
+    Err(Error::new(format!("{}, and what was typed is not one", needs(mfa)))
         .hint("type the six digits that the device shows"))
 }
 
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!((code.as_deref(), shown), (Ok("123456"), format!("{PROMPT}a code has six digits\n{PROMPT}")));
         let (refused, _, _) = typed(b"a\nb\nc\n123456\n");
         let needs = "profile `de\u{1b}v` needs a code of the MFA device arn:aws:iam::123456789012:mfa/me";
-        assert_eq!(refused.expect_err("no code"), format!("{needs}, and what was typed is none"));
+        assert_eq!(refused.expect_err("no code"), format!("{needs}, and what was typed is not one"));
         let (refused, _, _) = typed(b"12345");
         assert_eq!(refused.expect_err("no code"), format!("{needs}, and none was typed"));
         let (refused, _, _) = typed(&[b'1'; LINE_LIMIT_BYTES + 1]);

@@ -87,16 +87,16 @@ pub static COMMANDS: &[CommandInfo] = &[
              Everything from CMD on belongs to CMD, options too.",
             "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE or AWS_DEFAULT_PROFILE. Every other source of \
              AWS credentials is removed from the environment of CMD.",
-            "Three ways lead to CMD. Without a server, the keys are in its environment and do not refresh. With --server, \
-             SDKs ask a port of 127.0.0.1, which finds out whose process asks and serves those of CMD alone: the one to \
-             prefer. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; its pipe to the SDK is \
-             readable by your other processes.",
+            "Credentials reach CMD in one of three ways. Without a server, keys are in its environment and do not refresh. \
+             With --server, the way to prefer, SDKs ask a port of 127.0.0.1, which finds out whose process is asking and \
+             serves CMD's process tree alone. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; \
+             your other processes can read the pipe between the two.",
         ],
         examples: &[
-            ("sentinel exec prod -- aws s3 ls", "keys in the environment"),
-            ("sentinel exec prod", "a shell"),
             ("sentinel exec --server prod -- terraform apply", "credentials that refresh, for this tree only"),
             ("sentinel exec --unix-socket prod -- terraform apply", "the same, and nothing listens on TCP"),
+            ("sentinel exec --server prod", "a shell"),
+            ("sentinel exec prod -- aws s3 ls", "keys in the environment, for short commands"),
             ("sentinel exec -- env", "the profile that AWS_PROFILE names"),
         ],
         statuses: &[
@@ -115,7 +115,8 @@ pub static COMMANDS: &[CommandInfo] = &[
         synopsis: &["sentinel credentials [--profile P] [options]"],
         description: &[
             "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
-             started, it asks that tree's socket.",
+             started, it prints what that tree's socket serves; options that would change the credentials belong to \
+             `sentinel exec` there, and are refused.",
         ],
         examples: &[
             ("sentinel credentials --profile prod", "JSON on stdout"),
@@ -136,7 +137,7 @@ pub static COMMANDS: &[CommandInfo] = &[
     CommandInfo {
         command: CommandName::Help,
         name: "help",
-        summary: "print this text, or a command's",
+        summary: "print help, in general or about a command",
         words: Words::Command,
         synopsis: &["sentinel help [COMMAND]"],
         description: &[],

@@ -49,7 +49,11 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
-        (Some(socket), Some(token)) if asks_outer => from_socket(Path::new(socket), token),
+        (Some(socket), Some(token)) if asks_outer => match &settings.shaping_flag {
+            // A session policy that nobody applies would be taken for one.
+            Some(flag) => Err(refuse_shaping(flag)),
+            None => from_socket(Path::new(socket), token),
+        },
         // The generated config has no source in it, so that looking there would end in a sentence about files.
         _ if !settings.names_profile && env.os("AWS_SENTINEL").is_some() && env.os(CONTAINER_URI).is_some() => {
             Err(Error::new("the `sentinel exec --server` around this serves over TCP, and not to this command").hint(
@@ -58,6 +62,11 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
         }
         _ => directly(common, env),
     }
+}
+
+fn refuse_shaping(flag: &str) -> Error {
+    Error::usage(format!("{flag} has no effect here: the `sentinel exec` around this gives its own credentials"))
+        .hint(format!("leave {flag} out, or give it to that `sentinel exec`"))
 }
 
 /// The container endpoint's body, as our own server writes it.

@@ -101,6 +101,11 @@ impl Flag {
         self.id == Id::PolicyArn
     }
 
+    /// Whether it says how credentials are made, decided on or recorded, the profile aside.
+    pub fn shapes_credentials(&self) -> bool {
+        matches!(self.group, Group::Credentials | Group::Policy) && self.id != Id::Profile
+    }
+
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
         self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)

@@ -172,7 +172,7 @@ fn make_private(path: &Path) -> Result<()> {
     if found.mode() & 0o077 != 0 {
         let mode = found.mode() & 0o7777;
         return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
-            .hint(format!("chmod 700 {name}")));
+            .hint(format!("name another one with --state-dir, or chmod 700 {name} if sentinel alone uses it")));
     }
     Ok(())
 }

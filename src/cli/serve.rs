@@ -52,6 +52,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let purpose =
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
     let Prepared { vendor, profile, clock, operator, has_code } = prepare(&settings.common, env, &purpose)?;
+    if server.duration_misplaced {
+        operator.log("duration", "--duration has no effect on a server: give --server-duration");
+    }
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;

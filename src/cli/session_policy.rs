@@ -47,9 +47,9 @@ pub(super) fn read(path: &Path) -> Result<String> {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(refused("is not UTF-8")),
         read => read.map_err(cannot)?,
     };
-    let not_valid = || refused("is not a JSON object that AWS would read as it is meant");
+    let not_valid = || refused("is not a JSON object with one meaning");
     // serde_json's tree keeps the last of two fields of one name without a word.
-    check_object(&text).map_err(|flaw| not_valid().because(flaw))?;
+    check_object(&text).map_err(|flaw| not_valid().because(flaw).hint("write an IAM policy, each field once"))?;
     let small = serde_json::from_str::<serde_json::Value>(&text)
         .and_then(|json| serde_json::to_string(&json))
         .map_err(|error| not_valid().because(error))?;
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_aws_would_refuse_or_read_otherwise_is_refused() {
-        const NOT: &str = "the session policy FILE is not a JSON object that AWS would read as it is meant";
+        const NOT: &str = "the session policy FILE is not a JSON object with one meaning";
         for (text, why) in [
             ("", "EOF while parsing a value at line 1 column 0"),
             ("[]", "it is a list and not an object"),

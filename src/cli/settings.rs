@@ -69,6 +69,8 @@ pub struct Credentials {
     /// Whether the command line names the profile. A variable does not count here: inside a tree it is an accident, and
     /// following it would make a helper ask for the profile whose helper it is.
     pub names_profile: bool,
+    /// The first flag that says how credentials are made or decided on: the socket of an outer sentinel obeys none.
+    pub shaping_flag: Option<String>,
 }
 
 /// The settings of a server.
@@ -78,6 +80,8 @@ pub struct Server {
     pub transport: Transport,
     /// How long the credentials that it gives out live, if the person says.
     pub duration: Option<Duration>,
+    /// `--duration` was given in its place, and has no effect.
+    pub duration_misplaced: bool,
     /// Who may use the token.
     pub bind: Bind,
     /// Serve where the kernel cannot tell processes apart.
@@ -119,6 +123,7 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
         Some(Server {
             transport,
             duration: given.duration(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
+            duration_misplaced: parsed.has(Id::Duration) && given.said(Id::ServerDuration).is_none(),
             bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?,
             allow_fallback: given.switch(Id::AllowFallback)?,
             lazy: given.switch(Id::Lazy)?,
@@ -140,7 +145,12 @@ pub fn exec(parsed: &Parsed, env: &Env) -> Result<Exec> {
 /// Of kind usage, naming the flag or variable and its value.
 pub fn credentials(parsed: &Parsed, env: &Env) -> Result<Credentials> {
     let names_profile = parsed.profile.is_some() || parsed.has(Id::Profile);
-    Ok(Credentials { common: common(&Given { parsed, env })?, names_profile })
+    let shaping_flag = parsed.given.iter().filter_map(|(id, _)| Flag::of(*id)).find(|flag| flag.shapes_credentials());
+    Ok(Credentials {
+        common: common(&Given { parsed, env })?,
+        names_profile,
+        shaping_flag: shaping_flag.map(Flag::dashed),
+    })
 }
 
 fn common(given: &Given<'_>) -> Result<Common> {

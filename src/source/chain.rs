@@ -195,14 +195,14 @@ impl Chain {
 
     fn fetch_role(&self, base: &Held, lease: &Lease) -> Result<Credentials> {
         let deadline = self.deadline();
-        let session = self.opening(base).map(|factor| self.session_of(factor, base)).transpose()?;
-        let start = session.as_ref().map_or(&base.keys, |session| &session.keys);
+        let session = self.opening(base).map(|factor| self.session_of(factor, base, deadline)).transpose()?;
+        let first = session.as_deref().unwrap_or(base);
         // Without a session AWS has to see the code at the first role.
         let unopened = self.factor.as_ref().filter(|_| session.is_none());
         let mut keys: Option<Keys> = None;
         let mut recorded = None;
         for (index, role) in self.roles.iter().enumerate() {
-            let signer = keys.as_ref().unwrap_or(start);
+            let signer = keys.as_ref().unwrap_or(&first.keys);
             let last = index + 1 == self.roles.len();
             let now = self.clock.wall();
             let wanted = if last { self.role_duration(role, signer, unopened.is_some())? } else { BETWEEN_ROLES };
@@ -212,7 +212,7 @@ impl Chain {
             let rule = self.source_identity_rule(index, role, factor.is_some());
             let name = match (&role.session_name, rule) {
                 (Some(_), SourceIdentityRule::Off) => String::new(),
-                _ => source_identity(&self.identity_of(base)?.user(), None, lease.request_id()),
+                _ => source_identity(&self.identity_of(base, deadline)?.user(), None, lease.request_id()),
             };
             // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
             let policies = last.then_some(&self.plan.session_policies);
@@ -227,7 +227,7 @@ impl Chain {
                 mfa: factor.zip(code.as_ref()).map(|(factor, code)| factor.shown(code)),
             };
             let issued = self.assume(&mut ask, signer, rule == SourceIdentityRule::Auto, deadline);
-            let issued = issued.map_err(|error| if index == 0 { self.explain(error, base) } else { error })?;
+            let issued = issued.map_err(|error| if index == 0 { self.explain(error, first) } else { error })?;
             recorded = issued.source_identity.clone().or(recorded);
             if last {
                 let account = role.role_arn.split(':').nth(4).map(str::to_owned);
@@ -242,7 +242,7 @@ impl Chain {
     }
 
     /// Who these base keys belong to. Given the keys, because a helper may ask a person each time it is run.
-    fn identity_of(&self, base: &Held) -> Result<Arc<Identity>> {
+    fn identity_of(&self, base: &Held, deadline: Duration) -> Result<Arc<Identity>> {
         // One asker at a time; the others find the answer.
         let _asking = self.asking_identity.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(identity) = self.identity.get() {
@@ -251,7 +251,7 @@ impl Chain {
         let identity = self
             .services()?
             .identity
-            .get_caller_identity(&base.keys, self.deadline())
+            .get_caller_identity(&base.keys, deadline)
             .map_err(|failure| self.explain(failure.into(), base))?;
         Ok(Arc::clone(self.identity.get_or_init(|| Arc::new(identity))))
     }
@@ -355,7 +355,7 @@ impl Source for Chain {
     fn identity(&self) -> Result<Arc<Identity>> {
         match self.identity.get() {
             Some(identity) => Ok(Arc::clone(identity)),
-            None => self.identity_of(&*self.base.keys(self.clock.as_ref())?),
+            None => self.identity_of(&*self.base.keys(self.clock.as_ref())?, self.deadline()),
         }
     }
 

@@ -48,8 +48,10 @@ impl Helper<'_> {
     /// The command cannot be split or run, takes over a minute, prints over 64 KiB, or fails.
     pub(super) fn run(&self, env: &Env, clock: &dyn Clock) -> Result<Zeroizing<Vec<u8>>> {
         let command = self.command;
-        let words = words(command)
-            .ok_or_else(|| self.failed("has a quote that is never closed").hint(format!("it is: {command}")))?;
+        // The command line is not repeated, here or below: it may hold a password, or the seed of all codes.
+        let words = words(command).ok_or_else(|| {
+            self.failed("ends inside a quote or after a backslash").hint("close the quote, or double the backslash")
+        })?;
         let (program, arguments) = words.split_first().ok_or_else(|| self.failed("is empty"))?;
         let above = env.text(ASKING)?.unwrap_or_default();
         if above.split('\n').any(|name| name == self.profile) {
@@ -65,7 +67,10 @@ impl Helper<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| self.failed(&format!("cannot be run: {program}")).because(error))?;
+            .map_err(|error| {
+                let error = self.failed(&format!("cannot be run: {program}")).because(error);
+                error.hint("check the program's name, PATH, and that you may execute it")
+            })?;
         let deadline = clock.boot().saturating_add(TIME_LIMIT);
         let read = read_output(&mut child, deadline, clock);
         if read.is_err() {

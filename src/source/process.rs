@@ -125,7 +125,24 @@ mod tests {
         let failed = run("dev", "false", &env, &SystemClock).err().expect("a failure");
         assert_eq!(failed.summary(), "the credential_process of profile `dev` failed (exit status: 1)");
         let missing = run("dev", "/nonexistent/x y", &env, &SystemClock).err().expect("a failure");
-        assert!(missing.summary().starts_with("the credential_process of profile `dev` cannot be run: /nonexistent/x"));
+        assert_eq!(
+            missing.to_string(),
+            "the credential_process of profile `dev` cannot be run: /nonexistent/x: No such file or directory (os error \
+             2)\n  check the program's name, PATH, and that you may execute it"
+        );
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_split_is_not_repeated() {
+        let env: Env = std::env::vars_os().collect();
+        for command in ["login --password 'hush", "login --password \"hush", "login --password hush\\"] {
+            let error = run("dev", command, &env, &SystemClock).err().expect("a failure");
+            assert_eq!(
+                error.to_string(),
+                "the credential_process of profile `dev` ends inside a quote or after a backslash\n  close the quote, or \
+                 double the backslash"
+            );
+        }
     }
 
     #[test]

@@ -320,3 +320,12 @@ fn the_socket_may_have_a_path_of_ones_own() {
     assert_eq!(std::fs::read_to_string(file).expect("the file"), "precious");
     assert_eq!(setup.sts.calls().len(), before);
 }
+
+#[test]
+fn a_duration_that_no_server_follows_is_told() {
+    let setup = Setup::new();
+    let done = setup.exec(&["-d", "15m"], &["true"]);
+    let told = "sentinel: --duration has no effect on a server: give --server-duration\n";
+    assert_eq!((done.code(), done.stderr.as_str()), (0, told), "{done}");
+    assert_eq!(setup.sts.calls_of("GetSessionToken")[0].parameters["DurationSeconds"], "1800");
+}

@@ -419,6 +419,7 @@ fn https_goes_through_the_proxy_which_gets_no_more_than_the_name() {
     let sts = Sts::new(endpoint, clock, &network).expect("a client").with_pause(pause);
     let failure = sts.get_caller_identity(&keys(), DEADLINE).expect_err("a refusal");
     assert_eq!(failure.kind(), FailureKind::Unreachable);
+    assert!(failure.to_string().starts_with("cannot reach sts.invalid through the proxy: "), "{failure}");
     assert!(!failure.to_string().contains("hunter2"), "{failure}");
     let request = server.join().expect("a request");
     assert!(request.starts_with("CONNECT sts.invalid:443 HTTP/1.1\r\n"), "{request}");

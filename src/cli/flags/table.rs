@@ -138,8 +138,8 @@ pub static FLAGS: &[Flag] = &[
         value: None,
         choices: &[],
         help: "serve credentials over loopback TCP instead of setting keys",
-        more: "Every AWS SDK speaks it. They refresh, the policy is asked every time, and the port serves CMD's process \
-               tree alone.",
+        more: "Every AWS SDK speaks it. The credentials refresh, the policy is asked every time, and the port serves CMD's \
+               process tree alone.",
         variable: Some("SENTINEL_SERVER"),
         commands: EXEC,
         group: Group::Server,
@@ -163,8 +163,9 @@ pub static FLAGS: &[Flag] = &[
         value: None,
         choices: &[],
         help: "serve credentials over a Unix socket instead of setting keys",
-        more: "They refresh, the policy is asked every time, and nothing listens on TCP, also with --server. It has no environment variable: \
-               SENTINEL_UNIX_SOCKET names the socket in the environment of CMD.",
+        more: "The credentials refresh, the policy is asked every time, and nothing listens on TCP, even if --server is \
+               given as well. It has no environment variable: SENTINEL_UNIX_SOCKET names the socket in the environment of \
+               CMD.",
         variable: None,
         commands: EXEC,
         group: Group::Server,
@@ -212,8 +213,9 @@ pub static FLAGS: &[Flag] = &[
         short: None,
         value: None,
         choices: &[],
-        help: "work where this kernel cannot tell processes apart",
-        more: "Decided once, at start; every line of the log then says so.",
+        help: "serve all your processes where the kernel cannot tell them apart",
+        more: "With --unix-socket alone: --server does not start there. Decided once, at start; every line of the log then \
+               says so.",
         variable: Some("SENTINEL_ALLOW_FALLBACK"),
         commands: EXEC,
         group: Group::Server,

@@ -49,6 +49,7 @@ fn default_server() -> Server {
     Server {
         transport: Transport::Unix(None),
         duration: None,
+        duration_misplaced: false,
         bind: Bind::Tree,
         allow_fallback: false,
         lazy: false,
@@ -94,6 +95,7 @@ fn every_flag_of_exec_reaches_its_setting() {
         server: Some(Server {
             transport: Transport::Unix(Some("/s".into())),
             duration: Some(Duration::from_secs(2700)),
+            duration_misplaced: false,
             bind: Bind::Uid,
             allow_fallback: true,
             lazy: true,
@@ -167,6 +169,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     let server = Server {
         transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
+        duration_misplaced: false,
         bind: Bind::Process,
         allow_fallback: true,
         lazy: true,
@@ -377,6 +380,19 @@ fn the_limits_themselves_are_allowed() {
 }
 
 #[test]
+fn a_duration_that_a_server_does_not_follow_is_noticed() {
+    let misplaced = |line: &[&str], variables: &[(&str, &str)]| {
+        read(line, variables).expect("settings").server.expect("a server").duration_misplaced
+    };
+    assert!(misplaced(&["exec", "-s", "-d", "15m"], &[]));
+    assert!(misplaced(&["exec", "--unix-socket", "--duration", "15m"], &[]));
+    assert!(!misplaced(&["exec", "-s", "-d", "15m", "--server-duration", "15m"], &[]));
+    assert!(!misplaced(&["exec", "-s", "-d", "15m"], &[("SENTINEL_SERVER_DURATION", "15m")]));
+    // A variable may be there for other runs.
+    assert!(!misplaced(&["exec", "-s"], &[("SENTINEL_DURATION", "15m")]));
+}
+
+#[test]
 fn paths_may_be_any_bytes_and_names_may_not() {
     let odd = || OsString::from_vec(vec![b'a', 0xff]);
     let settings = |flag: &str| {
@@ -397,9 +413,10 @@ fn paths_may_be_any_bytes_and_names_may_not() {
 fn credentials_has_the_common_settings() {
     let line: Vec<OsString> = ["credentials", "--profile", "p", "-d", "2h"].iter().map(OsString::from).collect();
     let common = Common { profile: Some("p".into()), duration: Some(Duration::from_secs(7200)), ..defaults().common };
-    let expected = Credentials { common, names_profile: true };
+    let expected = Credentials { common, names_profile: true, shaping_flag: Some("--duration".into()) };
     assert_eq!(credentials(&parse(&line).expect("parsed"), &Env::default()).expect("settings"), expected);
     let by_variable = Env::from_iter([("AWS_PROFILE", "p")]);
     let settings = credentials(&parse(&["credentials".into()]).expect("parsed"), &by_variable).expect("settings");
     assert_eq!((settings.common.profile.as_deref(), settings.names_profile), (Some("p"), false));
+    assert_eq!(settings.shaping_flag, None);
 }

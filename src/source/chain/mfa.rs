@@ -111,7 +111,7 @@ impl Chain {
     }
 
     /// The session that the code opens, or has opened.
-    pub(super) fn session_of(&self, factor: &Factor, base: &Held) -> Result<Arc<Held>> {
+    pub(super) fn session_of(&self, factor: &Factor, base: &Held, deadline: Duration) -> Result<Arc<Held>> {
         let profile = &factor.mfa.profile;
         let mut session = factor.session.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(held) = session.as_ref() {
@@ -126,7 +126,7 @@ impl Chain {
         let wanted = if self.plan.served { SESSION } else { BETWEEN_ROLES };
         let issued = self
             .sts()?
-            .get_session_token(&base.keys, wanted, Some(factor.shown(&code)), self.deadline())
+            .get_session_token(&base.keys, wanted, Some(factor.shown(&code)), deadline)
             .map_err(|failure| self.explain(failure.into(), base))?;
         self.say_until(issued.expiration);
         let origin = format!("the MFA session of profile `{profile}`");
