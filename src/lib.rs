@@ -20,7 +20,7 @@
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`nearest`], [`duration`], [`stream`] and [`sys`], the only module
+//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`nearest`], [`duration`], [`stream`], [`trusted`] and [`sys`], the only module
 //! with unsafe code.
 
 #![cfg_attr(
@@ -75,6 +75,8 @@ pub mod source;
 #[forbid(unsafe_code)]
 pub mod stream;
 pub mod sys;
+#[forbid(unsafe_code)]
+pub mod trusted;
 #[forbid(unsafe_code)]
 pub mod vending;
 #[forbid(unsafe_code)]

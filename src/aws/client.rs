@@ -22,6 +22,7 @@ use crate::error::{Error, Result};
 use super::endpoint::Endpoint;
 use super::failure::{Failure, FailureKind};
 use super::network::{CaBundle, Network};
+use crate::trusted::{self, Writers};
 
 /// The largest body taken: STS answers with 2 KiB, and its largest documented answer is below 100.
 pub const BODY_MAX_BYTES: u64 = 1 << 20;
@@ -137,11 +138,10 @@ fn ca_bundle(bundle: &CaBundle) -> Result<Vec<Certificate<'static>>> {
     let check = || format!("check {}", bundle.named_by);
     let unreadable =
         |error: io::Error| Error::new(format!("cannot read the CA bundle {name}")).because(error).hint(check());
-    if !bundle.path.metadata().map_err(unreadable)?.is_file() {
-        return Err(Error::new(format!("the CA bundle {name} is not a file")).hint(check()));
-    }
+    // Whoever writes it can be AWS.
+    let opened = trusted::open("the CA bundle", &bundle.path, Writers::Group);
+    let (file, _) = opened.map_err(|error| error.hint(check()))?;
     let mut pem = Vec::new();
-    let file = std::fs::File::open(&bundle.path).map_err(unreadable)?;
     file.take(CA_BUNDLE_MAX_BYTES.saturating_add(1)).read_to_end(&mut pem).map_err(unreadable)?;
     if u64::try_from(pem.len()).is_ok_and(|length| length > CA_BUNDLE_MAX_BYTES) {
         return Err(Error::new(format!("the CA bundle {name} is larger than 4 MiB")).hint(check()));
@@ -301,7 +301,7 @@ mod tests {
         );
         assert_eq!(
             refusal(with_bundle("/dev/null")),
-            "the CA bundle /dev/null is not a file\n  check REQUESTS_CA_BUNDLE"
+            "the CA bundle /dev/null is not a regular file\n  check REQUESTS_CA_BUNDLE"
         );
         let own_source = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         assert_eq!(

@@ -1,13 +1,11 @@
 //! `--session-policy`: the file that narrows a role's session, read once, at start.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::policy::check_object;
-use crate::sys::user::effective_uid;
+use crate::trusted::{self, Writers};
 
 /// AWS takes 2048 characters, without what makes them readable: indentation and comments of `Sid`s fit many times.
 const FILE_LIMIT_BYTES: u64 = 64 * 1024;
@@ -22,22 +20,7 @@ pub(super) fn read(path: &Path) -> Result<String> {
     let name = path.display();
     let refused = |what: &str| Error::new(format!("the session policy {name} {what}"));
     let cannot = |error: std::io::Error| Error::new(format!("cannot read the session policy {name}")).because(error);
-    // O_NONBLOCK: opening a FIFO must not wait for a writer.
-    let file =
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(cannot)?;
-    let (found, us) = (file.metadata().map_err(cannot)?, effective_uid().0);
-    if !found.is_file() {
-        return Err(refused("is not a regular file"));
-    }
-    if found.uid() != us && found.uid() != 0 {
-        return Err(refused(&format!("belongs to uid {}, not to uid {us} or root", found.uid()))
-            .hint("chown it to root, or to the user that runs sentinel"));
-    }
-    if found.mode() & 0o022 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(refused(&format!("may be written by its group or others (mode {mode:04o})"))
-            .hint(format!("chmod go-w {name}")));
-    }
+    let (file, _) = trusted::open("the session policy", path, Writers::Owner)?;
     let mut text = String::new();
     let read = file.take(FILE_LIMIT_BYTES.saturating_add(1)).read_to_string(&mut text);
     if text.len() > usize::try_from(FILE_LIMIT_BYTES).unwrap_or(usize::MAX) {

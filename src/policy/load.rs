@@ -3,9 +3,9 @@
 //! The file is stat'ed for every answer and read again when it is another file or has changed. A file that cannot be
 //! read, or is not valid, is an error until it is mended: the policy read before it is not used again (T14).
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use super::json::MAX_BYTES;
 use super::schema::Policy;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
-use crate::sys::user::{self, Uid};
+use crate::trusted::{self, Writers};
 
 /// How often a file that changes while it is read is read again before that is an error.
 const MAX_READS: usize = 3;
@@ -90,15 +90,7 @@ impl PolicyFile {
     fn load(&self) -> Result<Loaded> {
         for _ in 0..MAX_READS {
             let now = self.clock.wall();
-            // O_NONBLOCK: opening a FIFO must not wait for a writer.
-            let file = OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-                .open(&self.path)
-                .map_err(|error| self.cannot_read(error))?;
-            let metadata = file.metadata().map_err(|error| self.cannot_read(error))?;
-            let us = user::effective_uid();
-            self.check(metadata.is_file(), Uid(metadata.uid()), metadata.mode(), us)?;
+            let (file, metadata) = trusted::open("the policy", &self.path, Writers::Owner)?;
             let text = self.text(&file)?;
 
             let identity = Identity::of(&metadata);
@@ -110,26 +102,6 @@ impl PolicyFile {
         }
         Err(Error::new(format!("the policy {} changes while it is read", self.path.display()))
             .hint("replace it with rename, not by writing into it"))
-    }
-
-    /// Refuses a file that others could have written.
-    fn check(&self, regular: bool, owner: Uid, mode: u32, us: Uid) -> Result<()> {
-        let path = self.path.display();
-        if !regular {
-            return Err(Error::new(format!("the policy {path} is not a regular file")));
-        }
-        if owner != us && owner != Uid(0) {
-            return Err(Error::new(format!("the policy {path} belongs to uid {owner}, not to uid {us} or root"))
-                .hint("chown it to root, or to the user that runs sentinel"));
-        }
-        if mode & 0o022 != 0 {
-            let mode = mode & 0o7777;
-            return Err(Error::new(format!(
-                "the policy {path} may be written by its group or others (mode {mode:04o})"
-            ))
-            .hint(format!("chmod go-w {path}")));
-        }
-        Ok(())
     }
 
     fn text(&self, file: &File) -> Result<String> {

@@ -15,16 +15,20 @@ const DIGITS: usize = 6;
 pub struct Code(Secret);
 
 impl Code {
-    /// The code in `text`, which may have spaces around it; `None` when it is not six digits.
+    /// The code in `text`, which may have spaces around it, and one in its middle, as apps show it; `None` when it is not six
+    /// digits.
     ///
     /// # Errors
     /// When there is no memory for a secret.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let text = text.trim_ascii();
-        if text.len() != DIGITS || !text.bytes().all(|b| b.is_ascii_digit()) {
+        let (first, second) =
+            text.split_once(' ').unwrap_or_else(|| text.split_at_checked(DIGITS / 2).unwrap_or_default());
+        let is_half = |half: &str| half.len() == DIGITS / 2 && half.bytes().all(|b| b.is_ascii_digit());
+        if !is_half(first) || !is_half(second) {
             return Ok(None);
         }
-        let secret = Secret::take_string(text.to_owned());
+        let secret = Secret::take_string([first, second].concat());
         secret.map(|secret| Some(Self(secret))).map_err(|error| Error::new("no memory for a secret").because(error))
     }
 
@@ -78,10 +82,11 @@ mod tests {
 
     #[test]
     fn six_digits_are_a_code_and_nothing_else_is() {
-        for text in ["012345", " 012345\n", "012345\r\n"] {
+        for text in ["012345", " 012345\n", "012345\r\n", "012 345"] {
             assert_eq!(Code::parse(text).expect("memory").as_ref().map(Code::expose), Some("012345"), "{text:?}");
         }
-        for text in ["", "12345", "1234567", "12 3456", "12345x", "+12345", "١٢٣٤٥٦", "123456\n123456"] {
+        for text in ["", "12345", "1234567", "12 3456", "012  345", "12345x", "+12345", "١٢٣٤٥٦", "123456\n123456"]
+        {
             assert_eq!(Code::parse(text).expect("memory"), None, "{text:?}");
         }
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 8] = ["error", "secret", "clock", "env", "nearest", "duration", "stream", "sys"];
+const BASE: [&str; 9] = ["error", "secret", "clock", "env", "nearest", "duration", "stream", "trusted", "sys"];
 
 /// The rooms from the bottom up, each with what it may use besides the base. A room uses only rooms above its line here.
 const ROOMS: [(&str, &[&str]); 14] = [

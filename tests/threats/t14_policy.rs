@@ -340,7 +340,8 @@ fn the_helper_inside_a_tree_is_a_request_to_the_server() {
     let setup = Setup::new();
     let open = setup.sandbox.write("open.json", ALLOW, 0o644);
     let script = r#"for _ in 1 2; do read line; "$@"; echo "status $?"; done"#;
-    let helper = [crate::harness::sentinel(), "credentials", "--policy", open.to_str().unwrap()];
+    let told = format!("SENTINEL_POLICY={}", open.display());
+    let helper = ["env", &told, crate::harness::sentinel(), "credentials"];
     fs::write(&setup.policy, rule(r#""conditions":{"mode":["server"]}"#)).unwrap();
     let run = setup.sandbox.sentinel(["exec", "--unix-socket", "--profile", "dev", "--policy"]);
     let run = run.args([&setup.policy]).args(["--", "sh", "-c", script, "sh"]).args(helper);
