@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Running, Sandbox};
+use crate::harness::{Invocation, Running, Sandbox, World};
 
 /// How exec gives credentials: in the environment, from a socket, and from a port.
 pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
@@ -25,32 +23,29 @@ pub(super) fn at_moto() -> (Sandbox, &'static Moto) {
         session_token: None,
         arn: format!("arn:aws:iam::{}:user/demo-user", moto.account),
     };
-    profiles(&sandbox, &user, &moto.role_arn, &moto.second_role_arn);
+    sandbox.profile("base", &user, "region = us-east-1");
+    roles(&sandbox, &moto.role_arn, &moto.second_role_arn);
     (sandbox, moto)
 }
 
 /// A sandbox whose AWS is the fake, with the same profiles; the first role allows a source identity or not.
 pub(super) fn at_the_fake(allows_source_identity: bool) -> (Sandbox, Sts) {
-    let sts = Sts::start();
-    let sandbox = Sandbox::new(&sts);
-    let alice = sts.user("alice");
+    let World { sts, sandbox, alice } = World::new();
     let first = sts.role("first").trusts(&alice.arn);
     let first = if allows_source_identity { first.allows_source_identity() } else { first }.arn();
     let second = sts.role("second").trusts(&first).allows_source_identity().arn();
-    profiles(&sandbox, &alice, &first, &second);
+    roles(&sandbox, &first, &second);
     (sandbox, sts)
 }
 
-fn profiles(sandbox: &Sandbox, user: &Keys, first: &str, second: &str) {
-    sandbox.profile("base", user, "region = us-east-1");
+fn roles(sandbox: &Sandbox, first: &str, second: &str) {
     sandbox.settings("dev", &format!("region = us-east-1\nrole_arn = {first}\nsource_profile = base"));
     sandbox.settings("second", &format!("region = us-east-1\nrole_arn = {second}\nsource_profile = dev"));
 }
 
 /// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones.
 pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: &[&str]) -> Invocation {
-    let run = sandbox.sentinel(["exec", "--profile", profile]).args(options).args(["--"]).args(command);
-    run.env("PATH", path())
+    sandbox.exec(&[&["--profile", profile], options].concat(), command).env("PATH", path())
 }
 
 /// PATH with the pinned clients before all others.
@@ -62,9 +57,9 @@ pub(super) fn path() -> OsString {
 
 /// How many fetches by clients the decision log has, whatever came of them; what sentinel gets ahead for itself is not one.
 pub(super) fn fetches(sandbox: &Sandbox) -> usize {
-    let log = std::fs::read_to_string(sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    lines.filter(|line| line.get("peer").is_some()).count()
+    let decisions = sandbox.decisions();
+    assert!(!decisions.is_empty(), "there is no decision log");
+    decisions.iter().filter(|line| line.get("peer").is_some()).count()
 }
 
 /// What the operator log says of a stranger, for each of [`SERVERS`].

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, process, python};
+use crate::harness::{Finished, Invocation, Sandbox, World, process, python};
 
 /// A user with keys, as profile `base`.
 struct Setup {
@@ -22,10 +22,7 @@ const MODES: [&[&str]; 2] = [&["--profile", "base"], &["--profile", "base", "--u
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        sandbox.profile("base", &alice, "region = us-east-1");
+        let World { sts, sandbox, alice } = World::new();
         Self { sts, sandbox, alice }
     }
 

@@ -10,7 +10,7 @@ use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Running, Sandbox, is_root, skip};
+use crate::harness::{Finished, Running, Sandbox, World, is_root, skip};
 
 const ASKER: &str = include_str!("attackers/asker.py");
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
@@ -34,26 +34,15 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base"));
+        let World { sts, sandbox, .. } = World::with_dev();
         let policy = sandbox.write("policy.json", ALLOW, 0o644);
         Self { sts, sandbox, policy }
-    }
-
-    /// The decision log's lines.
-    fn decisions(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The decisions after the first `seen`, as effect, reason and mode.
     fn decided_after(&self, seen: usize) -> Vec<[String; 3]> {
         let text = |decision: &Value, name| decision[name].as_str().unwrap_or("(none)").to_owned();
-        let decisions = self.decisions();
+        let decisions = self.sandbox.decisions();
         decisions[seen..].iter().map(|one| ["effect", "reason", "mode"].map(|name| text(one, name))).collect()
     }
 
@@ -78,7 +67,7 @@ impl Setup {
     /// Fails if this way gave anything, or if that is not on record as a denial for this reason.
     #[track_caller]
     fn refuses(&self, what: &str, (mode, arguments, status): (&str, &[&str], i32), with_flag: bool, reason: &str) {
-        let seen = self.decisions().len();
+        let seen = self.sandbox.decisions().len();
         let done = self.run(arguments, with_flag);
         assert_eq!(done.code(), status, "{what}: {done}");
         assert_eq!(done.stdout, "", "{what}");
@@ -255,7 +244,7 @@ fn every_request_on_an_open_connection_needs_consent_anew() {
         let answer = ask(&mut asker);
         assert!(answer.starts_with("200 "), "before {what}: {answer}");
         found.put(&setup.policy);
-        let seen = setup.decisions().len();
+        let seen = setup.sandbox.decisions().len();
         let expected = match reason {
             UNREADABLE => refusal(500, "PolicyFailed", "Failed to load policy"),
             _ => refusal(403, "PolicyDenied", "Policy denied access"),
@@ -327,7 +316,7 @@ fn each_way_counts_as_its_own_mode() {
             setup.refuses(other, way, true, NO_MATCH);
         }
         fs::write(&setup.policy, rule(&format!(r#""conditions":{{"mode":["{}"]}}"#, way.0))).unwrap();
-        let seen = setup.decisions().len();
+        let seen = setup.sandbox.decisions().len();
         let done = setup.run(way.1, true);
         assert_eq!(done.code(), 0, "{}: {done}", way.0);
         assert_eq!(setup.decided_after(seen), [["allow", "allowed by the rule r", way.0].map(str::to_owned)]);
@@ -353,7 +342,7 @@ fn the_helper_inside_a_tree_is_a_request_to_the_server() {
     assert_eq!(running.line(), "status 1");
     let done = running.finish();
     assert!(done.stderr.contains("the policy denies these credentials now"), "{done}");
-    let last = setup.decisions().pop().expect("a line");
+    let last = setup.sandbox.decisions().pop().expect("a line");
     assert_eq!((&last["effect"], &last["mode"]), (&"deny".into(), &"server".into()), "{last}");
 }
 
@@ -371,7 +360,7 @@ fn who_cannot_be_named_gets_nothing_that_depends_on_a_name() {
         fs::write(&setup.policy, users(r#""bob","alice""#)).unwrap();
         let done = setup.run(way.1, true);
         assert_eq!(done.code(), 0, "{done}");
-        assert_eq!(setup.decisions().pop().expect("a line")["user"], "alice");
+        assert_eq!(setup.sandbox.decisions().pop().expect("a line")["user"], "alice");
     }
 }
 

@@ -5,7 +5,7 @@
 pub(crate) mod in_process;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Running, Sandbox, python};
+use crate::harness::{Invocation, Running, Sandbox, World, python};
 
 /// What attackers' scripts start with.
 pub(crate) const CLIENT: &str = include_str!("client.py");
@@ -28,9 +28,7 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
+        let World { sts, sandbox, .. } = World::new();
         Self { sts, sandbox }
     }
 
