@@ -75,6 +75,16 @@ impl Arena {
         }
         run.args([script.as_os_str()]).args(arguments).env("SENTINEL", sentinel()).run()
     }
+
+    /// Runs attackers/NAME on a tier, and tells whether pids were recycled, for which it takes root and a pid namespace.
+    pub(super) fn fight_with_recycled_pids(&self, name: &str, tier: &str) -> (Finished, bool) {
+        if is_root() {
+            (self.fight(&OWN_PIDS, name, &[tier, "recycle"]), true)
+        } else {
+            skip(name, "recycled pids need root; the rest runs");
+            (self.fight(&[], name, &[tier]), false)
+        }
+    }
 }
 
 /// A Python that every user may run, which a version manager's in root's home is not.
