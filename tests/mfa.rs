@@ -112,8 +112,7 @@ fn the_code_is_in_no_environment_and_no_output() {
     }
     // Nor in that of a helper, which may be sentinel again.
     let setup = Setup::new();
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let helper = setup.sandbox.write("helper", &format!("#!/bin/sh\nenv > \"$OUT\"\necho '{json}'\n"), 0o700);
     setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));
     setup.role_profile("via-helper", &setup.role, "helped", "");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Running, Sandbox, World};
+use crate::harness::{Finished, Invocation, Running, Sandbox, World};
 
 /// How exec gives credentials: in the environment, from a socket, and from a port.
 pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
@@ -62,12 +62,27 @@ pub(super) fn fetches(sandbox: &Sandbox) -> usize {
     decisions.iter().filter(|line| line.get("peer").is_some()).count()
 }
 
-/// What the operator log says of a stranger, for each of [`SERVERS`].
-pub(super) const STRANGER: [&str; 2] =
-    ["not a descendant of the command", "no process of the tree holds the connection"];
+/// What comes of a client outside of the tree that has everything that a command of it knows, for each of [`SERVERS`]. Fails
+/// if it was given credentials, or if the operator log does not say why not.
+pub(super) fn outside_of_servers(client: impl Fn(&Sandbox) -> Invocation) -> Vec<Finished> {
+    let reasons = ["not a descendant of the command", "no process of the tree holds the connection"];
+    let outside = |(mode, reason): (&[&str], &str)| {
+        let (sandbox, sts) = at_the_fake(true);
+        let (mut tree, stolen) = stolen(&sandbox, mode);
+        let before = sts.calls().len();
+        let done = stolen.into_iter().fold(client(&sandbox), |run, (name, value)| run.env(name, value)).run();
+        tree.error_line(reason);
+        assert_eq!(sts.calls().len(), before, "{mode:?}: something was signed by {done}");
+        assert_eq!(fetches(&sandbox), 0, "{mode:?}: {done}");
+        tree.send("");
+        assert_eq!(tree.finish().code(), 0);
+        done
+    };
+    SERVERS.into_iter().zip(reasons).map(outside).collect()
+}
 
 /// A tree that stays until it is sent a line, and everything that a command of it knows: its whole environment.
-pub(super) fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {
+fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {
     let mut tree = exec(sandbox, "dev", mode, &["sh", "-c", "env; echo end; read _"]).spawn();
     let lines: Vec<String> = std::iter::from_fn(|| Some(tree.line()).filter(|line| line != "end")).collect();
     let pair = |line: &String| {

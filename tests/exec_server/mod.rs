@@ -156,8 +156,10 @@ fn what_nohup_ignores_stays_ignored() {
 fn a_parent_that_ignored_or_blocked_signals_does_no_harm() {
     let setup = Setup::new();
     let helper = format!(
-        "#!/bin/sh\necho '{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}'\n",
-        setup.alice.access_key_id, setup.alice.secret_access_key
+        "#!/bin/sh
+echo '{}'
+",
+        setup.alice.printed()
     );
     let helper = setup.sandbox.write("helper", &helper, 0o700);
     setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));

@@ -1,6 +1,7 @@
 //! Attacks on the real binary, one file a promise, numbered as SECURITY.md numbers them.
 
 mod arena;
+mod asker;
 mod modes;
 mod t01_socket_is_private;
 mod t02_path_is_not_stolen;

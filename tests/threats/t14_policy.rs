@@ -9,10 +9,10 @@ use std::time::Duration;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
+use super::asker::Asker;
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Running, Sandbox, World, is_root, skip};
+use crate::harness::{Finished, Sandbox, World, is_root, skip};
 
-const ASKER: &str = include_str!("attackers/asker.py");
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other.
 const DENY: &str = r#"{"version":"1","rules":[{"name":"r","effect":"deny" }]}"#;
@@ -77,20 +77,10 @@ impl Setup {
         assert_eq!(self.sts.calls_of("AssumeRole").len(), 0, "{what}");
     }
 
-    /// A client in a tree that this policy rules, which asks once a line.
-    fn asker(&self, options: &[&str]) -> Running {
-        let policy = self.policy.to_str().expect("UTF-8");
-        let options = [&["--profile", "dev", "--unix-socket", "--policy", policy], options].concat();
-        let mut asker = self.sandbox.python(&options, ASKER).spawn();
-        assert_eq!(asker.line(), "ready");
-        asker
+    /// A client in a tree that this policy rules.
+    fn asker(&self, options: &[&str]) -> Asker {
+        Asker::start(&self.sandbox, &[&["--policy", self.policy.to_str().expect("UTF-8")], options].concat())
     }
-}
-
-#[track_caller]
-fn ask(asker: &mut Running) -> String {
-    asker.send("");
-    asker.line()
 }
 
 fn rule(members: &str) -> String {
@@ -241,7 +231,7 @@ fn every_request_on_an_open_connection_needs_consent_anew() {
     let mut asker = setup.asker(&[]);
     for (what, found, reason) in refused(&setup) {
         Found::Text(ALLOW.to_owned()).put(&setup.policy);
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with("200 "), "before {what}: {answer}");
         found.put(&setup.policy);
         let seen = setup.sandbox.decisions().len();
@@ -249,10 +239,10 @@ fn every_request_on_an_open_connection_needs_consent_anew() {
             UNREADABLE => refusal(500, "PolicyFailed", "Failed to load policy"),
             _ => refusal(403, "PolicyDenied", "Policy denied access"),
         };
-        assert_eq!(ask(&mut asker), expected, "{what}");
+        assert_eq!(asker.ask(), expected, "{what}");
         assert_eq!(setup.decided_after(seen), [["deny", reason, "server"].map(str::to_owned)], "{what}");
     }
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }
 
 fn refusal(status: u16, code: &str, message: &str) -> String {
@@ -268,10 +258,10 @@ fn a_change_shows_at_the_very_next_request() {
     for (text, status) in [(DENY, "403 "), (ALLOW, "200 ")].iter().cycle().take(40) {
         fs::write(&setup.policy, text).unwrap();
         fs::File::options().write(true).open(&setup.policy).unwrap().set_times(times).unwrap();
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with(status), "{text}: {answer}");
     }
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }
 
 #[test]
@@ -279,8 +269,8 @@ fn a_lazy_server_asks_nothing_of_aws_for_who_is_denied() {
     let setup = Setup::new();
     fs::write(&setup.policy, DENY).unwrap();
     let mut asker = setup.asker(&["--lazy"]);
-    assert_eq!(ask(&mut asker), refusal(403, "PolicyDenied", "Policy denied access"));
-    assert_eq!(asker.finish().code(), 0);
+    assert_eq!(asker.ask(), refusal(403, "PolicyDenied", "Policy denied access"));
+    asker.end();
     assert_eq!(setup.sts.calls().len(), 0);
     assert_eq!(setup.decided_after(0), [["deny", "denied by the rule r", "server"].map(str::to_owned)]);
 }
@@ -370,12 +360,12 @@ fn a_request_of_who_cannot_be_named_yet_is_denied() {
     fs::write(&setup.policy, rule(r#""conditions":{"users":["alice"]}"#)).unwrap();
     let gate = setup.sts.hang("GetCallerIdentity");
     let mut asker = setup.asker(&["--lazy"]);
-    let answer = ask(&mut asker);
+    let answer = asker.ask();
     assert!(answer.starts_with("503 "), "{answer}");
     assert_eq!(setup.decided_after(0), [["deny", UNKNOWN, "server"].map(str::to_owned)]);
     assert_eq!(setup.sts.calls_of("AssumeRole").len(), 0);
     gate.open();
-    let answer = crate::harness::eventually("credentials", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+    let answer = asker.ask_until_answered();
     assert!(answer.starts_with("200 "), "{answer}");
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
+use super::asker::Asker;
 use crate::fake_sts::Fault;
 use crate::harness::{Running, World, eventually, sentinel};
 
-const ASKER: &str = include_str!("attackers/asker.py");
 const UNTIL_REFUSED: &str = include_str!("attackers/until_refused.py");
 
 /// An answer of STS that is as it should be.
@@ -32,19 +32,6 @@ fn nothing_is_given(world: &World, what: &str, profile: &str) {
         assert!(!started.exists(), "{what}, {arguments:?}: the command ran");
         assert!(!done.stderr.contains("panicked"), "{what}, {arguments:?}: {done}");
     }
-}
-
-fn asker(world: &World, options: &[&str]) -> Running {
-    let options = [&["--profile", "dev", "--unix-socket"], options].concat();
-    let mut asker = world.sandbox.python(&options, ASKER).spawn();
-    assert_eq!(asker.line(), "ready");
-    asker
-}
-
-#[track_caller]
-fn ask(asker: &mut Running) -> String {
-    asker.send("");
-    asker.line()
 }
 
 /// The script's account of one phase. Nothing in it had expired when it was asked for.
@@ -109,10 +96,10 @@ fn broken_issues_are_errors() {
         let world = World::with_dev();
         world.sts.inject("AssumeRole", 20, fault.clone());
         nothing_is_given(&world, &format!("{fault:?}"), "dev");
-        let mut asker = asker(&world, &["--lazy"]);
-        let answer = eventually("an answer", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+        let mut asker = Asker::start(&world.sandbox, &["--lazy"]);
+        let answer = asker.ask_until_answered();
         assert!(answer.starts_with(r#"500 {"code":"CredentialsFailed","#), "{fault:?}: {answer}");
-        assert_eq!(asker.finish().code(), 0);
+        asker.end();
     }
 }
 
@@ -253,14 +240,14 @@ fn through_the_helper_they_last_until_they_end() {
 fn who_asks_before_aws_has_answered_asks_again() {
     let world = World::with_dev();
     let gate = world.sts.hang("AssumeRole");
-    let mut asker = asker(&world, &["--lazy"]);
+    let mut asker = Asker::start(&world.sandbox, &["--lazy"]);
     assert_eq!(world.sts.calls().len(), 0);
     for _ in 0..2 {
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with(r#"503 {"code":"CredentialsPending","#), "{answer}");
     }
     gate.open();
-    let answer = eventually("credentials", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+    let answer = asker.ask_until_answered();
     let body: Value = serde_json::from_str(answer.strip_prefix("200 ").expect("credentials")).expect("JSON");
     let issued = world.sts.issued(body["AccessKeyId"].as_str().expect("text")).expect("a key that was issued");
     assert_eq!(body["SecretAccessKey"], issued.secret_access_key);
@@ -268,7 +255,7 @@ fn who_asks_before_aws_has_answered_asks_again() {
     let expiration: Timestamp = body["Expiration"].as_str().expect("text").parse().expect("RFC 3339");
     assert!(expiration > SystemClock.wall());
     assert_eq!(world.sts.calls_of("AssumeRole").len(), 1, "one fetch for all who ask");
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }
 
 /// The helper waits for them: an SDK would give up at the first error.

@@ -121,8 +121,7 @@ fn an_orphan_that_came_to_a_shell_across_exec_is_outside() {
 
 /// A profile whose credential_process prints alice's keys and leaves an attacker behind.
 fn with_helper(setup: &Setup, how: &str) {
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let script = format!(
         "#!/bin/sh\n\"$PYTHON\" \"$ATTACKER\" \"$PIDFILE\" \"$OUT\" {how} >/dev/null 2>&1 </dev/null {}\necho '{json}'\n",
         if how.is_empty() { "&" } else { "" }
@@ -185,8 +184,7 @@ if pid == 0:
 print(os.environ["JSON"])
 "#;
     let setup = Setup::new();
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let helper = setup.sandbox.write("clone.py", CLONE, 0o600);
     let command = format!("{} {}", python(), helper.display());
     setup.sandbox.settings("helped", &format!("credential_process = {command}\nregion = us-east-1"));
