@@ -4,163 +4,142 @@
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
-use crate::fake_sts::{ACCOUNT, Sts};
-use crate::harness::{Finished, Sandbox, is_root, skip};
+use crate::fake_sts::ACCOUNT;
+use crate::harness::{World, is_root, skip};
 
-/// A user `alice`, the profiles `base`, `production` (hers) and `deploy` (a role).
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("deploy").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.profile("production", &alice, "region = us-east-1");
-        sandbox.settings("deploy", &format!("role_arn = {role}\nsource_profile = base"));
-        Self { sts, sandbox }
-    }
-
-    fn exec(&self, options: &[&str]) -> Finished {
-        self.sandbox.sentinel(["exec"]).args(options).args(["--", "true"]).run()
-    }
-
-    #[track_caller]
-    fn refused_without_a_call(&self, options: &[&str], parts: &[&str]) {
-        self.exec(options).failed_with(125, parts);
-        assert_eq!(self.sts.calls().len(), 0, "AWS was asked: {:?}", self.sts.calls());
-    }
+/// The profiles `base` and `production`, which are alice's, and `deploy` (a role).
+fn world() -> World {
+    let world = World::new();
+    world.sandbox.profile("production", &world.alice, "region = us-east-1");
+    world.role("deploy", "base", "");
+    world
 }
 
 #[test]
 fn an_unknown_profile_is_named_with_its_nearest() {
-    let setup = Setup::new();
-    setup.refused_without_a_call(&["--profile", "prodution"], &["prodution", "production", "did you mean"]);
-    setup.refused_without_a_call(&["--profile", "zzzzzzzz"], &["zzzzzzzz"]);
-    let done = setup.sandbox.sentinel(["credentials", "--profile", "prodution"]).run();
+    let world = world();
+    world.refused_without_a_call(&["--profile", "prodution"], &["prodution", "production", "did you mean"]);
+    world.refused_without_a_call(&["--profile", "zzzzzzzz"], &["zzzzzzzz"]);
+    let done = world.sandbox.sentinel(["credentials", "--profile", "prodution"]).run();
     done.failed_with(1, &["prodution", "production"]);
     assert_eq!(done.stdout, "");
 }
 
 #[test]
 fn an_unknown_option_is_named_with_its_nearest() {
-    let setup = Setup::new();
-    setup.refused_without_a_call(&["--profle", "base"], &["--profle", "--profile"]);
-    setup.sandbox.sentinel(["credentials", "--profle", "base"]).run().failed_with(2, &["--profle", "--profile"]);
-    setup.sandbox.sentinel(["exce"]).run().failed_with(2, &["exce", "exec"]);
+    let world = world();
+    world.refused_without_a_call(&["--profle", "base"], &["--profle", "--profile"]);
+    world.sandbox.sentinel(["credentials", "--profle", "base"]).run().failed_with(2, &["--profle", "--profile"]);
+    world.sandbox.sentinel(["exce"]).run().failed_with(2, &["exce", "exec"]);
 }
 
 #[test]
 fn a_loop_of_source_profiles_is_shown() {
-    let setup = Setup::new();
+    let world = world();
     let role = format!("arn:aws:iam::{ACCOUNT}:role/deploy");
     for (name, source) in [("one", "two"), ("two", "three"), ("three", "one")] {
-        setup.sandbox.settings(name, &format!("role_arn = {role}\nsource_profile = {source}"));
+        world.sandbox.settings(name, &format!("role_arn = {role}\nsource_profile = {source}"));
     }
-    setup.refused_without_a_call(&["--profile", "one"], &["one", "two", "three", "source_profile"]);
+    world.refused_without_a_call(&["--profile", "one"], &["one", "two", "three", "source_profile"]);
 }
 
 #[test]
 fn a_source_profile_that_does_not_exist_is_named() {
-    let setup = Setup::new();
+    let world = world();
     let role = format!("arn:aws:iam::{ACCOUNT}:role/deploy");
-    setup.sandbox.settings("orphan", &format!("role_arn = {role}\nsource_profile = bsae"));
-    setup.refused_without_a_call(&["--profile", "orphan"], &["orphan", "bsae", "base"]);
+    world.sandbox.settings("orphan", &format!("role_arn = {role}\nsource_profile = bsae"));
+    world.refused_without_a_call(&["--profile", "orphan"], &["orphan", "bsae", "base"]);
 }
 
 #[test]
 fn a_missing_region_is_said_with_ways_to_give_one() {
-    let setup = Setup::new();
-    let bob = setup.sts.user("bob");
-    setup.sandbox.profile("placeless", &bob, "");
-    let run = setup.sandbox.sentinel(["exec", "--profile", "placeless", "--", "true"]);
+    let world = world();
+    let bob = world.sts.user("bob");
+    world.sandbox.profile("placeless", &bob, "");
+    let run = world.sandbox.sentinel(["exec", "--profile", "placeless", "--", "true"]);
     run.without("AWS_REGION")
         .without("AWS_ENDPOINT_URL_STS")
         .run()
         .failed_with(125, &["region", "placeless", "--region"]);
-    assert_eq!(setup.sts.calls().len(), 0);
+    assert_eq!(world.sts.calls().len(), 0);
 }
 
 #[test]
 fn an_unreadable_credentials_file_is_named() {
     const NAME: &str = "an_unreadable_credentials_file_is_named";
-    let setup = Setup::new();
+    let world = world();
     if is_root() {
         return skip(NAME, "root reads every file");
     }
-    let path = setup.sandbox.write("home/.aws/credentials", "[base]\n", 0o000);
-    setup.refused_without_a_call(&["--profile", "base"], &[path.to_str().expect("UTF-8"), "permission denied"]);
+    let path = world.sandbox.write("home/.aws/credentials", "[base]\n", 0o000);
+    world.refused_without_a_call(&["--profile", "base"], &[path.to_str().expect("UTF-8"), "permission denied"]);
 }
 
 #[test]
 fn a_credentials_file_that_is_a_directory_is_named() {
-    let setup = Setup::new();
-    let path = setup.sandbox.path("home/.aws/credentials");
+    let world = world();
+    let path = world.sandbox.path("home/.aws/credentials");
     std::fs::remove_file(&path).expect("remove a file");
-    setup.sandbox.directory("home/.aws/credentials", 0o700);
-    setup.refused_without_a_call(&["--profile", "base"], &[path.to_str().expect("UTF-8")]);
+    world.sandbox.directory("home/.aws/credentials", 0o700);
+    world.refused_without_a_call(&["--profile", "base"], &[path.to_str().expect("UTF-8")]);
 }
 
 #[test]
 fn a_credentials_file_that_others_may_read_is_refused() {
     for mode in [0o644, 0o640, 0o604] {
-        let setup = Setup::new();
-        let path = setup.sandbox.path("home/.aws/credentials");
+        let world = world();
+        let path = world.sandbox.path("home/.aws/credentials");
         let content = std::fs::read_to_string(&path).expect("a file");
-        setup.sandbox.write("home/.aws/credentials", &content, mode);
+        world.sandbox.write("home/.aws/credentials", &content, mode);
         let path = path.to_str().expect("UTF-8");
-        setup.refused_without_a_call(&["--profile", "base"], &[path, "chmod", "600"]);
+        world.refused_without_a_call(&["--profile", "base"], &[path, "chmod", "600"]);
     }
 }
 
 #[test]
 fn a_broken_config_file_is_named_with_its_line() {
-    let setup = Setup::new();
-    let path = setup.sandbox.config("[profile base]\nregion = us-east-1\n[profile broken\n");
-    let done = setup.exec(&["--profile", "broken"]);
+    let world = world();
+    let path = world.sandbox.config("[profile base]\nregion = us-east-1\n[profile broken\n");
+    let done = world.exec_true(&["--profile", "broken"]);
     done.failed_with(125, &[path.to_str().expect("UTF-8")]);
     assert!(done.stderr.contains(":3") || done.stderr.contains("line 3"), "{done}");
 }
 
 #[test]
 fn half_a_key_pair_is_said() {
-    let setup = Setup::new();
-    setup.sandbox.credentials("[base]\naws_access_key_id = AKIAXXXXXXXXXXXXXXXX\n");
-    setup.refused_without_a_call(&["--profile", "base"], &["base", "aws_secret_access_key"]);
+    let world = world();
+    world.sandbox.credentials("[base]\naws_access_key_id = AKIAXXXXXXXXXXXXXXXX\n");
+    world.refused_without_a_call(&["--profile", "base"], &["base", "aws_secret_access_key"]);
 }
 
 #[test]
 fn expired_source_credentials_are_said_to_be_expired() {
-    let setup = Setup::new();
-    let session = setup.sts.session(&setup.sts.user("bob"));
-    setup.sandbox.profile("temporary", &session, "region = us-east-1");
-    setup.sts.expire(&session.access_key_id);
-    let done = setup.exec(&["--profile", "temporary"]);
+    let world = world();
+    let session = world.sts.session(&world.sts.user("bob"));
+    world.sandbox.profile("temporary", &session, "region = us-east-1");
+    world.sts.expire(&session.access_key_id);
+    let done = world.exec_true(&["--profile", "temporary"]);
     done.failed_with(125, &["expired"]);
     assert!(!done.stderr.contains(&session.secret_access_key), "{done}");
 }
 
 #[test]
 fn keys_that_aws_does_not_know_are_said_to_be_wrong() {
-    let setup = Setup::new();
-    setup
+    let world = world();
+    world
         .sandbox
         .credentials("[base]\naws_access_key_id = AKIAXXXXXXXXXXXXXXXX\naws_secret_access_key = secret-of-ours\n");
-    let done = setup.exec(&["--profile", "deploy"]);
+    let done = world.exec_true(&["--profile", "deploy"]);
     done.failed_with(125, &["InvalidClientTokenId"]);
     assert!(!done.stderr.contains("secret-of-ours"), "{done}");
 }
 
 #[test]
 fn a_role_that_does_not_trust_us_is_named() {
-    let setup = Setup::new();
-    let role = setup.sts.role("closed").arn();
-    setup.sandbox.settings("closed", &format!("role_arn = {role}\nsource_profile = base"));
-    setup.exec(&["--profile", "closed"]).failed_with(125, &[&role, "sts:AssumeRole"]);
+    let world = world();
+    let role = world.sts.role("closed").arn();
+    world.sandbox.settings("closed", &format!("role_arn = {role}\nsource_profile = base"));
+    world.exec_true(&["--profile", "closed"]).failed_with(125, &[&role, "sts:AssumeRole"]);
 }
 
 #[test]
@@ -169,18 +148,18 @@ fn an_sts_that_does_not_answer_is_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let setup = Setup::new();
-    let run = setup.sandbox.sentinel(["exec", "--profile", "base", "--", "true"]);
+    let world = world();
+    let run = world.sandbox.sentinel(["exec", "--profile", "base", "--", "true"]);
     run.env("AWS_ENDPOINT_URL_STS", &url).run().failed_with(125, &[url.trim_start_matches("http://")]);
-    let run = setup.sandbox.sentinel(["credentials", "--profile", "base"]).env("AWS_ENDPOINT_URL_STS", &url);
+    let run = world.sandbox.sentinel(["credentials", "--profile", "base"]).env("AWS_ENDPOINT_URL_STS", &url);
     run.run().failed_with(1, &[url.trim_start_matches("http://")]);
 }
 
 /// T20.
 #[test]
 fn plain_http_to_a_foreign_host_is_refused() {
-    let setup = Setup::new();
-    let run = setup.sandbox.sentinel(["exec", "--profile", "base", "--", "true"]);
+    let world = world();
+    let run = world.sandbox.sentinel(["exec", "--profile", "base", "--", "true"]);
     run.env("AWS_ENDPOINT_URL_STS", "http://sts.example.invalid")
         .run()
         .failed_with(125, &["http://sts.example.invalid", "https"]);
@@ -189,35 +168,35 @@ fn plain_http_to_a_foreign_host_is_refused() {
 #[test]
 fn a_wrong_clock_is_said_to_be_wrong() {
     for shift_s in [3600, -3600] {
-        let setup = Setup::new();
-        setup.sts.shift_clock_s(shift_s);
-        setup.exec(&["--profile", "deploy"]).failed_with(125, &["clock"]);
+        let world = world();
+        world.sts.shift_clock_s(shift_s);
+        world.exec_true(&["--profile", "deploy"]).failed_with(125, &["clock"]);
     }
 }
 
 #[test]
 fn a_socket_path_that_is_too_long_is_refused() {
-    let setup = Setup::new();
-    let path = setup.sandbox.path(&format!("run/{}", "s".repeat(120)));
+    let world = world();
+    let path = world.sandbox.path(&format!("run/{}", "s".repeat(120)));
     let path = path.to_str().expect("UTF-8");
-    setup.refused_without_a_call(&["--profile", "base", "--unix-socket", "--unix-socket-path", path], &[path, "107"]);
+    world.refused_without_a_call(&["--profile", "base", "--unix-socket", "--unix-socket-path", path], &[path, "107"]);
 }
 
 /// T2.
 #[test]
 fn a_socket_path_that_is_taken_is_refused_and_left_alone() {
-    let setup = Setup::new();
-    let directory = setup.sandbox.directory("run/sockets", 0o700);
+    let world = world();
+    let directory = world.sandbox.directory("run/sockets", 0o700);
     let live = directory.join("live");
     let listener = UnixListener::bind(&live).expect("bind");
-    let file = setup.sandbox.write("run/sockets/file", "mine", 0o600);
+    let file = world.sandbox.write("run/sockets/file", "mine", 0o600);
     let link = directory.join("link");
     symlink(&file, &link).expect("link");
-    let folder = setup.sandbox.directory("run/sockets/folder", 0o700);
+    let folder = world.sandbox.directory("run/sockets/folder", 0o700);
     for path in [&live, &file, &link, &folder] {
         let text = path.to_str().expect("UTF-8");
         let options = ["--profile", "base", "--unix-socket", "--unix-socket-path", text];
-        setup.exec(&options).failed_with(125, &[text]);
+        world.exec_true(&options).failed_with(125, &[text]);
     }
     assert_eq!(std::fs::read_to_string(&link).expect("the file"), "mine");
     assert!(folder.is_dir());
@@ -227,50 +206,50 @@ fn a_socket_path_that_is_taken_is_refused_and_left_alone() {
 
 #[test]
 fn a_child_that_does_not_exist_is_named() {
-    let setup = Setup::new();
+    let world = world();
     for mode in [&["--profile", "base"][..], &["--profile", "base", "--unix-socket"]] {
-        let run = setup.sandbox.sentinel(["exec"]).args(mode).args(["--", "terrafrom-xyz", "plan"]);
+        let run = world.sandbox.sentinel(["exec"]).args(mode).args(["--", "terrafrom-xyz", "plan"]);
         run.run().failed_with(127, &["terrafrom-xyz"]);
     }
 }
 
 #[test]
 fn durations_that_aws_cannot_give_are_refused_before_any_call() {
-    let setup = Setup::new();
+    let world = world();
     for text in ["899", "14m", "1s", "0", "-5", "soon", "1h1h", "13h"] {
         let option = format!("--duration={text}");
-        setup.refused_without_a_call(&["--profile", "deploy", &option], &["--duration", text]);
+        world.refused_without_a_call(&["--profile", "deploy", &option], &["--duration", text]);
     }
     for text in ["899s", "14m", "x"] {
         let option = format!("--server-duration={text}");
-        setup.refused_without_a_call(&["--profile", "deploy", "--unix-socket", &option], &["--server-duration", text]);
+        world.refused_without_a_call(&["--profile", "deploy", "--unix-socket", &option], &["--server-duration", text]);
     }
-    let run = setup.sandbox.sentinel(["exec", "--profile", "deploy", "--", "true"]).env("SENTINEL_DURATION", "5m");
+    let run = world.sandbox.sentinel(["exec", "--profile", "deploy", "--", "true"]).env("SENTINEL_DURATION", "5m");
     run.run().failed_with(125, &["SENTINEL_DURATION", "5m"]);
-    assert_eq!(setup.sts.calls().len(), 0);
+    assert_eq!(world.sts.calls().len(), 0);
 }
 
 #[test]
 fn options_that_exclude_each_other_are_refused() {
-    let setup = Setup::new();
-    setup.refused_without_a_call(
+    let world = world();
+    world.refused_without_a_call(
         &["--profile", "base", "--unix-socket", "--no-session"],
         &["--no-session", "--unix-socket", "long-lived"],
     );
-    setup.refused_without_a_call(
+    world.refused_without_a_call(
         &["--profile", "base", "--bind", "tree"],
         &["--bind", "needs --server or --unix-socket"],
     );
-    setup.refused_without_a_call(&["--profile", "base", "--unix-socket", "--bind", "tre"], &["--bind tre", "tree"]);
-    setup.refused_without_a_call(&["prod", "--profile", "base"], &["--profile", "prod"]);
+    world.refused_without_a_call(&["--profile", "base", "--unix-socket", "--bind", "tre"], &["--bind tre", "tree"]);
+    world.refused_without_a_call(&["prod", "--profile", "base"], &["--profile", "prod"]);
 }
 
 #[test]
 fn a_variable_that_is_not_utf8_is_named() {
     use std::os::unix::ffi::OsStringExt;
-    let setup = Setup::new();
+    let world = world();
     let value = std::ffi::OsString::from_vec(b"ba\xffse".to_vec());
-    let run = setup.sandbox.sentinel(["exec", "--", "true"]).env("AWS_PROFILE", value);
+    let run = world.sandbox.sentinel(["exec", "--", "true"]).env("AWS_PROFILE", value);
     run.run().failed_with(125, &["AWS_PROFILE", "UTF-8"]);
-    assert_eq!(setup.sts.calls().len(), 0);
+    assert_eq!(world.sts.calls().len(), 0);
 }

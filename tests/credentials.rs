@@ -7,52 +7,22 @@ use jiff::Timestamp;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
-use crate::fake_sts::{ACCOUNT, Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Running, Sandbox, eventually, process, python, sentinel};
+use crate::fake_sts::{ACCOUNT, Fault, Keys};
+use crate::harness::{Finished, Running, World, eventually, process, python, sentinel};
 
-/// A user with a role, and the profiles `base` and `dev` (the role).
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
+/// `sentinel credentials OPTIONS`, on its own.
+fn outside(world: &World, options: &[&str]) -> Finished {
+    world.sandbox.sentinel(["credentials"]).args(options).run()
 }
 
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().max_duration_s(43_200).arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base\nregion = us-east-1"));
-        Self { sts, sandbox }
-    }
-
-    /// `sentinel exec --unix-socket OPTIONS -- sh -c SCRIPT`, where `$0` is sentinel.
-    fn inside(&self, options: &[&str], script: &str) -> Invocation {
-        let run = self.sandbox.sentinel(["exec", "--unix-socket"]).args(options);
-        run.args(["--", "sh", "-c", script, sentinel()])
-    }
-
-    /// `sentinel credentials OPTIONS`, on its own.
-    fn outside(&self, options: &[&str]) -> Finished {
-        self.sandbox.sentinel(["credentials"]).args(options).run()
-    }
-
-    /// The decision log's lines.
-    fn decisions(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
-    }
-
-    /// Checks the JSON and returns what the fake knows of the key in it.
-    #[track_caller]
-    fn issued(&self, printed: &BTreeMap<String, Value>) -> Keys {
-        let text = |name: &str| printed[name].as_str().expect("text");
-        let issued = self.sts.issued(text("AccessKeyId")).expect("a key that the fake issued");
-        assert_eq!(text("SecretAccessKey"), issued.secret_access_key);
-        assert_eq!(printed.get("SessionToken").and_then(Value::as_str), issued.session_token.as_deref());
-        issued
-    }
+/// Checks the JSON and returns what the fake knows of the key in it.
+#[track_caller]
+fn issued(world: &World, printed: &BTreeMap<String, Value>) -> Keys {
+    let text = |name: &str| printed[name].as_str().expect("text");
+    let issued = world.sts.issued(text("AccessKeyId")).expect("a key that the fake issued");
+    assert_eq!(text("SecretAccessKey"), issued.secret_access_key);
+    assert_eq!(printed.get("SessionToken").and_then(Value::as_str), issued.session_token.as_deref());
+    issued
 }
 
 /// The one line of JSON that is all of the output.
@@ -82,38 +52,38 @@ const WITH_ACCOUNT: [&str; 6] =
 
 #[test]
 fn inside_it_prints_what_the_socket_serves() {
-    let setup = Setup::new();
-    let done = setup.inside(&["dev"], r#""$0" credentials"#).run();
+    let world = World::with_dev();
+    let done = world.sandbox.shell(&["dev"], r#""$0" credentials"#).run();
     let printed = printed(&done);
     assert_eq!(names(&printed), WITH_ACCOUNT);
     assert_eq!(printed["AccountId"], ACCOUNT);
-    assert!(setup.issued(&printed).arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/dev/")));
+    assert!(issued(&world, &printed).arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/dev/")));
     assert!((1740..=1800).contains(&lifetime_s(&printed)));
     assert_eq!(done.stderr, "");
-    let decisions = setup.decisions();
+    let decisions = world.sandbox.decisions();
     let modes: Vec<&str> = decisions.iter().filter_map(|line| line["mode"].as_str()).collect();
     assert_eq!(modes, ["server", "server"], "the start and the helper: {decisions:?}");
     assert_eq!(decisions[1]["peer"]["executable"], sentinel());
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 1);
 }
 
 #[test]
 fn inside_naming_the_outer_profile_changes_nothing() {
-    let setup = Setup::new();
-    let done = setup.inside(&["dev"], r#""$0" credentials --profile dev"#).run();
+    let world = World::with_dev();
+    let done = world.sandbox.shell(&["dev"], r#""$0" credentials --profile dev"#).run();
     assert_eq!(names(&printed(&done)), WITH_ACCOUNT);
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 1);
 }
 
 #[test]
 fn inside_another_profile_is_vended_directly() {
-    let setup = Setup::new();
-    let missing = setup.inside(&["dev"], r#""$0" credentials --profile base"#).run();
+    let world = World::with_dev();
+    let missing = world.sandbox.shell(&["dev"], r#""$0" credentials --profile base"#).run();
     missing.failed_with(1, &["base"]);
     assert_eq!(missing.stdout, "");
     let files = "AWS_CONFIG_FILE=~/.aws/config AWS_SHARED_CREDENTIALS_FILE=~/.aws/credentials";
-    let done = setup.inside(&["dev"], &format!(r#"{files} "$0" credentials --profile base"#)).run();
-    assert_eq!(setup.issued(&printed(&done)).arn, format!("arn:aws:iam::{ACCOUNT}:user/alice"));
+    let done = world.sandbox.shell(&["dev"], &format!(r#"{files} "$0" credentials --profile base"#)).run();
+    assert_eq!(issued(&world, &printed(&done)).arn, format!("arn:aws:iam::{ACCOUNT}:user/alice"));
 }
 
 #[test]
@@ -134,18 +104,18 @@ fn inside_flags_that_the_server_would_not_obey_are_refused() {
 
 #[test]
 fn it_waits_for_a_slow_login() {
-    let setup = Setup::new();
-    let gate = setup.sts.hang("AssumeRole");
-    let run = setup.inside(&["dev", "--lazy"], r#""$0" credentials"#).spawn();
-    setup.sts.wait_for_calls("AssumeRole", 1);
+    let world = World::with_dev();
+    let gate = world.sts.hang("AssumeRole");
+    let run = world.sandbox.shell(&["dev", "--lazy"], r#""$0" credentials"#).spawn();
+    world.sts.wait_for_calls("AssumeRole", 1);
     // The server has answered "not yet" twice, so the helper asks on.
-    let waits = || setup.decisions().iter().filter(|line| line["error"] == "AWS has not answered yet").count();
+    let waits = || world.sandbox.decisions().iter().filter(|line| line["error"] == "AWS has not answered yet").count();
     eventually("two answers that it is not there yet", || (waits() >= 2).then_some(()));
     assert_eq!(process::state(run.pid()), Some('S'));
     gate.open();
     let done = run.finish();
-    setup.issued(&printed(&done));
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);
+    issued(&world, &printed(&done));
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 1);
 }
 
 /// A child that prints its socket and token and waits.
@@ -157,10 +127,10 @@ fn stolen(run: &mut Running) -> (String, String) {
 
 #[test]
 fn outside_the_tree_it_is_refused_and_says_where_it_is() {
-    let setup = Setup::new();
-    let mut victim = setup.inside(&["dev"], WAITS).spawn();
+    let world = World::with_dev();
+    let mut victim = world.sandbox.shell(&["dev"], WAITS).spawn();
     let (socket, token) = stolen(&mut victim);
-    let thief = setup.sandbox.program("sh").args(["-c", r#""$0" credentials; exit $?"#, sentinel()]);
+    let thief = world.sandbox.program("sh").args(["-c", r#""$0" credentials; exit $?"#, sentinel()]);
     let thief =
         thief.env("AWS_SENTINEL", "dev").env("SENTINEL_UNIX_SOCKET", &socket).env("SENTINEL_AUTH_TOKEN", &token);
     let running = thief.spawn();
@@ -186,36 +156,36 @@ fn outside_the_tree_it_is_refused_and_says_where_it_is() {
 
 #[test]
 fn inside_with_another_token_it_is_refused_and_says_why_that_may_be() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     let script = r#"SENTINEL_AUTH_TOKEN=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA "$0" credentials"#;
-    let done = setup.inside(&["dev"], script).run();
+    let done = world.sandbox.shell(&["dev"], script).run();
     done.failed_with(1, &["refused this process", "does descend from it", "it is another run's, it was revoked"]);
     assert_eq!(done.stdout, "");
 }
 
 #[test]
 fn a_token_of_the_first_user_is_refused_to_the_second() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     // Two shells each run the helper: the first shell is the token's process, the second is not.
     let script = r#"sh -c '"$0" credentials >/dev/null; echo first $?; "$0" credentials >/dev/null; echo again $?' "$0"
                     "$0" credentials; echo second $?"#;
-    let done = setup.inside(&["dev", "--bind", "process"], script).run();
+    let done = world.sandbox.shell(&["dev", "--bind", "process"], script).run();
     assert_eq!(done.stdout, "first 0\nagain 0\nsecond 1\n", "{done}");
     assert!(done.stderr.contains("--bind process gave it to the first process that used it"), "{done}");
 }
 
 #[test]
 fn after_sentinels_end_it_says_so() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     for end in ["end", "kill"] {
-        let mut victim = setup.inside(&["dev"], WAITS).spawn();
+        let mut victim = world.sandbox.shell(&["dev"], WAITS).spawn();
         let (socket, token) = stolen(&mut victim);
         if end == "kill" {
             victim.signal("KILL");
         }
         victim.close_stdin();
         process::wait_until_gone(victim.pid());
-        let late = setup.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
+        let late = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
         let done = late.env("SENTINEL_AUTH_TOKEN", token).run();
         done.failed_with(1, &[&format!("no sentinel answers on {socket}"), "has ended: start a new one"]);
         assert_eq!(done.stdout, "");
@@ -227,29 +197,29 @@ const DENIES: &str = r#"{"version": "1", "rules": [{"name": "never", "effect": "
 
 #[test]
 fn inside_a_denial_and_a_failure_are_told_apart() {
-    let setup = Setup::new();
-    let policy = setup.sandbox.write("policy.json", DENIES, 0o600);
+    let world = World::with_dev();
+    let policy = world.sandbox.write("policy.json", DENIES, 0o600);
     let options = ["dev", "--lazy", "--policy", policy.to_str().expect("UTF-8")];
-    let denied = setup.inside(&options, r#""$0" credentials"#).run();
+    let denied = world.sandbox.shell(&options, r#""$0" credentials"#).run();
     denied.failed_with(1, &["the policy denies these credentials now", "policy denied dev: "]);
-    assert_eq!((denied.stdout.as_str(), setup.sts.calls().len()), ("", 0), "{denied}");
+    assert_eq!((denied.stdout.as_str(), world.sts.calls().len()), ("", 0), "{denied}");
 
-    setup.sts.inject("AssumeRole", 20, Fault::Refuse { status: 403, code: "AccessDenied", message: "not you" });
-    let failed = setup.inside(&["dev", "--lazy"], r#""$0" credentials"#).run();
+    world.sts.inject("AssumeRole", 20, Fault::Refuse { status: 403, code: "AccessDenied", message: "not you" });
+    let failed = world.sandbox.shell(&["dev", "--lazy"], r#""$0" credentials"#).run();
     failed.failed_with(1, &["Failed to retrieve credentials (CredentialsFailed)", "not you"]);
     assert_eq!(failed.stdout, "");
 }
 
 #[test]
 fn on_its_own_it_vends_directly_and_records_it() {
-    let setup = Setup::new();
-    let done = setup.outside(&["--profile", "dev"]);
+    let world = World::with_dev();
+    let done = outside(&world, &["--profile", "dev"]);
     let printed = printed(&done);
     assert_eq!(names(&printed), WITH_ACCOUNT);
     assert!((3540..=3600).contains(&lifetime_s(&printed)));
-    assert!(setup.issued(&printed).arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/dev/")));
+    assert!(issued(&world, &printed).arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/dev/")));
     assert_eq!(done.stderr, "");
-    let decisions = setup.decisions();
+    let decisions = world.sandbox.decisions();
     let [decision] = decisions.as_slice() else { panic!("not one line: {decisions:?}") };
     assert_eq!(decision["mode"], "credential_process");
     assert_eq!((&decision["profile"], &decision["effect"]), (&Value::from("dev"), &Value::from("allow")));
@@ -258,35 +228,35 @@ fn on_its_own_it_vends_directly_and_records_it() {
 
 #[test]
 fn a_users_own_keys_have_neither_token_nor_expiration() {
-    let setup = Setup::new();
-    let printed = printed(&setup.outside(&["--profile", "base", "--no-session"]));
+    let world = World::with_dev();
+    let printed = printed(&outside(&world, &["--profile", "base", "--no-session"]));
     assert_eq!(printed.get("SessionToken"), None);
     assert_eq!(printed.get("Expiration"), None);
-    assert!(setup.issued(&printed).access_key_id.starts_with("AKIA"));
+    assert!(issued(&world, &printed).access_key_id.starts_with("AKIA"));
 }
 
 #[test]
 fn on_its_own_the_policy_decides_and_the_denial_is_recorded() {
-    let setup = Setup::new();
-    let policy = setup.sandbox.write("policy.json", DENIES, 0o600);
-    let done = setup.outside(&["--profile", "dev", "--policy", policy.to_str().expect("UTF-8")]);
+    let world = World::with_dev();
+    let policy = world.sandbox.write("policy.json", DENIES, 0o600);
+    let done = outside(&world, &["--profile", "dev", "--policy", policy.to_str().expect("UTF-8")]);
     done.failed_with(1, &["policy denied profile `dev`", "not on my watch", "rule `never` decided"]);
     assert_eq!(done.stdout, "");
-    let decisions = setup.decisions();
+    let decisions = world.sandbox.decisions();
     assert_eq!(decisions.len(), 1);
     assert_eq!((&decisions[0]["effect"], &decisions[0]["rule"]), (&Value::from("deny"), &Value::from("never")));
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 0);
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 0);
 }
 
 #[test]
 fn broken_credentials_are_an_error_and_nothing_is_printed() {
     for fault in [Fault::AlreadyExpired, Fault::EmptySecret, Fault::Body("")] {
         for inside in [false, true] {
-            let setup = Setup::new();
-            setup.sts.inject("AssumeRole", 20, fault.clone());
+            let world = World::with_dev();
+            world.sts.inject("AssumeRole", 20, fault.clone());
             let done = match inside {
-                true => setup.inside(&["dev", "--lazy"], r#""$0" credentials"#).run(),
-                false => setup.outside(&["--profile", "dev"]),
+                true => world.sandbox.shell(&["dev", "--lazy"], r#""$0" credentials"#).run(),
+                false => outside(&world, &["--profile", "dev"]),
             };
             done.failed_with(1, &[]);
             assert_eq!(done.stdout, "", "after {fault:?}: {done}");
@@ -296,15 +266,15 @@ fn broken_credentials_are_an_error_and_nothing_is_printed() {
 
 #[test]
 fn wrong_usage_is_told_from_failure() {
-    let setup = Setup::new();
-    setup.outside(&["--no-such-option"]).failed_with(2, &["--no-such-option"]);
-    setup.outside(&["--profile", "nobody"]).failed_with(1, &["nobody"]);
+    let world = World::with_dev();
+    outside(&world, &["--no-such-option"]).failed_with(2, &["--no-such-option"]);
+    outside(&world, &["--profile", "nobody"]).failed_with(1, &["nobody"]);
 }
 
 #[test]
 fn an_output_that_takes_nothing_is_an_error() {
-    let setup = Setup::new();
-    let done = setup.inside(&["dev"], r#""$0" credentials >/dev/full"#).run();
+    let world = World::with_dev();
+    let done = world.sandbox.shell(&["dev"], r#""$0" credentials >/dev/full"#).run();
     done.failed_with(1, &["cannot write to stdout", "No space left on device"]);
 }
 
@@ -322,16 +292,16 @@ for line in sys.stdin:
     connection.sendall(bytes.fromhex(line))
     connection.close()
 "#;
-    let setup = Setup::new();
-    let socket = setup.sandbox.path("other.sock");
-    let mut server = setup.sandbox.program(python()).args(["-u", "-c", SERVER]).args([&socket]).spawn();
+    let world = World::with_dev();
+    let socket = world.sandbox.path("other.sock");
+    let mut server = world.sandbox.program(python()).args(["-u", "-c", SERVER]).args([&socket]).spawn();
     server.line();
     let mut ask = |answer: &str| {
         // Who is dropped without a word asks three times more.
         for _ in 0..if answer.is_empty() { 4 } else { 1 } {
             server.send(&answer.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
-        let run = setup.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
+        let run = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
         let done = run.env("SENTINEL_AUTH_TOKEN", "x").run();
         assert_eq!(done.stdout, "", "{done}");
         done
@@ -344,7 +314,7 @@ for line in sys.stdin:
     ask(&whole("200 OK", "\u{0}")).failed_with(1, &["gave an answer without credentials"]);
     ask(&whole("418 I'm a teapot", "tea")).failed_with(1, &["answered with status 418"]);
     let missing = Path::new("/nonexistent/s.sock");
-    let done = setup.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", missing);
+    let done = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", missing);
     let done = done.env("SENTINEL_AUTH_TOKEN", "x").run();
     done.failed_with(1, &["no sentinel answers on /nonexistent/s.sock"]);
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::fake_sts::{ACCOUNT, Call, Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, python, sentinel};
+use crate::harness::{Finished, Sandbox, World, python, sentinel};
 
 /// In no account number, so that it may be looked for in everything that is said.
 const CODE: &str = "090807";
@@ -20,13 +20,10 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
+        let World { sts, sandbox, alice } = World::new();
         let serial = sts.mfa_device(&alice, CODE);
         let role =
             sts.role("dev").trusts(&alice.arn).requires_mfa().allows_source_identity().max_duration_s(43_200).arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
         let setup = Self { sts, sandbox, alice, serial, role };
         setup.role_profile("dev", &setup.role, "base", "");
         setup
@@ -40,13 +37,7 @@ impl Setup {
     }
 
     fn exec(&self, options: &[&str], command: &[&str]) -> Finished {
-        self.sandbox.sentinel(["exec"]).args(options).args(["--"]).args(command).run()
-    }
-
-    /// `sentinel exec --unix-socket OPTIONS -- sh -c SCRIPT`, where `$0` is sentinel.
-    fn served(&self, options: &[&str], script: &str) -> Invocation {
-        let run = self.sandbox.sentinel(["exec", "--unix-socket"]).args(options);
-        run.args(["--", "sh", "-c", script, sentinel()])
+        self.sandbox.exec(options, command).run()
     }
 
     /// Runs a script whose names are those of terminal.py.
@@ -56,10 +47,11 @@ impl Setup {
         run.env("SENTINEL", sentinel()).env("PYTHON", python()).env("CHILD", "").env("ASKS", prompt).run()
     }
 
-    fn decisions(&self) -> Vec<Value> {
-        let text = std::fs::read_to_string(self.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
+    /// How many decisions are on record. The code is not.
+    fn decisions(&self) -> usize {
+        let text = self.sandbox.decision_log();
         assert!(!text.contains(CODE), "{text}");
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        self.sandbox.decisions().len()
     }
 
     /// The one call that showed a code; it showed this one.
@@ -101,7 +93,7 @@ fn a_code_opens_a_session_and_the_role_is_assumed_with_that() {
     assert_eq!(assumed.len(), 1);
     assert!(assumed[0].access_key.starts_with("ASIA"), "{assumed:?}");
     assert!(assumed[0].parameters["SourceIdentity"].starts_with("sentinel-alice-direct-"));
-    assert_eq!(setup.decisions().len(), 1);
+    assert_eq!(setup.decisions(), 1);
 }
 
 #[test]
@@ -120,8 +112,7 @@ fn the_code_is_in_no_environment_and_no_output() {
     }
     // Nor in that of a helper, which may be sentinel again.
     let setup = Setup::new();
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let helper = setup.sandbox.write("helper", &format!("#!/bin/sh\nenv > \"$OUT\"\necho '{json}'\n"), 0o700);
     setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));
     setup.role_profile("via-helper", &setup.role, "helped", "");
@@ -201,7 +192,7 @@ fn temporary_keys_get_the_code_to_the_role() {
 
     // What is served cannot be renewed: so it lasts as long as AWS allows.
     setup.sts.mfa_device(&setup.alice, "111111");
-    let done = setup.served(&["--profile", "from-session", "-t", "111111"], "exit 0").run();
+    let done = setup.sandbox.shell(&["--profile", "from-session", "-t", "111111"], "exit 0").run();
     assert_eq!(done.code(), 0, "{done}");
     assert!(done.stderr.contains("profile `from-session` is served until its MFA session ends at 2"), "{done}");
     assert_eq!(setup.sts.calls_of("AssumeRole").pop().expect("a call").parameters["DurationSeconds"], "3600");
@@ -214,7 +205,7 @@ fn a_server_assumes_the_role_again_without_a_code() {
     let gate = setup.sts.hang("AssumeRole");
     let script = r#"first=$("$0" credentials) || exit 1
 while [ "$("$0" credentials)" = "$first" ]; do :; done; echo renewed"#;
-    let mut running = setup.served(&["--profile", "dev", "-t", CODE], script).spawn();
+    let mut running = setup.sandbox.shell(&["--profile", "dev", "-t", CODE], script).spawn();
     setup.sts.wait_for_calls("AssumeRole", 1);
     setup.sts.lifetime_s(2);
     gate.open();
@@ -234,7 +225,7 @@ fn after_the_mfa_session_nothing_is_served_and_the_person_is_told() {
         setup.sandbox.profile("own", &setup.alice, &format!("region = us-east-1\nmfa_serial = {}", setup.serial));
         setup.sts.lifetime_s(3);
         let script = r#"echo began; while "$0" credentials >/dev/null 2>&1; do :; done; "$0" credentials"#;
-        let done = setup.served(&["--profile", profile, "-t", CODE], script).run();
+        let done = setup.sandbox.shell(&["--profile", profile, "-t", CODE], script).run();
         assert_eq!((done.code(), done.stdout.as_str()), (1, "began\n"), "{done}");
         assert!(done.stderr.contains("is served until its MFA session ends at"), "{done}");
         let what = match profile {
@@ -263,7 +254,7 @@ fn what_is_refused_to_the_mfa_session_is_not_blamed_on_the_keys() {
 #[test]
 fn a_lazy_server_shows_the_code_at_start() {
     let setup = Setup::new();
-    let done = setup.served(&["--profile", "dev", "--lazy", "-t", CODE], "exit 7").run();
+    let done = setup.sandbox.shell(&["--profile", "dev", "--lazy", "-t", CODE], "exit 7").run();
     assert_eq!(done.code(), 7, "{done}");
     setup.shown();
     assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);

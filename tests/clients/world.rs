@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Running, Sandbox};
+use crate::harness::{Finished, Invocation, Running, Sandbox, World};
 
 /// How exec gives credentials: in the environment, from a socket, and from a port.
 pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
@@ -25,32 +23,29 @@ pub(super) fn at_moto() -> (Sandbox, &'static Moto) {
         session_token: None,
         arn: format!("arn:aws:iam::{}:user/demo-user", moto.account),
     };
-    profiles(&sandbox, &user, &moto.role_arn, &moto.second_role_arn);
+    sandbox.profile("base", &user, "region = us-east-1");
+    roles(&sandbox, &moto.role_arn, &moto.second_role_arn);
     (sandbox, moto)
 }
 
 /// A sandbox whose AWS is the fake, with the same profiles; the first role allows a source identity or not.
 pub(super) fn at_the_fake(allows_source_identity: bool) -> (Sandbox, Sts) {
-    let sts = Sts::start();
-    let sandbox = Sandbox::new(&sts);
-    let alice = sts.user("alice");
+    let World { sts, sandbox, alice } = World::new();
     let first = sts.role("first").trusts(&alice.arn);
     let first = if allows_source_identity { first.allows_source_identity() } else { first }.arn();
     let second = sts.role("second").trusts(&first).allows_source_identity().arn();
-    profiles(&sandbox, &alice, &first, &second);
+    roles(&sandbox, &first, &second);
     (sandbox, sts)
 }
 
-fn profiles(sandbox: &Sandbox, user: &Keys, first: &str, second: &str) {
-    sandbox.profile("base", user, "region = us-east-1");
+fn roles(sandbox: &Sandbox, first: &str, second: &str) {
     sandbox.settings("dev", &format!("region = us-east-1\nrole_arn = {first}\nsource_profile = base"));
     sandbox.settings("second", &format!("region = us-east-1\nrole_arn = {second}\nsource_profile = dev"));
 }
 
 /// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones.
 pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: &[&str]) -> Invocation {
-    let run = sandbox.sentinel(["exec", "--profile", profile]).args(options).args(["--"]).args(command);
-    run.env("PATH", path())
+    sandbox.exec(&[&["--profile", profile], options].concat(), command).env("PATH", path())
 }
 
 /// PATH with the pinned clients before all others.
@@ -62,17 +57,32 @@ pub(super) fn path() -> OsString {
 
 /// How many fetches by clients the decision log has, whatever came of them; what sentinel gets ahead for itself is not one.
 pub(super) fn fetches(sandbox: &Sandbox) -> usize {
-    let log = std::fs::read_to_string(sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    lines.filter(|line| line.get("peer").is_some()).count()
+    let decisions = sandbox.decisions();
+    assert!(!decisions.is_empty(), "there is no decision log");
+    decisions.iter().filter(|line| line.get("peer").is_some()).count()
 }
 
-/// What the operator log says of a stranger, for each of [`SERVERS`].
-pub(super) const STRANGER: [&str; 2] =
-    ["not a descendant of the command", "no process of the tree holds the connection"];
+/// What comes of a client outside of the tree that has everything that a command of it knows, for each of [`SERVERS`]. Fails
+/// if it was given credentials, or if the operator log does not say why not.
+pub(super) fn outside_of_servers(client: impl Fn(&Sandbox) -> Invocation) -> Vec<Finished> {
+    let reasons = ["not a descendant of the command", "no process of the tree holds the connection"];
+    let outside = |(mode, reason): (&[&str], &str)| {
+        let (sandbox, sts) = at_the_fake(true);
+        let (mut tree, stolen) = stolen(&sandbox, mode);
+        let before = sts.calls().len();
+        let done = stolen.into_iter().fold(client(&sandbox), |run, (name, value)| run.env(name, value)).run();
+        tree.error_line(reason);
+        assert_eq!(sts.calls().len(), before, "{mode:?}: something was signed by {done}");
+        assert_eq!(fetches(&sandbox), 0, "{mode:?}: {done}");
+        tree.send("");
+        assert_eq!(tree.finish().code(), 0);
+        done
+    };
+    SERVERS.into_iter().zip(reasons).map(outside).collect()
+}
 
 /// A tree that stays until it is sent a line, and everything that a command of it knows: its whole environment.
-pub(super) fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {
+fn stolen(sandbox: &Sandbox, mode: &[&str]) -> (Running, Vec<(String, String)>) {
     let mut tree = exec(sandbox, "dev", mode, &["sh", "-c", "env; echo end; read _"]).spawn();
     let lines: Vec<String> = std::iter::from_fn(|| Some(tree.line()).filter(|line| line != "end")).collect();
     let pair = |line: &String| {

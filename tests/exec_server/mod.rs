@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, process, python};
+use crate::harness::{Finished, Invocation, Sandbox, World, process, python};
 
 /// A user with keys, as profile `base`.
 struct Setup {
@@ -22,10 +22,7 @@ const MODES: [&[&str]; 2] = [&["--profile", "base"], &["--profile", "base", "--u
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        sandbox.profile("base", &alice, "region = us-east-1");
+        let World { sts, sandbox, alice } = World::new();
         Self { sts, sandbox, alice }
     }
 
@@ -159,8 +156,10 @@ fn what_nohup_ignores_stays_ignored() {
 fn a_parent_that_ignored_or_blocked_signals_does_no_harm() {
     let setup = Setup::new();
     let helper = format!(
-        "#!/bin/sh\necho '{{\"Version\":1,\"AccessKeyId\":\"{}\",\"SecretAccessKey\":\"{}\"}}'\n",
-        setup.alice.access_key_id, setup.alice.secret_access_key
+        "#!/bin/sh
+echo '{}'
+",
+        setup.alice.printed()
     );
     let helper = setup.sandbox.write("helper", &helper, 0o700);
     setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));

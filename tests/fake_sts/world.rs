@@ -21,6 +21,14 @@ pub(crate) struct Keys {
     pub(crate) arn: String,
 }
 
+impl Keys {
+    /// As a `credential_process` prints a user's own.
+    pub(crate) fn printed(&self) -> String {
+        let (id, secret) = (&self.access_key_id, &self.secret_access_key);
+        format!(r#"{{"Version":1,"AccessKeyId":"{id}","SecretAccessKey":"{secret}"}}"#)
+    }
+}
+
 /// Who holds an access key.
 #[derive(Debug, Clone)]
 pub(crate) struct Principal {

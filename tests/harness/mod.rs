@@ -2,16 +2,16 @@
 //! end with a sentence.
 //!
 //! ```ignore
-//! let sts = Sts::start();
-//! let sandbox = Sandbox::new(&sts);
-//! sandbox.profile("dev", &sts.user("alice"), "");
-//! let done = sandbox.sentinel(["exec", "--profile", "dev", "--", "true"]).run();
+//! let world = World::with_dev();
+//! let done = world.sandbox.exec(&["--profile", "dev"], &["true"]).run();
 //! assert_eq!(done.code(), 0, "{done}");
+//! assert_eq!(world.sts.calls_of("AssumeRole").len(), 1);
 //! ```
 
 mod invocation;
 pub(crate) mod process;
 mod running;
+mod world;
 
 use std::fs;
 use std::io::Write;
@@ -23,9 +23,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use sentinel::clock::{Clock, SystemClock};
+use serde_json::Value;
 
 pub(crate) use invocation::{Finished, Invocation};
 pub(crate) use running::Running;
+pub(crate) use world::World;
 
 use crate::fake_sts::{Keys, Sts};
 
@@ -124,9 +126,19 @@ impl Sandbox {
         self.program(sentinel()).args(arguments)
     }
 
+    /// `sentinel exec OPTIONS -- COMMAND`.
+    pub(crate) fn exec(&self, options: &[&str], command: &[&str]) -> Invocation {
+        self.sentinel(["exec"]).args(options).args(["--"]).args(command)
+    }
+
+    /// `sentinel exec --unix-socket OPTIONS -- sh -c SCRIPT`, where `$0` is sentinel.
+    pub(crate) fn shell(&self, options: &[&str], script: &str) -> Invocation {
+        self.exec(&[&["--unix-socket"], options].concat(), &["sh", "-c", script, sentinel()])
+    }
+
     /// `sentinel exec OPTIONS -- python3 -u -c SCRIPT`: an attacker, or a client, inside the tree.
     pub(crate) fn python(&self, options: &[&str], script: &str) -> Invocation {
-        self.sentinel(["exec"]).args(options).args(["--", python(), "-u", "-c", script])
+        self.exec(options, &[python(), "-u", "-c", script])
     }
 
     /// Any other program, with the same clean environment: an attacker outside the tree.
@@ -141,6 +153,16 @@ impl Sandbox {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ENDPOINT_URL_STS", &self.endpoint)
+    }
+
+    /// The decision log as it is written; empty where there is none.
+    pub(crate) fn decision_log(&self) -> String {
+        fs::read_to_string(self.path("state/sentinel/decisions.jsonl")).unwrap_or_default()
+    }
+
+    /// The decision log's lines.
+    pub(crate) fn decisions(&self) -> Vec<Value> {
+        self.decision_log().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The program as `nobody`: another user of the host. None where the tests do not run as root; then say so with

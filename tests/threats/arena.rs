@@ -1,14 +1,13 @@
 //! A sandbox in which attackers/*.py fight: trees of real sentinels, on every kernel tier, and strangers.
 
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 
 use sentinel::peer::Kernel;
 use sentinel::peer::kernel::Tier;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, Sandbox, is_root, sentinel, skip};
+use crate::harness::{Finished, Sandbox, World, is_root, sentinel, skip};
 
 /// Every way in which processes can be named, best first, as tier.py calls them; `--debug` does not say what follows the
 /// comma.
@@ -50,17 +49,14 @@ impl Arena {
     pub(super) fn new() -> Self {
         let arena = Self::of_root();
         if is_root() {
-            let done = Command::new("chown").args(["-R", "65534:65534"]).arg(arena.sandbox.path("")).status();
-            assert!(done.expect("chown").success());
+            arena.sandbox.give_to_nobody();
         }
         arena
     }
 
     /// The same for whoever runs the tests.
     pub(super) fn of_root() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
+        let World { sts, sandbox, alice } = World::new();
         sandbox.profile("dev", &alice, "region = us-east-1");
         sandbox.directory("attack", 0o700);
         for (name, content) in FILES {
@@ -78,6 +74,16 @@ impl Arena {
             run = run.args([python()]);
         }
         run.args([script.as_os_str()]).args(arguments).env("SENTINEL", sentinel()).run()
+    }
+
+    /// Runs attackers/NAME on a tier, and tells whether pids were recycled, for which it takes root and a pid namespace.
+    pub(super) fn fight_with_recycled_pids(&self, name: &str, tier: &str) -> (Finished, bool) {
+        if is_root() {
+            (self.fight(&OWN_PIDS, name, &[tier, "recycle"]), true)
+        } else {
+            skip(name, "recycled pids need root; the rest runs");
+            (self.fight(&[], name, &[tier]), false)
+        }
     }
 }
 

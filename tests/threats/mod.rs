@@ -1,21 +1,18 @@
 //! Attacks on the real binary, one file a promise, numbered as SECURITY.md numbers them.
 
 mod arena;
+mod asker;
 mod modes;
 mod t01_socket_is_private;
 mod t02_path_is_not_stolen;
 mod t03_socket_is_gone;
-mod t04_over_tcp;
 mod t04_stolen_token;
 mod t05_first_use;
-mod t06_over_tcp;
 mod t06_refusals_are_alike;
 mod t07_tokens;
 mod t08_hosts;
-mod t08_over_tcp;
 mod t09_tcp_listeners;
 mod t11_bounds;
-mod t11_over_tcp;
 mod t12_ambiguous_http;
 mod t13_secrets_in_memory;
 mod t14_policy;
@@ -25,7 +22,5 @@ mod t21_files;
 mod t24_hostile_input;
 mod t25_not_in_the_tree;
 mod t26_attestation_failure;
-mod t26_over_tcp;
 mod t27_connections_end;
-mod t27_over_tcp;
 mod t32_namespaces;

@@ -5,8 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::fake_sts::Sts;
-use crate::harness::{Finished, Sandbox, is_root, process, python, sentinel, skip};
+use crate::harness::{Finished, Sandbox, World, is_root, process, python, sentinel, skip};
 
 const STEP: &str = include_str!("attackers/step.py");
 const WATCH: &str = include_str!("attackers/watch_socket.py");
@@ -39,12 +38,6 @@ impl Drop for Public {
     }
 }
 
-fn sandbox(sts: &Sts) -> Sandbox {
-    let sandbox = Sandbox::new(sts);
-    sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
-    sandbox
-}
-
 /// What others see of a sentinel that runs with umask 0, looked at between any two of its system calls.
 fn watch(sandbox: &Sandbox, public: &Path, options: &[&str]) -> Finished {
     let script = format!("{STEP}{WATCH}");
@@ -55,18 +48,18 @@ fn watch(sandbox: &Sandbox, public: &Path, options: &[&str]) -> Finished {
 
 #[test]
 fn between_any_two_system_calls_the_socket_is_closed_to_others() {
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
+    let world = World::new();
+    let sandbox = &world.sandbox;
     let refused = if is_root() { "another uid EACCES\n" } else { "" };
     let public = Public::new();
-    let done = watch(&sandbox, &public.0, &[]);
+    let done = watch(sandbox, &public.0, &[]);
     assert_eq!(done.code(), 0, "{done}");
     assert_eq!(done.stdout, format!("{refused}directory 700\nfile 400\nfile 600\nsocket 600\nenough\n"), "{done}");
 
     let own = public.0.join("own");
     fs::DirBuilder::new().mode(0o700).create(&own).expect("a directory");
     let socket = own.join("my.sock");
-    let done = watch(&sandbox, &own, &["--unix-socket-path", socket.to_str().expect("UTF-8"), "--lazy"]);
+    let done = watch(sandbox, &own, &["--unix-socket-path", socket.to_str().expect("UTF-8"), "--lazy"]);
     assert_eq!(done.code(), 0, "{done}");
     let expected = format!("{refused}directory 700\nfile 400\nfile 600\nsocket 600\nenough\n");
     assert_eq!(done.stdout, expected, "{done}");
@@ -75,8 +68,8 @@ fn between_any_two_system_calls_the_socket_is_closed_to_others() {
 #[test]
 fn another_user_who_keeps_trying_never_connects() {
     const NAME: &str = "another_user_who_keeps_trying_never_connects";
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
+    let world = World::new();
+    let sandbox = &world.sandbox;
     let Some(attacker) = sandbox.as_nobody(PYTHON) else { return skip(NAME, "needs root to become nobody") };
     let public = Public::new();
     let mut attacker = attacker.args(["-c", HAMMER, public.text()]).spawn();

@@ -6,7 +6,9 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, Invocation, Running, Sandbox, eventually, is_root, process, python, sentinel, skip};
+use crate::harness::{
+    Finished, Invocation, Running, Sandbox, World, eventually, is_root, process, python, sentinel, skip,
+};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const STEP: &str = include_str!("attackers/step.py");
@@ -21,9 +23,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
+        let World { sts, sandbox, .. } = World::new();
         let path = sandbox.directory("own", 0o700).join("s.sock");
         Self { _sts: sts, sandbox, path }
     }

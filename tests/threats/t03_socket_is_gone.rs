@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Running, Sandbox, process};
+use crate::harness::{Invocation, Running, Sandbox, World, process};
 
 /// What a private directory holds while sentinel serves.
 const HELD: [&str; 5] = ["config", "lock", "s.sock", "s.sock.lock", "sentinel"];
@@ -20,9 +20,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
+        let World { sts, sandbox, .. } = World::new();
         let own = sandbox.directory("own", 0o700);
         Self { sts, sandbox, own }
     }

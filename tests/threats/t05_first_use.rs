@@ -8,8 +8,8 @@ use sentinel::stream::Stream;
 use sentinel::sys::process::Pid;
 use sentinel::sys::user::effective_uid;
 
-use super::arena::{Arena, OWN_PIDS, assert_report, on_every_tier};
-use crate::harness::{Sandbox, is_root, process, python, skip};
+use super::arena::{Arena, assert_report, on_every_tier};
+use crate::harness::{Sandbox, process, python};
 
 const RACE: [&str; 5] = [
     "an outsider before the first use: refused",
@@ -39,19 +39,10 @@ const HELPER: [&str; 15] = [
 
 #[test]
 fn of_many_first_uses_one_wins_and_its_helper_speaks_for_it() {
-    if !is_root() {
-        skip("of_many_first_uses_one_wins_and_its_helper_speaks_for_it", "recycled pids need root; the rest runs");
-    }
     on_every_tier("of_many_first_uses_one_wins_and_its_helper_speaks_for_it", |tier| {
-        let arena = Arena::new();
-        if is_root() {
-            let done = arena.fight(&OWN_PIDS, "first_use.py", &[tier, "recycle"]);
-            let recycled = ["a process of the tree with its pid: refused"];
-            assert_report(&done, &[&RACE[..], &recycled, &HELPER[..]].concat());
-        } else {
-            let done = arena.fight(&[], "first_use.py", &[tier]);
-            assert_report(&done, &[&RACE[..], &HELPER[..]].concat());
-        }
+        let (done, recycled) = Arena::new().fight_with_recycled_pids("first_use.py", tier);
+        let recycled = if recycled { &["a process of the tree with its pid: refused"][..] } else { &[] };
+        assert_report(&done, &[&RACE[..], recycled, &HELPER[..]].concat());
     });
 }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Sandbox, eventually, process, sentinel};
+use crate::harness::{Invocation, World, eventually, process, sentinel};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 
@@ -53,32 +52,18 @@ sys.stdin.readline()
 os._exit(0)
 "#;
 
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
-        Self { sts, sandbox }
-    }
-
-    fn python(&self, options: &[&str], script: &str) -> Invocation {
-        let options = [&["--profile", "base", "--unix-socket"], options].concat();
-        self.sandbox.python(&options, &format!("{CLIENT}{script}"))
-    }
+fn inside(world: &World, options: &[&str], script: &str) -> Invocation {
+    let options = [&["--profile", "base", "--unix-socket"], options].concat();
+    world.sandbox.python(&options, &format!("{CLIENT}{script}"))
 }
 
 #[test]
 fn every_run_has_a_token_of_its_own() {
-    let setup = Setup::new();
+    let world = World::new();
     let runs = 24;
     let tokens: BTreeSet<String> = (0..runs)
         .map(|_| {
-            let run = setup.sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--lazy", "--"]);
+            let run = world.sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--lazy", "--"]);
             let done = run.args(["sh", "-c", r#"printf %s "$SENTINEL_AUTH_TOKEN""#]).run();
             assert_eq!(done.code(), 0, "{done}");
             done.stdout
@@ -111,16 +96,16 @@ fn arguments() -> Vec<(u32, String)> {
 
 #[test]
 fn no_token_is_in_an_argument_an_output_a_log_or_a_file() {
-    let setup = Setup::new();
-    let gate = setup.sts.hang("GetSessionToken");
+    let world = World::new();
+    let gate = world.sts.hang("GetSessionToken");
     let options = ["--lazy", "--debug", "--log-stderr"];
-    let mut running = setup.python(&options, ASKS_BY_HELPER).spawn();
+    let mut running = inside(&world, &options, ASKS_BY_HELPER).spawn();
     let token = running.line();
     assert_eq!(token.len(), 43);
     // From here until the gate opens, everything that sentinel ever starts is there.
-    setup.sts.wait_for_calls("GetSessionToken", 1);
+    world.sts.wait_for_calls("GetSessionToken", 1);
     let arguments = arguments();
-    let helper = format!("{}/sentinel/", setup.sandbox.path("run").display());
+    let helper = format!("{}/sentinel/", world.sandbox.path("run").display());
     for (start, what) in [(&helper[..], "sentinel credentials"), (sentinel(), "exec --profile base --unix-socket")] {
         let is_ours = |(_, line): &(u32, String)| line.starts_with(start) && line.contains(what);
         assert!(arguments.iter().any(is_ours), "no `{what}` in {arguments:?}");
@@ -131,7 +116,7 @@ fn no_token_is_in_an_argument_an_output_a_log_or_a_file() {
     drop(gate);
     assert_eq!(running.line(), "asked 0 False");
     let mut files = 0;
-    let mut directories = vec![setup.sandbox.path("")];
+    let mut directories = vec![world.sandbox.path("")];
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(directory).expect("a listing").flatten() {
             let kind = entry.file_type().expect("a kind");
@@ -155,10 +140,10 @@ fn no_token_is_in_an_argument_an_output_a_log_or_a_file() {
 
 #[test]
 fn who_outlives_the_child_gets_nothing() {
-    let setup = Setup::new();
-    let mut running = setup.python(&[], LEAVES_A_DAEMON).spawn();
+    let world = World::new();
+    let mut running = inside(&world, &[], LEAVES_A_DAEMON).spawn();
     assert_eq!(running.line(), "200");
-    let read = |name: &str| fs::read_to_string(setup.sandbox.path("home").join(name)).ok();
+    let read = |name: &str| fs::read_to_string(world.sandbox.path("home").join(name)).ok();
     let ready = eventually("the daemon", || read("ready"));
     let (daemon, before) = ready.split_once(' ').expect("two words");
     let daemon: u32 = daemon.parse().expect("a pid");

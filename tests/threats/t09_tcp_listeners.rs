@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
 use crate::harness::{is_root, python, sentinel, skip};
-use crate::wire::{CLIENT, Served};
+use crate::wire::{CLIENT, Served, Transport};
 
 /// Whether these programs are here.
 fn has(programs: &[&str]) -> bool {
@@ -13,7 +13,7 @@ fn has(programs: &[&str]) -> bool {
 
 #[test]
 fn a_port_is_on_loopback_alone() {
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     // /proc/net/tcp has local addresses as hexadecimal numbers in the host's order; 0A is LISTEN.
     let script = r#"
 port = f"{ADDRESS[1]:04X}"
@@ -23,7 +23,7 @@ for name in ["tcp", "tcp6"]:
     say(name, *[row[1] for row in rows if row[3] == "0A" and row[1].endswith(":" + port)])
 say(port)
 "#;
-    let done = served.inside_tcp(&[], script).run();
+    let done = served.inside(&[], script).run();
     assert_eq!(done.code(), 0, "{done}");
     let port = done.stdout.trim().rsplit_once('\n').expect("lines").1;
     let loopback = format!("{:08X}", u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()));
@@ -32,7 +32,7 @@ say(port)
 
 #[test]
 fn no_other_address_of_the_host_leads_to_it() {
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     let script = r#"
 addresses = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.2"]
 # Every address of an interface.
@@ -47,7 +47,7 @@ for address in addresses:
         reached.add(address)
 say(len(addresses) >= 6, *reached)
 "#;
-    let done = served.inside_tcp(&[], script).run();
+    let done = served.inside(&[], script).run();
     assert_eq!(done.stdout, "True 127.0.0.1\n", "{done}");
 }
 
@@ -57,13 +57,13 @@ fn a_namespace_of_its_own_has_another_loopback() {
     if !is_root() || !has(&["unshare"]) {
         return skip(NAME, "it takes root and unshare to make a network namespace");
     }
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     // In the tree, with the token.
     let there = format!("{CLIENT}\nsay(errno.errorcode[socket.socket().connect_ex(ADDRESS)])\n");
     let script = format!(
         "import subprocess\nsubprocess.run(['unshare', '-n', sys.executable, '-c', {there:?}])\nsay(status(once(ask())))"
     );
-    let done = served.inside_tcp(&[], &script).run();
+    let done = served.inside(&[], &script).run();
     assert_eq!((done.code(), done.stdout.as_str()), (0, "ENETUNREACH\n200\n"), "{done}");
 }
 
@@ -74,7 +74,7 @@ fn a_caller_in_another_namespace_gets_not_a_byte() {
     if !is_root() || !has(&["unshare", "nsenter", "ip"]) {
         return skip(NAME, "it takes root, unshare, nsenter and ip to connect two network namespaces");
     }
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     // AWS is not in reach from there: credentials that somebody else made.
     let given = served.sandbox.write(
         "given.sh",
@@ -96,13 +96,13 @@ fn a_caller_in_another_namespace_gets_not_a_byte() {
 
 #[test]
 fn nobody_else_can_listen_on_the_port() {
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     let script = r#"
 say(PATH, TOKEN.decode())
 sys.stdin.read()
 say(status(once(ask())))
 "#;
-    let mut inside = served.inside_tcp(&[], script).spawn();
+    let mut inside = served.inside(&[], script).spawn();
     let stolen = inside.line();
     // Also sockets that would share: the kernel wants the consent of both.
     let script = r#"
@@ -127,17 +127,17 @@ for address in ["127.0.0.1", "0.0.0.0"]:
 
 #[test]
 fn a_port_that_is_taken_is_told_before_aws_is_asked() {
-    let served = Served::new();
+    let served = Served::over(Transport::Tcp);
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let before = served.sts.calls().len();
-    let done = served.inside_tcp(&["--server-port", &port], "say('started')").run();
+    let done = served.inside(&["--server-port", &port], "say('started')").run();
     let told = format!("cannot listen on 127.0.0.1:{port}");
     done.failed_with(125, &[&told, "give another port with --server-port, or leave it out"]);
     assert_eq!(done.stdout, "");
     assert_eq!(served.sts.calls().len(), before, "AWS was asked");
     // Free again, it is the one that is used.
     drop(taken);
-    let done = served.inside_tcp(&["--server-port", &port], "say(PATH, status(once(ask())))").run();
+    let done = served.inside(&["--server-port", &port], "say(PATH, status(once(ask())))").run();
     assert_eq!(done.stdout, format!("http://127.0.0.1:{port}/ 200\n"), "{done}");
 }

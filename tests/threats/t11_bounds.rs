@@ -1,7 +1,5 @@
-//! T11: requests are bounded, and slow clients keep nobody out.
+//! T11: requests are bounded, and slow clients keep nobody out, over either transport.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,11 +11,11 @@ use sentinel::sys::user::effective_uid;
 
 use crate::harness::{Invocation, Running, is_root, process, python, sentinel, skip};
 use crate::wire::in_process::InProcess;
-use crate::wire::{CLIENT, Served, closing, get, stolen_into};
+use crate::wire::{CLIENT, Served, Transport, closing, get};
 
 /// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
 /// in ms, and every status.
-pub(super) const RIGHTFUL: &str = r#"
+const RIGHTFUL: &str = r#"
 say(PATH, TOKEN.decode())
 for line in sys.stdin:
     slowest, statuses = 0, set()
@@ -28,12 +26,12 @@ for line in sys.stdin:
     say(round(slowest * 1000), *statuses)
 "#;
 
-pub(super) const FLOOD: &str = include_str!("attackers/flood.py");
+const FLOOD: &str = include_str!("attackers/flood.py");
 
 /// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
 /// larger than it may be.
 #[track_caller]
-pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
+fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     inside.send(&requests.to_string());
     let line = inside.line();
     let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
@@ -53,7 +51,7 @@ pub(super) fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str
 /// Runs the flood while the rightful client asks: once all is open, and again once much of it was closed and opened anew,
 /// however long that takes, because the flood has the machine's lowest priority.
 #[track_caller]
-pub(super) fn assert_served_in_flood(inside: &mut Running, flood: Invocation, what: &str) {
+fn assert_served_in_flood(inside: &mut Running, flood: Invocation, what: &str) {
     let mut flood = flood.spawn();
     for step in ["flooding", "reopened"] {
         assert_eq!(flood.line(), step);
@@ -78,25 +76,60 @@ fn a_thousand_slow_clients_keep_nobody_out() {
 }
 
 #[test]
+fn a_thousand_slow_strangers_keep_nobody_out_over_tcp() {
+    for processes in ["1", "8"] {
+        let served = Served::over(Transport::Tcp);
+        let mut inside = served.inside(&[], RIGHTFUL).spawn();
+        let stolen = inside.line();
+        let flood = served.outside(&stolen, FLOOD).args([processes, "1000"]);
+        assert_served_in_flood(&mut inside, flood, &format!("in a flood from {processes} processes"));
+        inside.close_stdin();
+        assert_eq!(inside.finish().code(), 0);
+    }
+}
+
+#[test]
 fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
-    const NAME: &str = "a_thousand_slow_clients_of_another_uid_keep_nobody_out";
+    another_uid_keeps_nobody_out("a_thousand_slow_clients_of_another_uid_keep_nobody_out", Transport::Unix);
+}
+
+#[test]
+fn a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp() {
+    another_uid_keeps_nobody_out("a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp", Transport::Tcp);
+}
+
+#[track_caller]
+fn another_uid_keeps_nobody_out(test: &str, transport: Transport) {
     if !is_root() {
-        return skip(NAME, "it takes root to become another user");
+        return skip(test, "it takes root to become another user");
     }
-    let served = Served::new();
-    let directory = served.sandbox.directory("shared", 0o700);
-    let path = directory.join("s");
-    let mut inside = served.inside(&["--unix-socket-path", path.to_str().expect("UTF-8")], RIGHTFUL).spawn();
-    let stolen = inside.line();
-    for (open, mode) in [(served.sandbox.path(""), 0o711), (directory, 0o711), (path, 0o666)] {
-        fs::set_permissions(open, fs::Permissions::from_mode(mode)).expect("chmod");
-    }
-    let nobody = stolen_into(served.sandbox.as_nobody(python()).expect("root"), &stolen);
-    let flood = nobody.args(["-u", "-c", &format!("{CLIENT}\n{FLOOD}"), "8", "1000"]);
+    let served = Served::over(transport);
+    let (mut inside, stolen) = served.inside_in_reach_of_all(RIGHTFUL);
+    let flood = served.outside_as_nobody(&stolen, FLOOD).args(["8", "1000"]);
     assert_served_in_flood(&mut inside, flood, "in a flood of another uid");
     inside.close_stdin();
     let done = inside.finish();
     assert!(done.stderr.contains("more: foreign uid"), "{done}");
+}
+
+#[test]
+fn a_thousand_slow_clients_of_one_process_of_the_tree_keep_its_others_not_out_over_tcp() {
+    let served = Served::over(Transport::Tcp);
+    let script = format!(
+        r#"
+import subprocess
+flood = subprocess.Popen([sys.executable, "-u", "-c", sys.argv[1], "1", "1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+assert [flood.stdout.readline() for _ in range(2)] == [b"flooding\n", b"reopened\n"]
+{RIGHTFUL}
+flood.stdin.close()
+assert flood.wait() == 0
+"#
+    );
+    let mut inside = served.inside(&[], &script).args([&format!("{CLIENT}\n{FLOOD}")]).spawn();
+    inside.line();
+    assert_served(&mut inside, 20, "in a flood from inside the tree");
+    inside.close_stdin();
+    assert_eq!(inside.finish().code(), 0);
 }
 
 /// A rightful client under a sentinel that may have so many descriptors.

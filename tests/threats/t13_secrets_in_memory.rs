@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Invocation, Running, Sandbox, is_root, process, python, sentinel, skip};
+use crate::fake_sts::Fault;
+use crate::harness::{Invocation, Running, Sandbox, World, is_root, process, python, sentinel, skip};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const INSPECT: &str = include_str!("attackers/inspect_process.py");
@@ -22,13 +22,6 @@ print(os.getppid())
 sys.stdin.read()
 "#;
 
-/// A user whose keys are in a file, and a role.
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
-    alice: Keys,
-}
-
 /// A sentinel that has served its child.
 struct Serving {
     broker: Running,
@@ -37,35 +30,23 @@ struct Serving {
     secrets: Vec<(&'static str, String)>,
 }
 
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base\nregion = us-east-1"));
-        Self { sts, sandbox, alice }
-    }
+fn serving(world: &World, profile: &str) -> Serving {
+    served(world, world.sandbox.python(&["--unix-socket", "--debug", "--profile", profile], &script()))
+}
 
-    fn serving(&self, profile: &str) -> Serving {
-        self.served(self.sandbox.python(&["--unix-socket", "--debug", "--profile", profile], &script()))
-    }
-
-    fn served(&self, invocation: Invocation) -> Serving {
-        let mut broker = invocation.spawn();
-        let line = broker.line();
-        let key = line.strip_prefix("200 200 200 ").unwrap_or_else(|| panic!("not served: {line}"));
-        let session = self.sts.issued(key).expect("a key of the fake's");
-        let warden = broker.line().parse().expect("a pid");
-        assert_eq!(process::parent(warden), Some(broker.pid()));
-        let secrets = vec![
-            ("source-key", self.alice.secret_access_key.clone()),
-            ("session-key", session.secret_access_key),
-            ("session-token", session.session_token.expect("a session's token")),
-        ];
-        Serving { broker, warden, secrets }
-    }
+fn served(world: &World, invocation: Invocation) -> Serving {
+    let mut broker = invocation.spawn();
+    let line = broker.line();
+    let key = line.strip_prefix("200 200 200 ").unwrap_or_else(|| panic!("not served: {line}"));
+    let session = world.sts.issued(key).expect("a key of the fake's");
+    let warden = broker.line().parse().expect("a pid");
+    assert_eq!(process::parent(warden), Some(broker.pid()));
+    let secrets = vec![
+        ("source-key", world.alice.secret_access_key.clone()),
+        ("session-key", session.secret_access_key),
+        ("session-token", session.session_token.expect("a session's token")),
+    ];
+    Serving { broker, warden, secrets }
 }
 
 fn script() -> String {
@@ -112,15 +93,15 @@ fn served_secrets_are_in_locked_pages_alone() {
         return skip(NAME, "needs root to read the broker's memory");
     }
     for profile in ["base", "dev"] {
-        let setup = Setup::new();
-        let Serving { broker, warden, secrets } = setup.serving(profile);
-        let hits = scan(&setup.sandbox, broker.pid(), &secrets);
+        let world = World::with_dev();
+        let Serving { broker, warden, secrets } = serving(&world, profile);
+        let hits = scan(&world.sandbox, broker.pid(), &secrets);
         for (name, _) in &secrets {
             assert!(hits.iter().any(|hit| hit.starts_with(&format!("{name} "))), "{name} is nowhere: {hits:#?}");
         }
         let leaked: Vec<&String> = hits.iter().filter(|hit| !is_sealed(hit)).collect();
         assert!(leaked.is_empty(), "profile {profile}: {leaked:#?}");
-        assert_eq!(scan(&setup.sandbox, warden, &secrets), [""; 0], "in the warden's memory");
+        assert_eq!(scan(&world.sandbox, warden, &secrets), [""; 0], "in the warden's memory");
         let done = broker.finish();
         assert_eq!(done.code(), 0, "{done}");
     }
@@ -128,8 +109,8 @@ fn served_secrets_are_in_locked_pages_alone() {
 
 #[test]
 fn no_secret_is_in_an_output_an_argument_or_the_log() {
-    let setup = Setup::new();
-    let Serving { broker, warden, secrets } = setup.serving("dev");
+    let world = World::with_dev();
+    let Serving { broker, warden, secrets } = serving(&world, "dev");
     for pid in [broker.pid(), warden] {
         assert_tells_no(&fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("arguments"), &secrets);
     }
@@ -137,7 +118,7 @@ fn no_secret_is_in_an_output_an_argument_or_the_log() {
     assert_eq!(done.code(), 0, "{done}");
     assert!(done.stderr.contains("peers are named by"), "--debug said nothing: {done}");
     assert_tells_no(&done.to_string(), &secrets);
-    let log = fs::read_to_string(setup.sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
+    let log = world.sandbox.decision_log();
     assert_eq!(log.lines().count(), 4, "{log}");
     assert_tells_no(&log, &secrets);
 }
@@ -146,23 +127,23 @@ fn no_secret_is_in_an_output_an_argument_or_the_log() {
 #[test]
 fn an_answer_that_repeats_secrets_is_not_repeated() {
     for padding in ["", &"x".repeat(285)] {
-        let setup = Setup::new();
-        let session = setup.sts.session(&setup.alice);
-        setup.sandbox.credentials("");
-        setup.sandbox.profile("temporary", &session, "");
-        let role = setup.sts.role("other").trusts("*").arn();
-        setup.sandbox.settings("role", &format!("role_arn = {role}\nsource_profile = temporary"));
+        let world = World::with_dev();
+        let session = world.sts.session(&world.alice);
+        world.sandbox.credentials("");
+        world.sandbox.profile("temporary", &session, "");
+        let role = world.sts.role("other").trusts("*").arn();
+        world.sandbox.settings("role", &format!("role_arn = {role}\nsource_profile = temporary"));
         let token = session.session_token.expect("a session's token");
         let secrets = [("source-key", session.secret_access_key), ("source-token", token)];
         for (code, name) in [("ValidationError", 0), ("AccessDenied", 1), ("PackedPolicyTooLarge", 0), ("Odd", 1)] {
             let message = String::leak(format!("{padding} you sent {} {}", secrets[name].1, secrets[1 - name].1));
-            setup.sts.inject("*", 1, Fault::Refuse { status: 400, code, message });
+            world.sts.inject("*", 1, Fault::Refuse { status: 400, code, message });
             let options = ["exec", "--profile", "role", "--debug", "--log-stderr", "--source-identity", "off", "--"];
-            let done = setup.sandbox.sentinel(options).args(["true"]).run();
+            let done = world.sandbox.sentinel(options).args(["true"]).run();
             done.failed_with(125, &["role"]);
             assert_tells_no(&done.to_string(), &secrets);
         }
-        let log = fs::read_to_string(setup.sandbox.path("state/sentinel/decisions.jsonl")).expect("the decision log");
+        let log = world.sandbox.decision_log();
         assert_eq!(log.lines().count(), 4, "{log}");
         assert_tells_no(&log, &secrets);
     }
@@ -171,8 +152,8 @@ fn an_answer_that_repeats_secrets_is_not_repeated() {
 /// Root may look anywhere, so where the tests run as root, all of this runs as nobody.
 #[test]
 fn a_process_of_the_same_user_cannot_look_into_broker_or_warden() {
-    let setup = Setup::new();
-    let sandbox = &setup.sandbox;
+    let world = World::with_dev();
+    let sandbox = &world.sandbox;
     let (sentinel, attacker, control) = if is_root() {
         let program = sandbox.path("tmp/sentinel-program");
         fs::copy(sentinel(), &program).expect("a copy");
@@ -183,7 +164,7 @@ fn a_process_of_the_same_user_cannot_look_into_broker_or_warden() {
         (sandbox.program(sentinel()), sandbox.program(PYTHON), sandbox.program("cat"))
     };
     let options = ["exec", "--unix-socket", "--profile", "dev", "--", PYTHON, "-u", "-c", &script()];
-    let Serving { broker, warden, .. } = setup.served(sentinel.args(options));
+    let Serving { broker, warden, .. } = served(&world, sentinel.args(options));
     let uid = process::uid(broker.pid()).expect("a uid");
     assert_eq!(process::uid(warden), Some(uid));
     assert!(uid != 0, "the attack would be root's");

@@ -9,10 +9,10 @@ use std::time::Duration;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
+use super::asker::Asker;
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Running, Sandbox, is_root, skip};
+use crate::harness::{Finished, Sandbox, World, is_root, skip};
 
-const ASKER: &str = include_str!("attackers/asker.py");
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other.
 const DENY: &str = r#"{"version":"1","rules":[{"name":"r","effect":"deny" }]}"#;
@@ -34,26 +34,15 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base"));
+        let World { sts, sandbox, .. } = World::with_dev();
         let policy = sandbox.write("policy.json", ALLOW, 0o644);
         Self { sts, sandbox, policy }
-    }
-
-    /// The decision log's lines.
-    fn decisions(&self) -> Vec<Value> {
-        let text = fs::read_to_string(self.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
     /// The decisions after the first `seen`, as effect, reason and mode.
     fn decided_after(&self, seen: usize) -> Vec<[String; 3]> {
         let text = |decision: &Value, name| decision[name].as_str().unwrap_or("(none)").to_owned();
-        let decisions = self.decisions();
+        let decisions = self.sandbox.decisions();
         decisions[seen..].iter().map(|one| ["effect", "reason", "mode"].map(|name| text(one, name))).collect()
     }
 
@@ -78,7 +67,7 @@ impl Setup {
     /// Fails if this way gave anything, or if that is not on record as a denial for this reason.
     #[track_caller]
     fn refuses(&self, what: &str, (mode, arguments, status): (&str, &[&str], i32), with_flag: bool, reason: &str) {
-        let seen = self.decisions().len();
+        let seen = self.sandbox.decisions().len();
         let done = self.run(arguments, with_flag);
         assert_eq!(done.code(), status, "{what}: {done}");
         assert_eq!(done.stdout, "", "{what}");
@@ -88,20 +77,10 @@ impl Setup {
         assert_eq!(self.sts.calls_of("AssumeRole").len(), 0, "{what}");
     }
 
-    /// A client in a tree that this policy rules, which asks once a line.
-    fn asker(&self, options: &[&str]) -> Running {
-        let policy = self.policy.to_str().expect("UTF-8");
-        let options = [&["--profile", "dev", "--unix-socket", "--policy", policy], options].concat();
-        let mut asker = self.sandbox.python(&options, ASKER).spawn();
-        assert_eq!(asker.line(), "ready");
-        asker
+    /// A client in a tree that this policy rules.
+    fn asker(&self, options: &[&str]) -> Asker {
+        Asker::start(&self.sandbox, &[&["--policy", self.policy.to_str().expect("UTF-8")], options].concat())
     }
-}
-
-#[track_caller]
-fn ask(asker: &mut Running) -> String {
-    asker.send("");
-    asker.line()
 }
 
 fn rule(members: &str) -> String {
@@ -252,18 +231,18 @@ fn every_request_on_an_open_connection_needs_consent_anew() {
     let mut asker = setup.asker(&[]);
     for (what, found, reason) in refused(&setup) {
         Found::Text(ALLOW.to_owned()).put(&setup.policy);
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with("200 "), "before {what}: {answer}");
         found.put(&setup.policy);
-        let seen = setup.decisions().len();
+        let seen = setup.sandbox.decisions().len();
         let expected = match reason {
             UNREADABLE => refusal(500, "PolicyFailed", "Failed to load policy"),
             _ => refusal(403, "PolicyDenied", "Policy denied access"),
         };
-        assert_eq!(ask(&mut asker), expected, "{what}");
+        assert_eq!(asker.ask(), expected, "{what}");
         assert_eq!(setup.decided_after(seen), [["deny", reason, "server"].map(str::to_owned)], "{what}");
     }
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }
 
 fn refusal(status: u16, code: &str, message: &str) -> String {
@@ -279,10 +258,10 @@ fn a_change_shows_at_the_very_next_request() {
     for (text, status) in [(DENY, "403 "), (ALLOW, "200 ")].iter().cycle().take(40) {
         fs::write(&setup.policy, text).unwrap();
         fs::File::options().write(true).open(&setup.policy).unwrap().set_times(times).unwrap();
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with(status), "{text}: {answer}");
     }
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }
 
 #[test]
@@ -290,8 +269,8 @@ fn a_lazy_server_asks_nothing_of_aws_for_who_is_denied() {
     let setup = Setup::new();
     fs::write(&setup.policy, DENY).unwrap();
     let mut asker = setup.asker(&["--lazy"]);
-    assert_eq!(ask(&mut asker), refusal(403, "PolicyDenied", "Policy denied access"));
-    assert_eq!(asker.finish().code(), 0);
+    assert_eq!(asker.ask(), refusal(403, "PolicyDenied", "Policy denied access"));
+    asker.end();
     assert_eq!(setup.sts.calls().len(), 0);
     assert_eq!(setup.decided_after(0), [["deny", "denied by the rule r", "server"].map(str::to_owned)]);
 }
@@ -327,7 +306,7 @@ fn each_way_counts_as_its_own_mode() {
             setup.refuses(other, way, true, NO_MATCH);
         }
         fs::write(&setup.policy, rule(&format!(r#""conditions":{{"mode":["{}"]}}"#, way.0))).unwrap();
-        let seen = setup.decisions().len();
+        let seen = setup.sandbox.decisions().len();
         let done = setup.run(way.1, true);
         assert_eq!(done.code(), 0, "{}: {done}", way.0);
         assert_eq!(setup.decided_after(seen), [["allow", "allowed by the rule r", way.0].map(str::to_owned)]);
@@ -354,7 +333,7 @@ fn the_helper_inside_a_tree_is_a_request_to_the_server() {
     assert_eq!(running.line(), "status 1");
     let done = running.finish();
     assert!(done.stderr.contains("the policy denies these credentials now"), "{done}");
-    let last = setup.decisions().pop().expect("a line");
+    let last = setup.sandbox.decisions().pop().expect("a line");
     assert_eq!((&last["effect"], &last["mode"]), (&"deny".into(), &"server".into()), "{last}");
 }
 
@@ -372,7 +351,7 @@ fn who_cannot_be_named_gets_nothing_that_depends_on_a_name() {
         fs::write(&setup.policy, users(r#""bob","alice""#)).unwrap();
         let done = setup.run(way.1, true);
         assert_eq!(done.code(), 0, "{done}");
-        assert_eq!(setup.decisions().pop().expect("a line")["user"], "alice");
+        assert_eq!(setup.sandbox.decisions().pop().expect("a line")["user"], "alice");
     }
 }
 
@@ -382,12 +361,12 @@ fn a_request_of_who_cannot_be_named_yet_is_denied() {
     fs::write(&setup.policy, rule(r#""conditions":{"users":["alice"]}"#)).unwrap();
     let gate = setup.sts.hang("GetCallerIdentity");
     let mut asker = setup.asker(&["--lazy"]);
-    let answer = ask(&mut asker);
+    let answer = asker.ask();
     assert!(answer.starts_with("503 "), "{answer}");
     assert_eq!(setup.decided_after(0), [["deny", UNKNOWN, "server"].map(str::to_owned)]);
     assert_eq!(setup.sts.calls_of("AssumeRole").len(), 0);
     gate.open();
-    let answer = crate::harness::eventually("credentials", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+    let answer = asker.ask_until_answered();
     assert!(answer.starts_with("200 "), "{answer}");
-    assert_eq!(asker.finish().code(), 0);
+    asker.end();
 }

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
-use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Running, Sandbox, eventually, sentinel};
+use super::asker::Asker;
+use crate::fake_sts::Fault;
+use crate::harness::{Running, World, eventually, sentinel};
 
-const ASKER: &str = include_str!("attackers/asker.py");
 const UNTIL_REFUSED: &str = include_str!("attackers/until_refused.py");
 
 /// An answer of STS that is as it should be.
@@ -17,52 +17,21 @@ const WHOLE: &str = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessK
      <AssumedRoleUser><AssumedRoleId>AROAQQQQQQQQQQQQQQQQQ:s</AssumedRoleId>\
      <Arn>arn:aws:sts::123456789012:assumed-role/dev/s</Arn></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
 
-/// The role `dev`.
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base"));
-        Self { sts, sandbox }
-    }
-
-    /// Fails if any way hands out anything of this profile.
-    #[track_caller]
-    fn nothing_is_given(&self, what: &str, profile: &str) {
-        let started = self.sandbox.path("started");
-        for (arguments, status) in [(&["exec"][..], 125), (&["exec", "--unix-socket"], 125), (&["credentials"], 1)] {
-            let mut run = self.sandbox.sentinel(arguments).args(["--profile", profile]);
-            if status == 125 {
-                run = run.args(["--", "touch"]).args([&started]);
-            }
-            let done = run.run();
-            assert_eq!(done.code(), status, "{what}, {arguments:?}: {done}");
-            assert_eq!(done.stdout, "", "{what}, {arguments:?}");
-            assert!(!started.exists(), "{what}, {arguments:?}: the command ran");
-            assert!(!done.stderr.contains("panicked"), "{what}, {arguments:?}: {done}");
-        }
-    }
-
-    fn asker(&self, options: &[&str]) -> Running {
-        let options = [&["--profile", "dev", "--unix-socket"], options].concat();
-        let mut asker = self.sandbox.python(&options, ASKER).spawn();
-        assert_eq!(asker.line(), "ready");
-        asker
-    }
-}
-
+/// Fails if any way hands out anything of this profile.
 #[track_caller]
-fn ask(asker: &mut Running) -> String {
-    asker.send("");
-    asker.line()
+fn nothing_is_given(world: &World, what: &str, profile: &str) {
+    let started = world.sandbox.path("started");
+    for (arguments, status) in [(&["exec"][..], 125), (&["exec", "--unix-socket"], 125), (&["credentials"], 1)] {
+        let mut run = world.sandbox.sentinel(arguments).args(["--profile", profile]);
+        if status == 125 {
+            run = run.args(["--", "touch"]).args([&started]);
+        }
+        let done = run.run();
+        assert_eq!(done.code(), status, "{what}, {arguments:?}: {done}");
+        assert_eq!(done.stdout, "", "{what}, {arguments:?}");
+        assert!(!started.exists(), "{what}, {arguments:?}: the command ran");
+        assert!(!done.stderr.contains("panicked"), "{what}, {arguments:?}: {done}");
+    }
 }
 
 /// The script's account of one phase. Nothing in it had expired when it was asked for.
@@ -92,9 +61,9 @@ fn half_made_answers_are_errors() {
             format!("{before}<{element}> </{element}>{after}"),
         )
     };
-    let setup = Setup::new();
-    setup.sts.inject("AssumeRole", 1, Fault::Body(WHOLE));
-    let done = setup.sandbox.sentinel(["credentials", "--profile", "dev"]).run();
+    let world = World::with_dev();
+    world.sts.inject("AssumeRole", 1, Fault::Body(WHOLE));
+    let done = world.sandbox.sentinel(["credentials", "--profile", "dev"]).run();
     assert!(done.code() == 0 && done.stdout.contains("ASIAQQQQQQQQQQQQQQQQ"), "{done}");
 
     let mut answers = vec![
@@ -115,22 +84,22 @@ fn half_made_answers_are_errors() {
     }
     for answer in answers {
         let answer: &str = answer.leak();
-        let setup = Setup::new();
-        setup.sts.inject("AssumeRole", 20, Fault::Body(answer));
-        setup.nothing_is_given(answer, "dev");
+        let world = World::with_dev();
+        world.sts.inject("AssumeRole", 20, Fault::Body(answer));
+        nothing_is_given(&world, answer, "dev");
     }
 }
 
 #[test]
 fn broken_issues_are_errors() {
     for fault in [Fault::AlreadyExpired, Fault::EmptySecret, Fault::Half] {
-        let setup = Setup::new();
-        setup.sts.inject("AssumeRole", 20, fault.clone());
-        setup.nothing_is_given(&format!("{fault:?}"), "dev");
-        let mut asker = setup.asker(&["--lazy"]);
-        let answer = eventually("an answer", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+        let world = World::with_dev();
+        world.sts.inject("AssumeRole", 20, fault.clone());
+        nothing_is_given(&world, &format!("{fault:?}"), "dev");
+        let mut asker = Asker::start(&world.sandbox, &["--lazy"]);
+        let answer = asker.ask_until_answered();
         assert!(answer.starts_with(r#"500 {"code":"CredentialsFailed","#), "{fault:?}: {answer}");
-        assert_eq!(asker.finish().code(), 0);
+        asker.end();
     }
 }
 
@@ -138,10 +107,10 @@ fn broken_issues_are_errors() {
 #[test]
 fn what_has_ended_on_arrival_is_an_error() {
     for (shift_s, lifetime_s) in [(-20, 10), (-20, 20), (0, 0), (0, -1)] {
-        let setup = Setup::new();
-        setup.sts.shift_clock_s(shift_s);
-        setup.sts.lifetime_s(lifetime_s);
-        setup.nothing_is_given(&format!("{lifetime_s} s by a clock that is {shift_s} s off"), "dev");
+        let world = World::with_dev();
+        world.sts.shift_clock_s(shift_s);
+        world.sts.lifetime_s(lifetime_s);
+        nothing_is_given(&world, &format!("{lifetime_s} s by a clock that is {shift_s} s off"), "dev");
     }
 }
 
@@ -149,16 +118,16 @@ fn what_has_ended_on_arrival_is_an_error() {
 #[test]
 fn broken_sources_are_errors() {
     let whole = r#"{"Version":1,"AccessKeyId":"ASIAQQQQQQQQQQQQQQQQ","SecretAccessKey":"c2VjcmV0","SessionToken":"dG9rZW4=","Expiration":"2099-01-01T00:00:00Z"}"#;
-    let setup = Setup::new();
+    let world = World::with_dev();
     let source = |said: &str, status: i32| {
-        let file = setup.sandbox.write("said", said, 0o600);
-        setup.sandbox.config(&format!(
+        let file = world.sandbox.write("said", said, 0o600);
+        world.sandbox.config(&format!(
             "[profile source]\nregion = us-east-1\ncredential_process = sh -c \"cat {}; exit {status}\"\n",
             file.display()
         ));
     };
     source(whole, 0);
-    let done = setup.sandbox.sentinel(["credentials", "--profile", "source"]).run();
+    let done = world.sandbox.sentinel(["credentials", "--profile", "source"]).run();
     assert!(done.code() == 0 && done.stdout.contains("ASIAQQQQQQQQQQQQQQQQ"), "{done}");
     let changed = |from: &str, to: &str| {
         assert!(whole.contains(from), "{from}");
@@ -182,17 +151,17 @@ fn broken_sources_are_errors() {
         changed(r#""dG9rZW4=""#, "7"),
     ] {
         source(&said, 0);
-        setup.nothing_is_given(&said, "source");
+        nothing_is_given(&world, &said, "source");
     }
     source(whole, 1);
-    setup.nothing_is_given("a whole answer with status 1", "source");
+    nothing_is_given(&world, "a whole answer with status 1", "source");
 }
 
 /// Keys in files and in the environment that are half there, or have ended: nothing else takes their place.
 #[test]
 fn broken_keys_are_errors() {
-    let setup = Setup::new();
-    let session = setup.sts.session(&setup.sts.user("bob"));
+    let world = World::with_dev();
+    let session = world.sts.session(&world.sts.user("bob"));
     let (id, secret) = (session.access_key_id.as_str(), session.secret_access_key.as_str());
     let token = session.session_token.as_deref().expect("a token");
     for keys in [
@@ -202,15 +171,15 @@ fn broken_keys_are_errors() {
         format!("aws_access_key_id =\naws_secret_access_key = {secret}\naws_session_token = {token}\n"),
         format!("aws_session_token = {token}\n"),
     ] {
-        setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
-        setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
-        setup.nothing_is_given(&keys, "temporary");
+        world.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+        world.sandbox.credentials(&format!("[temporary]\n{keys}"));
+        nothing_is_given(&world, &keys, "temporary");
     }
-    assert_eq!(setup.sts.calls().len(), 0);
+    assert_eq!(world.sts.calls().len(), 0);
 
     let whole = [("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret), ("AWS_SESSION_TOKEN", token)];
     let run = |changed: (&str, &str)| {
-        let run = setup.sandbox.sentinel(["credentials"]).env("AWS_CONFIG_FILE", "/dev/null");
+        let run = world.sandbox.sentinel(["credentials"]).env("AWS_CONFIG_FILE", "/dev/null");
         let run = run.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         whole.iter().fold(run, |run, (name, value)| run.env(name, value)).env(changed.0, changed.1).run()
     };
@@ -227,21 +196,21 @@ fn broken_keys_are_errors() {
         assert!(done.code() == 1 && done.stdout.is_empty(), "{changed:?}: {done}");
     }
     // Nobody wrote down when these end: AWS is asked.
-    setup.sandbox.config("[profile temporary]\nregion = us-east-1\n");
+    world.sandbox.config("[profile temporary]\nregion = us-east-1\n");
     let keys = format!("aws_access_key_id = {id}\naws_secret_access_key = {secret}\naws_session_token = {token}\n");
-    setup.sandbox.credentials(&format!("[temporary]\n{keys}"));
-    setup.sts.expire(id);
-    setup.nothing_is_given("a session that has ended", "temporary");
+    world.sandbox.credentials(&format!("[temporary]\n{keys}"));
+    world.sts.expire(id);
+    nothing_is_given(&world, "a session that has ended", "temporary");
 }
 
 /// While AWS hangs, what is there is served to its end and no longer; when AWS answers, the next is served.
 #[test]
 fn over_the_socket_they_last_until_they_end() {
-    let setup = Setup::new();
-    setup.sts.lifetime_s(3);
-    let mut running = setup.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED).spawn();
+    let world = World::with_dev();
+    world.sts.lifetime_s(3);
+    let mut running = world.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED).spawn();
     assert_eq!(running.line(), "ready");
-    let gate = setup.sts.hang("AssumeRole");
+    let gate = world.sts.hang("AssumeRole");
     let (before, refusal) = phase(&mut running);
     assert!(refusal.starts_with(r#"{"code":"CredentialsPending","#), "{refusal}");
     // A slow machine may have seen none, or more than one; never one that was issued behind the gate.
@@ -254,12 +223,12 @@ fn over_the_socket_they_last_until_they_end() {
 
 #[test]
 fn through_the_helper_they_last_until_they_end() {
-    let setup = Setup::new();
-    setup.sts.lifetime_s(4);
-    let run = setup.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED);
+    let world = World::with_dev();
+    world.sts.lifetime_s(4);
+    let run = world.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED);
     let mut running = run.args([sentinel(), "credentials"]).spawn();
     assert_eq!(running.line(), "ready");
-    setup.sts.inject("AssumeRole", 1000, Fault::Refuse { status: 403, code: "AccessDenied", message: "gone" });
+    world.sts.inject("AssumeRole", 1000, Fault::Refuse { status: 403, code: "AccessDenied", message: "gone" });
     let (_, refusal) = phase(&mut running);
     assert!(refusal.contains("Failed to retrieve credentials (CredentialsFailed)"), "{refusal}");
     assert!(!refusal.contains("AccessKeyId"), "{refusal}");
@@ -269,38 +238,35 @@ fn through_the_helper_they_last_until_they_end() {
 
 #[test]
 fn who_asks_before_aws_has_answered_asks_again() {
-    let setup = Setup::new();
-    let gate = setup.sts.hang("AssumeRole");
-    let mut asker = setup.asker(&["--lazy"]);
-    assert_eq!(setup.sts.calls().len(), 0);
+    let world = World::with_dev();
+    let gate = world.sts.hang("AssumeRole");
+    let mut asker = Asker::start(&world.sandbox, &["--lazy"]);
+    assert_eq!(world.sts.calls().len(), 0);
     for _ in 0..2 {
-        let answer = ask(&mut asker);
+        let answer = asker.ask();
         assert!(answer.starts_with(r#"503 {"code":"CredentialsPending","#), "{answer}");
     }
     gate.open();
-    let answer = eventually("credentials", || Some(ask(&mut asker)).filter(|a| !a.starts_with("503 ")));
+    let answer = asker.ask_until_answered();
     let body: Value = serde_json::from_str(answer.strip_prefix("200 ").expect("credentials")).expect("JSON");
-    let issued = setup.sts.issued(body["AccessKeyId"].as_str().expect("text")).expect("a key that was issued");
+    let issued = world.sts.issued(body["AccessKeyId"].as_str().expect("text")).expect("a key that was issued");
     assert_eq!(body["SecretAccessKey"], issued.secret_access_key);
     assert_eq!(body["Token"], issued.session_token.expect("a token"));
     let expiration: Timestamp = body["Expiration"].as_str().expect("text").parse().expect("RFC 3339");
     assert!(expiration > SystemClock.wall());
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1, "one fetch for all who ask");
-    assert_eq!(asker.finish().code(), 0);
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 1, "one fetch for all who ask");
+    asker.end();
 }
 
 /// The helper waits for them: an SDK would give up at the first error.
 #[test]
 fn the_helper_waits_for_aws() {
-    let setup = Setup::new();
-    let gate = setup.sts.hang("AssumeRole");
+    let world = World::with_dev();
+    let gate = world.sts.hang("AssumeRole");
     let options = ["exec", "--profile", "dev", "--unix-socket", "--lazy", "--", sentinel(), "credentials"];
-    let running = setup.sandbox.sentinel(options).spawn();
+    let running = world.sandbox.sentinel(options).spawn();
     // It has been told to ask again.
-    eventually("a pending answer", || {
-        let log = std::fs::read_to_string(setup.sandbox.path("state/sentinel/decisions.jsonl")).unwrap_or_default();
-        log.contains("AWS has not answered yet").then_some(())
-    });
+    eventually("a pending answer", || world.sandbox.decision_log().contains("AWS has not answered yet").then_some(()));
     gate.open();
     let done = running.finish();
     assert!(done.code() == 0 && done.stdout.starts_with(r#"{"Version":1,"AccessKeyId":"ASIA"#), "{done}");

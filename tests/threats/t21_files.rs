@@ -5,14 +5,7 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use crate::fake_sts::Sts;
-use crate::harness::{Sandbox, is_root, process, sentinel, skip};
-
-fn sandbox(sts: &Sts) -> Sandbox {
-    let sandbox = Sandbox::new(sts);
-    sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
-    sandbox
-}
+use crate::harness::{Sandbox, World, is_root, process, sentinel, skip};
 
 /// Everything below `directory`, by its path there: kind and mode. A private directory's random name is `*`.
 fn tree(directory: &Path) -> BTreeMap<String, String> {
@@ -48,10 +41,10 @@ fn assert_tree(directory: &Path, expected: &[(&str, &str)]) {
 
 #[test]
 fn every_file_is_closed_to_others_whatever_the_umask() {
-    let sts = Sts::start();
     // 0 takes nothing from the modes that are asked for.
     for umask in ["0", "022", "077"] {
-        let sandbox = sandbox(&sts);
+        let world = World::new();
+        let sandbox = &world.sandbox;
         let own = sandbox.directory("own", 0o700);
         let script = format!(r#"umask {umask}; exec "$@""#);
         let start = |more: &[&str]| {
@@ -109,9 +102,9 @@ fn assert_refused(sandbox: &Sandbox, options: &[&str], expected: &str) {
 
 #[test]
 fn a_decision_log_that_is_not_ours_alone_is_refused() {
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
-    let refused = |options: &[&str], expected: &str| assert_refused(&sandbox, options, expected);
+    let world = World::new();
+    let sandbox = &world.sandbox;
+    let refused = |options: &[&str], expected: &str| assert_refused(sandbox, options, expected);
     let directory = sandbox.directory("state/sentinel", 0o700);
     let log = directory.join("decisions.jsonl");
     let name = log.display();
@@ -136,8 +129,8 @@ fn a_decision_log_that_is_not_ours_alone_is_refused() {
 
 #[test]
 fn a_state_directory_that_is_not_ours_alone_is_refused() {
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
+    let world = World::new();
+    let sandbox = &world.sandbox;
     let directory = sandbox.path("state/sentinel");
     let name = directory.display();
     // A directory such as /tmp belongs to others as well: `chmod` alone would be bad advice.
@@ -145,30 +138,30 @@ fn a_state_directory_that_is_not_ours_alone_is_refused() {
     for mode in [0o770, 0o755, 0o1777] {
         sandbox.directory("state/sentinel", mode);
         let open = format!("the state directory {name} is open to its group or others (mode {mode:04o})");
-        assert_refused(&sandbox, &[], &format!("{open}\n  {hint}"));
+        assert_refused(sandbox, &[], &format!("{open}\n  {hint}"));
         assert_eq!(fs::read_dir(&directory).expect("a listing").count(), 0);
         fs::remove_dir(&directory).expect("removed");
     }
     symlink(sandbox.directory("elsewhere", 0o700), &directory).expect("a link");
     let hint = "name another one with --state-dir";
-    assert_refused(&sandbox, &[], &format!("the state directory {name} is a symbolic link\n  {hint}"));
+    assert_refused(sandbox, &[], &format!("the state directory {name} is a symbolic link\n  {hint}"));
     assert_eq!(fs::read_dir(sandbox.path("elsewhere")).expect("a listing").count(), 0);
 }
 
 #[test]
 fn a_runtime_directory_that_is_not_ours_alone_is_refused() {
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
+    let world = World::new();
+    let sandbox = &world.sandbox;
     let directory = sandbox.path("run/sentinel");
     let (name, us) = (directory.display(), fs::metadata(sandbox.path("run")).expect("metadata").uid());
     for mode in [0o755, 0o770, 0o777] {
         sandbox.directory("run/sentinel", mode);
         let facts = format!("{name} has owner {us} and mode {mode:o}, not {us} and 700");
-        assert_refused(&sandbox, &[], &format!("{facts}\n  remove it, and start again"));
+        assert_refused(sandbox, &[], &format!("{facts}\n  remove it, and start again"));
         fs::remove_dir(&directory).expect("removed");
     }
     symlink(sandbox.directory("elsewhere", 0o700), &directory).expect("a link");
-    assert_refused(&sandbox, &[], &format!("{name} is not a directory\n  remove it, and start again"));
+    assert_refused(sandbox, &[], &format!("{name} is not a directory\n  remove it, and start again"));
     assert_eq!(fs::read_dir(sandbox.path("elsewhere")).expect("a listing").count(), 0);
     fs::remove_file(&directory).expect("removed");
 
@@ -183,24 +176,24 @@ fn a_runtime_directory_that_is_not_ours_alone_is_refused() {
     let unfit =
         format!("the temporary directory {} lets other users rename what is in it", sandbox.path("tmp").display());
     let hint = "set XDG_RUNTIME_DIR or TMPDIR to a directory of your own with mode 0700";
-    assert_refused(&sandbox, &[], &format!("{unfit}\n  {hint}"));
+    assert_refused(sandbox, &[], &format!("{unfit}\n  {hint}"));
 }
 
 #[test]
 fn a_sockets_directory_or_a_policy_that_others_may_write_is_refused() {
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
+    let world = World::new();
+    let sandbox = &world.sandbox;
     let directory = sandbox.directory("own", 0o750);
     let socket = directory.join("s.sock");
     let open = format!("the directory {} is open to others (mode 0750)", directory.display());
     let options = ["--unix-socket-path", socket.to_str().expect("UTF-8")];
     let hint = "put the socket into a directory of your own (mkdir -m 700 DIR), or leave --unix-socket-path out";
-    assert_refused(&sandbox, &options, &format!("{open}\n  {hint}"));
+    assert_refused(sandbox, &options, &format!("{open}\n  {hint}"));
 
     let policy = sandbox.write("policy.json", "{}", 0o660);
     let name = policy.display();
     let open = format!("the policy {name} may be written by its group or others (mode 0660)");
-    assert_refused(&sandbox, &["--policy", policy.to_str().expect("UTF-8")], &format!("{open}\n  chmod go-w {name}"));
+    assert_refused(sandbox, &["--policy", policy.to_str().expect("UTF-8")], &format!("{open}\n  chmod go-w {name}"));
 }
 
 #[test]
@@ -210,9 +203,9 @@ fn what_belongs_to_another_user_is_refused() {
         return skip(NAME, "needs root to make another user's files");
     }
     assert_eq!(process::uid(std::process::id()), Some(0));
-    let sts = Sts::start();
-    let sandbox = sandbox(&sts);
-    let refused = |options: &[&str], expected: String| assert_refused(&sandbox, options, &expected);
+    let world = World::new();
+    let sandbox = &world.sandbox;
+    let refused = |options: &[&str], expected: String| assert_refused(sandbox, options, &expected);
     let give = |path: &Path| chown(path, Some(65534), Some(65534)).expect("chown");
 
     let log = sandbox.write("log", "", 0o600);

@@ -8,36 +8,18 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, python, sentinel};
+use crate::fake_sts::Fault;
+use crate::harness::{Finished, Invocation, World, python, sentinel};
 
 /// Runs what follows it with little memory and little time on the processor: 256 MiB, 10 s.
 const LIMITED: &str = "ulimit -v 262144 && ulimit -t 10 && exec \"$0\" \"$@\"";
 
-/// The role `dev`.
-struct Setup {
-    sts: Sts,
-    sandbox: Sandbox,
+fn limited<A: AsRef<std::ffi::OsStr>>(world: &World, arguments: impl IntoIterator<Item = A>) -> Invocation {
+    world.sandbox.program("sh").args(["-c", LIMITED, sentinel()]).args(arguments)
 }
 
-impl Setup {
-    fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        let role = sts.role("dev").trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("base", &alice, "region = us-east-1");
-        sandbox.settings("dev", &format!("role_arn = {role}\nsource_profile = base"));
-        Self { sts, sandbox }
-    }
-
-    fn limited<A: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Invocation {
-        self.sandbox.program("sh").args(["-c", LIMITED, sentinel()]).args(arguments)
-    }
-
-    fn credentials(&self) -> Invocation {
-        self.limited(["credentials", "--profile", "dev"])
-    }
+fn credentials(world: &World) -> Invocation {
+    limited(world, ["credentials", "--profile", "dev"])
 }
 
 /// It ended by itself, with a sentence and without credentials.
@@ -64,16 +46,16 @@ fn bytes(bytes: &[u8]) -> OsString {
 /// The limits are real: without this the other tests would show nothing of memory.
 #[test]
 fn the_limit_leaves_room_for_an_answer_and_not_for_a_flood() {
-    let setup = Setup::new();
-    let done = setup.credentials().run();
+    let world = World::with_dev();
+    let done = credentials(&world).run();
     assert!(done.code() == 0 && done.stdout.contains("ASIA"), "{done}");
-    let flood = setup.sandbox.program("sh").args(["-c", LIMITED, python(), "-c", "b'x' * (1 << 28)"]).run();
+    let flood = world.sandbox.program("sh").args(["-c", LIMITED, python(), "-c", "b'x' * (1 << 28)"]).run();
     assert!(flood.code() != 0 && flood.stderr.contains("MemoryError"), "{flood}");
 }
 
 #[test]
 fn arguments() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     let long = "x".repeat(100_000);
     let hostile: [&[&[u8]]; 14] = [
         &[b"\xff\xfe"],
@@ -92,16 +74,16 @@ fn arguments() {
         &[b"credentials", b"--profile", b"dev\n\x1b[2J"],
     ];
     for words in hostile {
-        refused(&setup.limited(words.iter().map(|word| bytes(word))).run());
+        refused(&limited(&world, words.iter().map(|word| bytes(word))).run());
     }
     let many: Vec<String> = (0..20_000).map(|number| format!("--profile={number}")).collect();
-    refused(&setup.limited(["exec"]).args(many).run());
-    assert_eq!(setup.sts.calls().len(), 0);
+    refused(&limited(&world, ["exec"]).args(many).run());
+    assert_eq!(world.sts.calls().len(), 0);
 }
 
 #[test]
 fn environment() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     let long = "x".repeat(120_000);
     let names = [
         "AWS_PROFILE",
@@ -120,11 +102,11 @@ fn environment() {
     ];
     for name in names {
         for value in [&b"\xff\xfe"[..], b"\x1b[2J\n", b"/proc/self/mem", b"/dev/zero", b"://[", long.as_bytes()] {
-            ended(&setup.limited(["credentials"]).env("AWS_PROFILE", "dev").env(name, bytes(value)).run());
+            ended(&limited(&world, ["credentials"]).env("AWS_PROFILE", "dev").env(name, bytes(value)).run());
         }
     }
     for value in [&b"\xff"[..], b"\r\n", b"x\r\nX: y", long.as_bytes()] {
-        let run = setup.limited(["credentials"]).env("AWS_ACCESS_KEY_ID", "AKIAX");
+        let run = limited(&world, ["credentials"]).env("AWS_ACCESS_KEY_ID", "AKIAX");
         refused(&run.env("AWS_SECRET_ACCESS_KEY", bytes(value)).run());
     }
 }
@@ -154,21 +136,21 @@ fn config_and_credentials_files() {
         b"[profile dev]\nrole_arn = \x1b[2J\n".to_vec(),
         b"[profile dev]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = dev\n".to_vec(),
     ];
-    let setup = Setup::new();
+    let world = World::with_dev();
     for name in ["home/.aws/config", "home/.aws/credentials"] {
         for content in &hostile {
-            let setup = Setup::new();
-            setup.sandbox.write(name, "", 0o600);
-            std::fs::write(setup.sandbox.path(name), content).expect("a file");
-            refused(&setup.limited(["credentials", "--profile", "dev"]).run());
+            let world = World::with_dev();
+            world.sandbox.write(name, "", 0o600);
+            std::fs::write(world.sandbox.path(name), content).expect("a file");
+            refused(&limited(&world, ["credentials", "--profile", "dev"]).run());
         }
     }
     for device in ["/dev/zero", "/proc/self/mem", "/dev/tty"] {
         for name in ["home/.aws/config", "home/.aws/credentials"] {
-            let path = setup.sandbox.path(name);
+            let path = world.sandbox.path(name);
             std::fs::remove_file(&path).expect("removed");
             symlink(device, &path).expect("a link");
-            refused(&setup.credentials().run());
+            refused(&credentials(&world).run());
             std::fs::remove_file(&path).expect("removed");
             std::fs::write(&path, "").expect("a file");
         }
@@ -177,7 +159,7 @@ fn config_and_credentials_files() {
 
 #[test]
 fn policies() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     let rules: Vec<String> = (0..10_001).map(|number| format!(r#"{{"name":"{number}","effect":"allow"}}"#)).collect();
     let stars = "*a".repeat(400);
     let hostile: Vec<Vec<u8>> = vec![
@@ -196,12 +178,12 @@ fn policies() {
         .into_bytes(),
     ];
     for content in hostile {
-        let path = setup.sandbox.write("policy.json", "", 0o600);
+        let path = world.sandbox.write("policy.json", "", 0o600);
         std::fs::write(&path, content).expect("a file");
-        refused(&setup.credentials().args(["--policy"]).args([&path]).run());
+        refused(&credentials(&world).args(["--policy"]).args([&path]).run());
     }
     for device in ["/dev/zero", "/dev/stdin", "/proc/self/mem", "/"] {
-        refused(&setup.credentials().args(["--policy", device]).run());
+        refused(&credentials(&world).args(["--policy", device]).run());
     }
 }
 
@@ -228,11 +210,11 @@ fn answers_of_sts() {
         Fault::DateOff(i64::from(i32::MAX)),
     ];
     for fault in faults {
-        let setup = Setup::new();
+        let world = World::with_dev();
         let label = format!("{fault:?}").chars().take(40).collect::<String>();
-        setup.sts.inject("AssumeRole", 50, fault);
-        setup.sts.inject("GetCallerIdentity", 50, Fault::Body(nested));
-        let done = setup.credentials().run();
+        world.sts.inject("AssumeRole", 50, fault);
+        world.sts.inject("GetCallerIdentity", 50, Fault::Body(nested));
+        let done = credentials(&world).run();
         ended(&done);
         assert!(!done.stderr.contains('\u{1b}'), "{label}: {done}");
     }
@@ -240,7 +222,7 @@ fn answers_of_sts() {
 
 #[test]
 fn output_of_a_credential_process() {
-    let setup = Setup::new();
+    let world = World::with_dev();
     let script = |body: &str| format!("credential_process = {} -c \"{body}\"", python());
     for (number, body) in [
         "import sys; sys.stdout.buffer.write(b'\\xff' * 60000)",
@@ -260,28 +242,28 @@ fn output_of_a_credential_process() {
     .enumerate()
     {
         let name = format!("h{number}");
-        setup.sandbox.settings(&name, &script(&body.replace('\\', "\\\\")));
-        refused(&setup.limited(["credentials", "--profile", &name]).run());
+        world.sandbox.settings(&name, &script(&body.replace('\\', "\\\\")));
+        refused(&limited(&world, ["credentials", "--profile", &name]).run());
     }
     for (number, command) in ["\"", "'", "\\", "/", "\u{1b}", "/dev/null", "\\\\\\"].into_iter().enumerate() {
         let name = format!("c{number}");
-        setup.sandbox.settings(&name, &format!("credential_process = {command}"));
-        ended(&setup.limited(["credentials", "--profile", &name]).run());
+        world.sandbox.settings(&name, &format!("credential_process = {command}"));
+        ended(&limited(&world, ["credentials", "--profile", &name]).run());
     }
 }
 
 #[test]
 fn log_paths() {
-    let setup = Setup::new();
-    let fifo = setup.sandbox.path("fifo");
+    let world = World::with_dev();
+    let fifo = world.sandbox.path("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
     assert!(made.success());
     let long = format!("/{}", "x/".repeat(3_000));
-    let link = setup.sandbox.path("loop");
+    let link = world.sandbox.path("loop");
     symlink(&link, &link).expect("a link");
     let (fifo, link) = (fifo.to_str().expect("UTF-8"), link.to_str().expect("UTF-8"));
     for path in ["/dev/zero", "/dev/full", "/proc/self/mem", "/proc/self/x", "/", &long, "", fifo, link] {
-        refused(&setup.credentials().args(["--log-file", path]).run());
+        refused(&credentials(&world).args(["--log-file", path]).run());
     }
 }
 
@@ -299,8 +281,8 @@ fn answers_to_our_own_helper() {
         (b"HTTP/1.1 503 X\r\nContent-Length: 2\r\n\r\n".to_vec(), Duration::ZERO),
         (drip, Duration::from_millis(400)),
     ] {
-        let setup = Setup::new();
-        let path = setup.sandbox.path("run/s");
+        let world = World::with_dev();
+        let path = world.sandbox.path("run/s");
         let listener = UnixListener::bind(&path).expect("bound");
         std::thread::scope(|scope| {
             scope.spawn(move || {
@@ -317,7 +299,7 @@ fn answers_to_our_own_helper() {
                     std::thread::sleep(pause);
                 }
             });
-            let run = setup.limited(["credentials"]).env("SENTINEL_UNIX_SOCKET", &path);
+            let run = limited(&world, ["credentials"]).env("SENTINEL_UNIX_SOCKET", &path);
             refused(&run.env("SENTINEL_AUTH_TOKEN", "t").run());
         });
     }
@@ -347,9 +329,9 @@ for request in hostile:
 ask = urllib.request.Request(url, headers={'Authorization': token})
 print(len(hostile) > 256, urllib.request.urlopen(ask, timeout=20).status)
 ";
-    let setup = Setup::new();
+    let world = World::with_dev();
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/request");
-    let run = setup.limited(["exec", "--profile", "dev", "--server", "--", python(), "-u", "-c", SCRIPT]);
+    let run = limited(&world, ["exec", "--profile", "dev", "--server", "--", python(), "-u", "-c", SCRIPT]);
     let done = run.env("CORPUS", corpus).run();
     assert_eq!((done.code(), done.stdout.as_str()), (0, "True 200\n"), "{done}");
 }

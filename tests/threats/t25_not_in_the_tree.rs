@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::fake_sts::{Keys, Sts};
-use crate::harness::{Invocation, Running, Sandbox, eventually, is_root, process, python, sentinel, skip};
+use crate::harness::{Invocation, Running, Sandbox, World, eventually, is_root, process, python, sentinel, skip};
 
 const OUTSIDE: &str = include_str!("attackers/not_in_the_tree.py");
 const INSIDE: &str = include_str!("attackers/in_the_tree.py");
@@ -32,10 +32,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        let alice = sts.user("alice");
-        sandbox.profile("dev", &alice, "region = us-east-1");
+        let World { sts, sandbox, alice } = World::new();
         sandbox.write("not_in_the_tree.py", OUTSIDE, 0o600);
         sandbox.write("in_the_tree.py", INSIDE, 0o600);
         Self { sts, sandbox, alice }
@@ -102,7 +99,7 @@ fn works(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).arg("true").output().is_ok_and(|output| output.status.success())
 }
 
-const EXEC: &str = r#"exec "$SENTINEL" exec --profile dev --unix-socket -- "$PYTHON" -u -c "$VICTIM""#;
+const EXEC: &str = r#"exec "$SENTINEL" exec --profile base --unix-socket -- "$PYTHON" -u -c "$VICTIM""#;
 
 #[test]
 fn what_a_shell_left_across_exec_is_outside() {
@@ -124,8 +121,7 @@ fn an_orphan_that_came_to_a_shell_across_exec_is_outside() {
 
 /// A profile whose credential_process prints alice's keys and leaves an attacker behind.
 fn with_helper(setup: &Setup, how: &str) {
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let script = format!(
         "#!/bin/sh\n\"$PYTHON\" \"$ATTACKER\" \"$PIDFILE\" \"$OUT\" {how} >/dev/null 2>&1 </dev/null {}\necho '{json}'\n",
         if how.is_empty() { "&" } else { "" }
@@ -188,8 +184,7 @@ if pid == 0:
 print(os.environ["JSON"])
 "#;
     let setup = Setup::new();
-    let Keys { access_key_id, secret_access_key, .. } = &setup.alice;
-    let json = format!(r#"{{"Version":1,"AccessKeyId":"{access_key_id}","SecretAccessKey":"{secret_access_key}"}}"#);
+    let json = setup.alice.printed();
     let helper = setup.sandbox.write("clone.py", CLONE, 0o600);
     let command = format!("{} {}", python(), helper.display());
     setup.sandbox.settings("helped", &format!("credential_process = {command}\nregion = us-east-1"));
@@ -208,7 +203,7 @@ fn the_shell_that_started_sentinel_and_its_other_children_are_outside() {
 import os, subprocess, sys
 sys.path.insert(0, os.environ["ATTACKERS"])
 from not_in_the_tree import attack
-command = [os.environ["SENTINEL"], "exec", "--profile", "dev", "--unix-socket", "--"]
+command = [os.environ["SENTINEL"], "exec", "--profile", "base", "--unix-socket", "--"]
 victim = subprocess.Popen([*command, sys.executable, "-u", "-c", os.environ["VICTIM"]])
 attack(os.environ["PIDFILE"], os.environ["OUT"])
 subprocess.run([sys.executable, os.environ["ATTACKER"], os.environ["PIDFILE"], os.environ["OUT"] + ".sibling"], check=True)
@@ -253,7 +248,7 @@ fn what_the_child_starts_is_inside_wherever_it_goes() {
     let unshare: &[&str] = if is_root() { &["unshare", "-pf"] } else { &["unshare", "-Urpf"] };
     let namespaces = works(unshare[0], &unshare[1..]);
     let script = setup.path("in_the_tree.py");
-    let mut command = vec!["exec", "--profile", "dev", "--unix-socket", "--", python(), "-u", &script];
+    let mut command = vec!["exec", "--profile", "base", "--unix-socket", "--", python(), "-u", &script];
     let directory = setup.path("");
     if namespaces {
         command.push(&directory);
@@ -290,7 +285,7 @@ os._exit(5)
 #[test]
 fn a_daemon_is_not_served_after_the_child_has_ended() {
     let setup = Setup::new();
-    let arguments = ["exec", "--profile", "dev", "--unix-socket", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
+    let arguments = ["exec", "--profile", "base", "--unix-socket", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
     let mut run = setup.run(sentinel()).args(arguments).spawn();
     run.line();
     process::wait_until_gone(run.pid());
@@ -304,7 +299,7 @@ fn a_daemon_is_not_served_after_the_child_has_ended() {
 fn with_wait_tree_a_daemon_is_served_after_the_child_has_ended() {
     let setup = Setup::new();
     let arguments =
-        ["exec", "--profile", "dev", "--unix-socket", "--wait-tree", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
+        ["exec", "--profile", "base", "--unix-socket", "--wait-tree", "--", python(), "-u", "-c", LEAVES_A_DAEMON];
     let mut run = setup.run(sentinel()).args(arguments).spawn();
     let child = run.line().parse().expect("a pid");
     process::wait_until_gone(child);

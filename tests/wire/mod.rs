@@ -4,8 +4,12 @@
 
 pub(crate) mod in_process;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Running, Sandbox, python};
+use crate::harness::{Invocation, Running, Sandbox, World, python};
 
 /// What attackers' scripts start with.
 pub(crate) const CLIENT: &str = include_str!("client.py");
@@ -20,54 +24,113 @@ pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
     {\"code\":\"Forbidden\",\"message\":\"invalid Authorization token\",\
     \"Code\":\"Forbidden\",\"Message\":\"invalid Authorization token\"}";
 
-/// A fake AWS with the user alice, and a sandbox with her profile `base`.
+/// What requests travel over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Unix,
+    Tcp,
+}
+
+impl Transport {
+    /// The option of `exec` that asks for it.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            Self::Unix => "--unix-socket",
+            Self::Tcp => "--server",
+        }
+    }
+}
+
+/// A fake AWS with the user alice, and a sandbox with her profile `base`, which is served over one transport.
 pub(crate) struct Served {
     pub(crate) sts: Sts,
     pub(crate) sandbox: Sandbox,
+    pub(crate) transport: Transport,
 }
 
 impl Served {
+    /// Over a Unix socket.
     pub(crate) fn new() -> Self {
-        let sts = Sts::start();
-        let sandbox = Sandbox::new(&sts);
-        sandbox.profile("base", &sts.user("alice"), "region = us-east-1");
-        Self { sts, sandbox }
+        Self::over(Transport::Unix)
+    }
+
+    pub(crate) fn over(transport: Transport) -> Self {
+        let World { sts, sandbox, .. } = World::new();
+        Self { sts, sandbox, transport }
+    }
+
+    /// The same attack over each transport. Each has a thread of its own, whose name a failure shows.
+    pub(crate) fn over_both(attack: impl Fn(Self) + Sync) {
+        let attack = &attack;
+        thread::scope(|scope| {
+            for transport in [Transport::Unix, Transport::Tcp] {
+                let named = thread::Builder::new().name(format!("over {transport:?}"));
+                named.spawn_scoped(scope, move || attack(Self::over(transport))).expect("a thread");
+            }
+        });
     }
 
     /// A script inside the tree, behind `client.py`.
     pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
-        self.inside_of("--unix-socket", options, script)
+        let options = [&["--profile", "base", self.transport.option()], options].concat();
+        self.sandbox.python(
+            &options,
+            &format!(
+                "{CLIENT}
+{script}"
+            ),
+        )
     }
 
-    /// The same, served over TCP.
-    pub(crate) fn inside_tcp(&self, options: &[&str], script: &str) -> Invocation {
-        self.inside_of("--server", options, script)
-    }
-
-    fn inside_of(&self, transport: &str, options: &[&str], script: &str) -> Invocation {
-        let options = [&["--profile", "base", transport], options].concat();
-        self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
+    /// The same, started, where any user can connect; with what a thief is told, which the script says first. A port is in
+    /// everybody's reach; for a socket, whoever runs sentinel opens every door but the last.
+    pub(crate) fn inside_in_reach_of_all(&self, script: &str) -> (Running, String) {
+        if self.transport == Transport::Tcp {
+            let mut inside = self.inside(&[], script).spawn();
+            let stolen = inside.line();
+            return (inside, stolen);
+        }
+        let directory = self.sandbox.directory("shared", 0o700);
+        let path = directory.join("s");
+        let mut inside = self.inside(&["--unix-socket-path", path.to_str().expect("UTF-8")], script).spawn();
+        let stolen = inside.line();
+        for (open, mode) in [(self.sandbox.path(""), 0o711), (directory, 0o711), (path, 0o666)] {
+            fs::set_permissions(open, fs::Permissions::from_mode(mode)).expect("chmod");
+        }
+        (inside, stolen)
     }
 
     /// A script outside the tree, behind `client.py`, with a stolen socket and token as `PATH TOKEN`;
-    /// a port's path is `127.0.0.1:PORT`.
+    /// a port's path is its URI.
     pub(crate) fn outside(&self, stolen: &str, script: &str) -> Invocation {
-        stolen_into(self.sandbox.program(python()), stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
+        attacker(self.sandbox.program(python()), stolen, script)
+    }
+
+    /// The same as nobody. The tests have to run as root.
+    pub(crate) fn outside_as_nobody(&self, stolen: &str, script: &str) -> Invocation {
+        attacker(self.sandbox.as_nobody(python()).expect("root"), stolen, script)
     }
 
     /// A client inside the tree that sends what it is told.
     pub(crate) fn talker(&self) -> Talker {
         Talker(self.inside(&[], include_str!("talk.py")).spawn())
     }
+}
 
-    /// The same, over TCP.
-    pub(crate) fn talker_tcp(&self) -> Talker {
-        Talker(self.inside_tcp(&[], include_str!("talk.py")).spawn())
-    }
+/// A Python that runs a script behind `client.py`, with what was stolen.
+fn attacker(python: Invocation, stolen: &str, script: &str) -> Invocation {
+    stolen_into(python, stolen).args([
+        "-u",
+        "-c",
+        &format!(
+            "{CLIENT}
+{script}"
+        ),
+    ])
 }
 
 /// Adds a stolen socket or port and its token, `PATH TOKEN`, to a program's environment.
-pub(crate) fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
+fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
     let (path, token) = stolen.split_once(' ').expect("a path and a token");
     if path.starts_with("http://") {
         return program.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", path).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", token);

@@ -1,4 +1,4 @@
-"""T26: callers that cannot be identified. Arguments: the tier; and `hidepid` or `fallback` for these alone."""
+"""T26: callers that cannot be identified. Arguments: the tier; what to do; and for `hidepid` the transport."""
 
 import resource
 import subprocess
@@ -78,13 +78,15 @@ def fallback():
 def hidepid():
     """A /proc that hides other processes from all but root."""
     subprocess.run(["mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], check=True)
-    code, output, errors = start(tier)
+    transport = sys.argv[3]
+    code, output, errors = start(tier, options=[transport])
     if code != 0:
         print(code, repr(output), errors.splitlines()[0])
         return
-    tree, stranger = Tree(tier), Peer()
+    tree, stranger = Tree(tier, transport=transport), Peer()
     judge("outside", tree, stranger.ask(tree.socket, tree.token))
     judge("inside", tree, tree.ask(tree.socket, tree.token))
+    judge("inside, a daemon", tree, tree.ask_as_daemon(tree.socket, tree.token))
     judge("not dumpable, outside", tree, stranger.ask_undumpable(tree.socket, tree.token))
     judge("not dumpable, inside", tree, tree.ask_undumpable(tree.socket, tree.token))
     tree.end()

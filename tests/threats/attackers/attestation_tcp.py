@@ -1,6 +1,5 @@
 """T26 over TCP: callers that cannot be identified. Arguments: the tier; and what to do."""
 
-import subprocess
 import sys
 
 from arena import ROOT, Peer, Tree, report, start
@@ -73,20 +72,4 @@ def refuse():
         print(errors, end="")
 
 
-def hidepid():
-    """A /proc that hides other processes from all but root."""
-    subprocess.run(["mount", "-t", "proc", "-o", "hidepid=2", "proc", "/proc"], check=True)
-    code, output, errors = start(tier, options=["--server"])
-    if code != 0:
-        print(code, repr(output), errors.splitlines()[0])
-        return
-    tree, stranger = Tree(tier, transport="--server"), Peer()
-    judge("outside", tree, stranger.ask(tree.socket, tree.token))
-    judge("inside", tree, tree.ask(tree.socket, tree.token))
-    judge("inside, a daemon", tree, tree.ask_as_daemon(tree.socket, tree.token))
-    judge("not dumpable, outside", tree, stranger.ask_undumpable(tree.socket, tree.token))
-    judge("not dumpable, inside", tree, tree.ask_undumpable(tree.socket, tree.token))
-    tree.end()
-
-
-{"attack": attack, "orphans": orphans, "refuse": refuse, "hidepid": hidepid}[sys.argv[2]]()
+{"attack": attack, "orphans": orphans, "refuse": refuse}[sys.argv[2]]()

@@ -96,27 +96,30 @@ tree.send("port", whole)
 judge("served on a port", tree.answer("port"))
 port = tree.port("port")
 tree.reset("port")
-stranger.connect_from("port", path, port)
-stranger.send("port", whole)
+
+
+def ask_from_port(who):
+    who.connect_from("port", path, port)
+    who.send("port", whole)
+
+
+def ask_behind(first, who):
+    """What is answered from a port that another one, who is in the queue before, has let go of."""
+    tree.stop()
+    ask_from_port(first)
+    first.reset("port")
+    ask_from_port(who)
+    tree.go_on()
+    answer = who.answer("port")
+    who.reset("port")
+    return answer
+
+
+ask_from_port(stranger)
 judge("outside, from the same port", stranger.answer("port"))
 stranger.reset("port")
-tree.stop()
-stranger.connect_from("port", path, port)
-stranger.send("port", whole)
-stranger.reset("port")
-tree.connect_from("port", path, port)
-tree.send("port", whole)
-tree.go_on()
-judge("inside, from the port of a thief in the queue", tree.answer("port"))
-tree.reset("port")
-tree.stop()
-tree.connect_from("port", path, port)
-tree.send("port", whole)
-tree.reset("port")
-stranger.connect_from("port", path, port)
-stranger.send("port", whole)
-tree.go_on()
-judge("outside, from the port of one in the queue", stranger.answer("port"))
+judge("inside, from the port of a thief in the queue", ask_behind(stranger, tree))
+judge("outside, from the port of one in the queue", ask_behind(tree, stranger))
 
 if recycle:
     # A process of the tree is served and ends; a thief gets its pid, its connection and the number of its descriptor.
