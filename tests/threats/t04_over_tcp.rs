@@ -6,7 +6,7 @@ use super::arena::{Arena, OWN_PIDS, assert_report, on_tiers_of_tcp};
 use crate::harness::{is_root, skip};
 
 /// What every tier must say, whoever runs the tests.
-const EVERYWHERE: [&str; 30] = [
+const EVERYWHERE: [&str; 34] = [
     "inside: served",
     "inside, a child: served",
     "inside, a grandchild: served",
@@ -37,6 +37,10 @@ const EVERYWHERE: [&str; 30] = [
     "outside, from the same port: refused",
     "inside, from the port of a thief in the queue: served",
     "outside, from the port of one in the queue: refused",
+    "one of the tree waits for a connection with a thief's addresses: True",
+    "another of the tree, behind the thief: served",
+    "the thief: dropped",
+    "decisions of these: ['allow']",
 ];
 
 /// What needs a pid namespace of our own.
