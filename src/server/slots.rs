@@ -130,6 +130,12 @@ impl Slots {
         table.waiters = table.waiters.saturating_sub(1);
     }
 
+    /// Admits nobody any more: who waits for a slot is told at once.
+    pub(super) fn admit_no_more(&self) {
+        self.table().closed = true;
+        self.freed.notify_all();
+    }
+
     /// Closes every connection, now and from now on, and waits (bounded) until their threads have ended.
     pub(super) fn close(&self, longest: Duration) {
         let mut table = self.table();
@@ -312,6 +318,18 @@ mod tests {
         assert!(is_closed(&strangers[0].1) && !is_closed(&strangers[1].1), "they make room for those inside");
         assert!(admit_as(&slots, Who::Stranger, 20_000).0.is_none(), "and not the other way round");
         assert!(inside.iter().all(|(_, theirs)| !is_closed(theirs)));
+    }
+
+    #[test]
+    fn who_waits_for_a_slot_when_the_server_ends_gets_none() {
+        let slots = Slots::new(1);
+        let (answering, theirs) = admit(&slots, 1, 0);
+        answering.as_ref().expect("admitted").answering();
+        let admit = || slots.admit(&stream().0, Who::Pid(2), Duration::from_secs(1));
+        assert!(matches!(admit(), Admission::Later(_)));
+        slots.admit_no_more();
+        assert!(matches!(admit(), Admission::Closed));
+        assert!(!is_closed(&theirs), "what is held is closed by `close`");
     }
 
     #[test]
