@@ -88,10 +88,10 @@ fn inside_another_profile_is_vended_directly() {
 
 #[test]
 fn inside_flags_that_the_server_would_not_obey_are_refused() {
-    let setup = Setup::new();
-    setup.sandbox.write("narrow.json", r#"{"Version":"2012-10-17","Statement":[]}"#, 0o600);
+    let world = World::with_dev();
+    world.sandbox.write("narrow.json", r#"{"Version":"2012-10-17","Statement":[]}"#, 0o600);
     for option in ["--session-policy ../narrow.json", "-d 15m", "--policy ../none.json", "--profile dev --log-stderr"] {
-        let done = setup.inside(&["dev"], &format!(r#""$0" credentials {option}"#)).run();
+        let done = world.sandbox.shell(&["dev"], &format!(r#""$0" credentials {option}"#)).run();
         let flag = match option {
             "-d 15m" => "--duration",
             other => other.split(' ').find(|word| word.starts_with("--") && *word != "--profile").expect("a flag"),

@@ -31,7 +31,9 @@ fn about(message: &[u8]) {
     let port = |at: usize| u16::from_be_bytes([named[at], named[at + 1]]);
     let address = |at: usize| IpAddr::V4(Ipv4Addr::new(named[at], named[at + 1], named[at + 2], named[at + 3]));
     let (local, remote) = (SocketAddr::new(address(4), port(0)), SocketAddr::new(address(20), port(2)));
-    if let Ok(socket) = tcp_in(message, local, remote) {
+    if let Ok(Some(socket)) = tcp_in(message, local, remote) {
+        // Neither one that only asks to be connected (2), nor one that has been (6, 7).
+        assert!(![2, 3, 6, 7].contains(&message[1]));
         assert_eq!(message[64..68], socket.uid.0.to_ne_bytes());
         assert_eq!(message[68..72], u32::try_from(socket.inode).expect("four bytes").to_ne_bytes());
         let elsewhere = SocketAddr::new(remote.ip(), remote.port().wrapping_add(1));

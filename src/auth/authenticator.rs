@@ -99,7 +99,7 @@ impl Authenticator {
         Self { registry: Registry::default(), mode, own_program: None, watched: Vec::new() }
     }
 
-    /// Serves nobody any more once one of these has changed.
+    /// Serves nobody who connects once one of these has changed.
     #[must_use]
     pub fn watching(mut self, files: Vec<Watched>) -> Self {
         self.watched = files;

@@ -1,8 +1,8 @@
 //! Files that the tree trusts because sentinel made them: its AWS config file and the link that SDKs run.
 //!
 //! Every process of the same user may write where sentinel writes. One that replaces such a file has its own program run
-//! inside the tree. So what was made is remembered, and nothing is served once it has changed: an owner can put a file
-//! back, but not its change time (inode(7)).
+//! inside the tree. So what was made is remembered, and who connects once it has changed is not served: an owner can put
+//! a file back, but not its change time (inode(7)).
 
 use std::fs;
 use std::io;

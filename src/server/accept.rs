@@ -59,6 +59,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // First, or many that were taken together would wait for a slot one after the other.
+        self.slots.admit_no_more();
         // Wakes the accepting thread, which drops the listener and so removes the socket.
         let _gone = self.stop.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {

@@ -89,7 +89,7 @@ impl Slots {
         let own_share = self.share();
         let own = || table.held.values().filter(|held| held.who == who);
         if who == Who::Stranger {
-            if own().count() >= own_share || table.held.len() >= self.max {
+            if own().count() >= own_share || table.held.len() >= self.max || table.threads >= self.most_threads() {
                 return Admission::Enough;
             }
         } else if own().filter(|held| held.waiting_since.is_some()).count() >= own_share {
@@ -105,8 +105,7 @@ impl Slots {
                 Some(_) => table.evict(|_| true),
             }
         }
-        // Evicted connections' threads end as soon as they are scheduled; meanwhile they are bounded too.
-        if table.threads >= self.max.saturating_mul(2) {
+        if table.threads >= self.most_threads() {
             return Admission::Later(GRACE);
         }
         let number = table.next;
@@ -115,6 +114,11 @@ impl Slots {
         let inside = matches!(who, Who::Inside(_));
         table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside });
         Admission::Admitted(Slot { slots: Arc::clone(self), number })
+    }
+
+    /// Threads at a time: those of evicted connections end as soon as they are scheduled.
+    fn most_threads(&self) -> usize {
+        self.max.saturating_mul(2)
     }
 
     /// Evicts the connection that has waited longest, whatever the grace: descriptors have run out.
@@ -128,6 +132,12 @@ impl Slots {
         table.waiters = table.waiters.saturating_add(1);
         let (mut table, _timed_out) = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
         table.waiters = table.waiters.saturating_sub(1);
+    }
+
+    /// Admits nobody any more: who waits for a slot is told at once.
+    pub(super) fn admit_no_more(&self) {
+        self.table().closed = true;
+        self.freed.notify_all();
     }
 
     /// Closes every connection, now and from now on, and waits (bounded) until their threads have ended.
@@ -312,6 +322,29 @@ mod tests {
         assert!(is_closed(&strangers[0].1) && !is_closed(&strangers[1].1), "they make room for those inside");
         assert!(admit_as(&slots, Who::Stranger, 20_000).0.is_none(), "and not the other way round");
         assert!(inside.iter().all(|(_, theirs)| !is_closed(theirs)));
+    }
+
+    #[test]
+    fn known_strangers_make_nobody_wait_for_the_threads_of_evicted_connections() {
+        let slots = Slots::new(1);
+        let evicted: Vec<_> = (0..2).map(|n| admit_as(&slots, Who::Inside(1), n * 100)).collect();
+        slots.evict_one();
+        assert!(evicted.iter().all(|(slot, theirs)| slot.is_some() && is_closed(theirs)), "two threads, no connection");
+        let admit = |who| slots.admit(&stream().0, who, Duration::from_secs(1));
+        assert!(matches!(admit(Who::Inside(1)), Admission::Later(_)));
+        assert!(matches!(admit(Who::Stranger), Admission::Enough));
+    }
+
+    #[test]
+    fn who_waits_for_a_slot_when_the_server_ends_gets_none() {
+        let slots = Slots::new(1);
+        let (answering, theirs) = admit(&slots, 1, 0);
+        answering.as_ref().expect("admitted").answering();
+        let admit = || slots.admit(&stream().0, Who::Pid(2), Duration::from_secs(1));
+        assert!(matches!(admit(), Admission::Later(_)));
+        slots.admit_no_more();
+        assert!(matches!(admit(), Admission::Closed));
+        assert!(!is_closed(&theirs), "what is held is closed by `close`");
     }
 
     #[test]

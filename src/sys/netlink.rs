@@ -93,7 +93,7 @@ impl SockDiag {
         body.extend(cookie.unwrap_or(NO_COOKIE).bytes());
         match self.free().ask(body)? {
             None => Ok(None),
-            Some(message) => tcp_in(&message, local, remote).map(Some),
+            Some(message) => tcp_in(&message, local, remote),
         }
     }
 

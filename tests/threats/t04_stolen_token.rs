@@ -37,7 +37,7 @@ const RECYCLED: [&str; 5] = [
 ];
 
 /// What every tier must say over TCP.
-const EVERYWHERE_OVER_TCP: [&str; 30] = [
+const EVERYWHERE_OVER_TCP: [&str; 34] = [
     "inside: served",
     "inside, a child: served",
     "inside, a grandchild: served",
@@ -68,6 +68,10 @@ const EVERYWHERE_OVER_TCP: [&str; 30] = [
     "outside, from the same port: refused",
     "inside, from the port of a thief in the queue: served",
     "outside, from the port of one in the queue: refused",
+    "one of the tree waits for a connection with a thief's addresses: True",
+    "another of the tree, behind the thief: served",
+    "the thief: dropped",
+    "decisions of these: ['allow']",
 ];
 
 const RECYCLED_OVER_TCP: [&str; 2] =

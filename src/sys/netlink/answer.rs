@@ -12,6 +12,9 @@ const UNIX_DIAG_PEER: u16 = 2;
 pub(super) const HEADER_BYTES: usize = 16;
 const UNIX_MESSAGE_BYTES: usize = 16;
 const INET_MESSAGE_BYTES: usize = 72;
+/// States of a socket that was connected and has not been closed: ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK and
+/// CLOSING (include/net/tcp_states.h).
+const CONNECTED: [u8; 6] = [1, 4, 5, 8, 9, 11];
 
 /// What the kernel calls one socket, for as long as it lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,11 +96,12 @@ pub fn peer_in(message: &[u8]) -> Option<u64> {
     None
 }
 
-/// An inet_diag_msg; it must be about the connection that was asked for.
+/// An inet_diag_msg; it must be about the connection that was asked for. `None` where the socket is not connected: one that
+/// only asks to be may have the addresses of another that is, where that one is bound to a device.
 ///
 /// # Errors
 /// An answer that is cut or about another connection.
-pub fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<TcpSocket> {
+pub fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<Option<TcpSocket>> {
     let message = message.get(..INET_MESSAGE_BYTES).ok_or_else(malformed)?;
     // An IPv6 socket that speaks IPv4 is found by its IPv4 addresses, and answered with them mapped.
     let is_ipv6 = message.first().is_some_and(|family| i32::from(*family) == libc::AF_INET6);
@@ -112,8 +116,12 @@ pub fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Resu
     if !same {
         return Err(malformed());
     }
+    if !message.get(1).is_some_and(|state| CONNECTED.contains(state)) {
+        return Ok(None);
+    }
     let number = |at| u32_at(message, at).ok_or_else(malformed);
-    Ok(TcpSocket { cookie: Cookie([number(44)?, number(48)?]), uid: Uid(number(64)?), inode: u64::from(number(68)?) })
+    let cookie = Cookie([number(44)?, number(48)?]);
+    Ok(Some(TcpSocket { cookie, uid: Uid(number(64)?), inode: u64::from(number(68)?) }))
 }
 
 fn malformed() -> io::Error {
@@ -140,5 +148,19 @@ mod tests {
         let local: SocketAddr = "127.0.0.1:1".parse().expect("an address");
         assert!(tcp_in(&[0; INET_MESSAGE_BYTES], local, local).is_err());
         assert!(tcp_in(&[0; 8], local, local).is_err());
+    }
+    #[test]
+    fn only_a_socket_that_is_connected_is_one() {
+        let (local, remote): (SocketAddr, SocketAddr) =
+            ("127.0.0.1:1".parse().expect("an address"), "127.0.0.2:3".parse().expect("an address"));
+        let mut message = [0; INET_MESSAGE_BYTES];
+        message[4..8].copy_from_slice(&[0, 1, 0, 3]);
+        message[8..24].copy_from_slice(&address(local.ip()));
+        message[24..40].copy_from_slice(&address(remote.ip()));
+        let mut connected = |state| {
+            message[1] = state;
+            tcp_in(&message, local, remote).expect("an answer").is_some()
+        };
+        assert_eq!((0..=255).filter(|state| connected(*state)).collect::<Vec<u8>>(), [1, 4, 5, 8, 9, 11]);
     }
 }

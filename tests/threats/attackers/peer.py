@@ -15,10 +15,11 @@ import sys
 import threading
 
 import crowds
-from talking import PATIENCE_S, ask, connected, in_child, question, read_answer, socket_here
+from talking import OWN_ADDRESS, PATIENCE_S, ask, connected, in_child, question, read_answer, socket_here
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 CLONE_FILES = 0x400
+SYN_SENT = 2  # include/net/tcp_states.h
 connections, waiting = {}, {}
 
 
@@ -132,6 +133,46 @@ def connect(name, path):
 def connect_from(name, path, port):
     """From this port of an address of our own; 0 is any."""
     connections[name] = connected(path, port)
+
+
+def connect_beside(name, path):
+    """With a socket that is bound to a device: one that is not may then have the same addresses. Returns the port."""
+    made = connections[name] = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.settimeout(PATIENCE_S)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    made.bind((OWN_ADDRESS, 0))
+    host, number = path.split(":")
+    made.connect((host, int(number)))
+    return port(name)
+
+
+def keep_alive(name):
+    """Returns once the other end was asked whether it is there, and has answered: a question that is out of order. The next
+    such, which another's wish to connect is to it, it leaves unanswered for half a second (tcp_invalid_ratelimit)."""
+    made = connections[name]
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        made.setsockopt(socket.IPPROTO_TCP, option, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def since_last_answer_ms():
+        """tcpi_last_ack_recv (linux/tcp.h)."""
+        return struct.unpack_from("=I", made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 60), 56)[0]
+
+    for happened in (lambda: since_last_answer_ms() > 500, lambda: since_last_answer_ms() < 500):
+        while not happened():
+            pass
+
+
+def begin_to_connect(name, path, port):
+    """Asks for a connection from this port, and does not wait for it. Returns whether it is still to come."""
+    made = connections[name] = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setblocking(False)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((OWN_ADDRESS, port))
+    host, number = path.split(":")
+    made.connect_ex((host, int(number)))
+    return made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == SYN_SENT
 
 
 def port(name):

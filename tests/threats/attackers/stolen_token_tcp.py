@@ -121,6 +121,20 @@ stranger.reset("port")
 judge("inside, from the port of a thief in the queue", ask_behind(stranger, tree))
 judge("outside, from the port of one in the queue", ask_behind(tree, stranger))
 
+# Two sockets with the same addresses: the thief's, which is bound to a device, and one of the tree, which only asks to be
+# connected. By their addresses alone the kernel names the second.
+before = len(tree.decisions())
+tree.stop()
+port = stranger.connect_beside("beside", path)
+stranger.send("beside", whole)
+stranger.keep_alive("beside")
+report("one of the tree waits for a connection with a thief's addresses", tree.begin_to_connect("late", path, port))
+tree.go_on()
+judge("another of the tree, behind the thief", tree.ask(path, token))
+tree.reset("late")
+judge("the thief", stranger.answer("beside"))
+report("decisions of these", [line["effect"] for line in tree.decisions()[before:]])
+
 if recycle:
     # A process of the tree is served and ends; a thief gets its pid, its connection and the number of its descriptor.
     victim = Child(tree, tree.wait_as_child())
