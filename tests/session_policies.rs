@@ -10,13 +10,7 @@ fn world() -> World {
     let world = World::new();
     world.role("first", "base", "");
     world.role("last", "first", "");
-    world.sandbox.write(
-        "home/narrow.json",
-        "{ \"Version\": \"2012-10-17\",
-  \"Statement\": [] }
-",
-        0o600,
-    );
+    world.sandbox.write("home/narrow.json", "{ \"Version\": \"2012-10-17\",\n  \"Statement\": [] }\n", 0o600);
     world
 }
 

@@ -121,12 +121,8 @@ fn a_client_does_not_ask_at_every_signature() {
 fn a_client_outside_the_tree_gets_an_error() {
     let Some(packages) = packages("a_client_outside_the_tree_gets_an_error") else { return };
     for sdk in SDKS {
-        let run = |sandbox: &Sandbox| {
-            sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(
-                b"
-",
-            )
-        };
+        let run =
+            |sandbox: &Sandbox| sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(b"\n");
         for done in outside_of_servers(run) {
             let outcome = done.stdout.lines().nth(1).unwrap_or_else(|| panic!("{done}"));
             assert!(outcome.starts_with("Credentials"), "{sdk}: {done}");

@@ -62,8 +62,8 @@ pub(super) fn fetches(sandbox: &Sandbox) -> usize {
     decisions.iter().filter(|line| line.get("peer").is_some()).count()
 }
 
-/// What comes of a client outside of the tree that has everything that a command of it knows, for each of [`SERVERS`]. Fails
-/// if it was given credentials, or if the operator log does not say why not.
+/// What comes of a client outside of the tree that has everything that a command of it knows, for each of [`SERVERS`].
+/// Fails if it was given credentials, or if the operator log does not say why not.
 pub(super) fn outside_of_servers(client: impl Fn(&Sandbox) -> Invocation) -> Vec<Finished> {
     let reasons = ["not a descendant of the command", "no process of the tree holds the connection"];
     let outside = |(mode, reason): (&[&str], &str)| {

@@ -155,12 +155,7 @@ fn what_nohup_ignores_stays_ignored() {
 #[test]
 fn a_parent_that_ignored_or_blocked_signals_does_no_harm() {
     let setup = Setup::new();
-    let helper = format!(
-        "#!/bin/sh
-echo '{}'
-",
-        setup.alice.printed()
-    );
+    let helper = format!("#!/bin/sh\necho '{}'\n", setup.alice.printed());
     let helper = setup.sandbox.write("helper", &helper, 0o700);
     setup.sandbox.settings("helped", &format!("credential_process = {}", helper.display()));
     for what in

@@ -1,6 +1,7 @@
 //! T4: a stolen token is useless outside its tree, on every kernel tier; and over TCP, where no kernel names the peer.
 //!
-//! Known limit over TCP: a process of the tree that keeps its own descriptor open and passes a copy out serves whoever has the copy.
+//! Known limit over TCP: a process of the tree that keeps its own descriptor open and passes a copy out serves whoever has
+//! the copy.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -161,7 +161,12 @@ fn another_uid_gets_not_a_byte() {
     }
     Served::over_both(|served| {
         let (mut inside, stolen) = served.inside_in_reach_of_all("say(PATH, TOKEN.decode())\nsys.stdin.read()");
-        let script = "for token in [TOKEN, None, b\"x\"]:\n    s = connect()\n    try_send(s, ask(token))\n    say(os.getuid(), to_end(s))\n";
+        let script = r#"
+for token in [TOKEN, None, b"x"]:
+    s = connect()
+    try_send(s, ask(token))
+    say(os.getuid(), to_end(s))
+"#;
         let done = served.outside_as_nobody(&stolen, script).run();
         assert_eq!((done.code(), done.stdout.as_str()), (0, "65534 b''\n65534 b''\n65534 b''\n"), "{done}");
         let dropped = inside.error_line("dropped a connection of uid 65534");

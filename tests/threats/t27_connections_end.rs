@@ -185,7 +185,8 @@ sys.exit(7)
 fn the_wardens_end_closes_every_connection() {
     Served::over_both(|served| {
         let script = format!(
-            "{FETCHED}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\nsay(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))"
+            "{FETCHED}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\n\
+             say(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))"
         );
         let mut inside = served.inside(&[], &script).spawn();
         assert_eq!(inside.line(), "200");

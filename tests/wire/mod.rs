@@ -73,13 +73,7 @@ impl Served {
     /// A script inside the tree, behind `client.py`.
     pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
         let options = [&["--profile", "base", self.transport.option()], options].concat();
-        self.sandbox.python(
-            &options,
-            &format!(
-                "{CLIENT}
-{script}"
-            ),
-        )
+        self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
     }
 
     /// The same, started, where any user can connect; with what a thief is told, which the script says first. A port is in
@@ -119,14 +113,7 @@ impl Served {
 
 /// A Python that runs a script behind `client.py`, with what was stolen.
 fn attacker(python: Invocation, stolen: &str, script: &str) -> Invocation {
-    stolen_into(python, stolen).args([
-        "-u",
-        "-c",
-        &format!(
-            "{CLIENT}
-{script}"
-        ),
-    ])
+    stolen_into(python, stolen).args(["-u", "-c", &format!("{CLIENT}\n{script}")])
 }
 
 /// Adds a stolen socket or port and its token, `PATH TOKEN`, to a program's environment.
