@@ -55,7 +55,7 @@ impl Group {
     }
 
     fn write_gathered<'a>(&'a self, mut state: MutexGuard<'a, State>, mut sinks: Vec<Sink>) -> MutexGuard<'a, State> {
-        let lines = std::mem::take(&mut state.lines);
+        let mut lines = std::mem::take(&mut state.lines);
         let batch = std::mem::take(&mut state.gathering);
         drop(state);
         let outcome = sinks.iter_mut().try_for_each(|sink| sink.append(&lines));
@@ -63,6 +63,11 @@ impl Group {
         // It was empty: only the thread that took the batch settles it.
         let _settled_once = batch.0.set(outcome);
         state.sinks = Some(sinks);
+        if state.lines.is_empty() {
+            // The next line has its buffer already.
+            lines.clear();
+            state.lines = lines;
+        }
         if state.waiting > 0 {
             self.settled.notify_all();
         }

@@ -3,10 +3,11 @@
 //! /proc shows it: every process that holds the socket with inode N has a descriptor that links to `socket:[N]`.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Unattested;
 use super::kernel::Kernel;
@@ -24,7 +25,13 @@ const PROCESS_LIMIT: usize = 65_536;
 const TRIES: usize = 3;
 
 /// How many of a process's descriptors are looked at before all of every process's.
-const NEWEST: usize = 2;
+const NEWEST: usize = 3;
+/// How many descriptors are remembered.
+const REMEMBERED: usize = 8;
+/// Most of one list of children that is read: [`PROCESS_LIMIT`] numbers of up to 7 digits (pid_max is at most 2^22).
+const CHILDREN_LIMIT_BYTES: u64 = 512 * 1024;
+/// Room for the children of most processes, as text.
+const USUAL_CHILDREN_BYTES: usize = 256;
 /// Links to /proc/PID/task where it has one subdirectory: one thread.
 const ONE_TASK_LINKS: u64 = 3;
 
@@ -48,6 +55,25 @@ impl Descriptor {
     }
 }
 
+/// Descriptors with which processes of the tree came before, the last one first: who comes again is mostly given the same
+/// number by its kernel. Guesses, to be looked at like any other descriptor.
+#[derive(Debug, Default)]
+pub(super) struct Remembered(Mutex<Vec<Descriptor>>);
+
+impl Remembered {
+    fn push(&self, descriptor: Descriptor) {
+        let mut known = self.known();
+        known.retain(|other| *other != descriptor);
+        known.insert(0, descriptor);
+        known.truncate(REMEMBERED);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Descriptor>> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The process's descriptor of the socket with this inode.
 pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>> {
     Ok(sockets(pid)?.find(|(_, found)| *found == inode).map(|(descriptor, _)| descriptor))
@@ -67,9 +93,14 @@ pub(super) struct Search<'a> {
 impl<'a> Search<'a> {
     /// Looks for the holders of these sockets, which have been held since before the call.
     pub(super) fn run(kernel: &'a Kernel, tree: &'a Tree, sockets: impl Iterator<Item = (u64, Uid)>) -> Self {
-        let mut search = Self { kernel, tree, left: sockets.collect(), found: HashMap::new(), hidden: None };
+        let mut search = Self::new(kernel, tree, sockets);
+        search.guess();
         search.look();
         search
+    }
+
+    fn new(kernel: &'a Kernel, tree: &'a Tree, sockets: impl Iterator<Item = (u64, Uid)>) -> Self {
+        Self { kernel, tree, left: sockets.collect(), found: HashMap::new(), hidden: None }
     }
 
     /// Who was seen with the socket with this inode: not yet held, so only good for counting.
@@ -83,14 +114,35 @@ impl<'a> Search<'a> {
     /// Nobody of the tree was found to hold it.
     pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
         let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(*found, inode));
-        // Who was seen with it may have ended since, and have left it to another.
-        let again = || Self::run(self.kernel, self.tree, std::iter::once((inode, uid)));
-        let missing = || Unattested::NotInTree { hidden: self.hidden };
-        let seen = self.found.contains_key(&inode);
-        held(self).or_else(|| if seen { held(&again()) } else { None }).ok_or_else(missing)
+        // Who was seen with it may have ended since, and have left it to another; or was guessed, and is a stranger.
+        let again = || {
+            let mut search = Self::new(self.kernel, self.tree, std::iter::once((inode, uid)));
+            search.look();
+            held(&search)
+        };
+        let found = held(self).or_else(|| if self.found.contains_key(&inode) { again() } else { None });
+        let (process, descriptor) = found.ok_or(Unattested::NotInTree { hidden: self.hidden })?;
+        self.tree.remembered().push(descriptor);
+        Ok((process, descriptor))
+    }
+
+    /// Looks at what is remembered, before the whole tree.
+    fn guess(&mut self) {
+        let remembered = self.tree.remembered().known().clone();
+        for descriptor in remembered {
+            if self.left.is_empty() {
+                return;
+            }
+            if let Some(inode) = descriptor.socket() {
+                self.look_at(descriptor, inode);
+            }
+        }
     }
 
     fn look(&mut self) {
+        if self.left.is_empty() {
+            return;
+        }
         let mut before = Vec::new();
         for _ in 0..TRIES {
             let now = descendants(self.tree.root());
@@ -122,11 +174,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Looks at the newest descriptors of a process alone, which are mostly those with the highest numbers.
+    /// Looks at the newest descriptors of a process alone, which are mostly those with the highest numbers. Numbers are given
+    /// out from 0, so that their count tells the highest, or the one below it where one has been closed. The count is the
+    /// directory's size (since Linux 6.2), without which nothing is looked at here: to list the directory costs far more.
     fn look_at_newest(&mut self, pid: Pid) {
-        let Ok(numbers) = numbers(pid) else { return };
-        let numbers: Vec<u32> = numbers.collect();
-        for number in numbers.into_iter().rev().take(NEWEST) {
+        let count = fs::metadata(format!("/proc/{pid}/fd")).map_or(0, |directory| directory.size());
+        let Some(highest) = u32::try_from(count).ok().filter(|count| *count > 0) else { return };
+        for number in (0..=highest).rev().take(NEWEST) {
             let descriptor = Descriptor { pid, number };
             if let Some(inode) = descriptor.socket() {
                 self.look_at(descriptor, inode);
@@ -177,15 +231,11 @@ impl<'a> Search<'a> {
 
 /// The sockets that a process holds, by inode.
 fn sockets(pid: Pid) -> io::Result<impl Iterator<Item = (Descriptor, u64)>> {
-    let descriptors = numbers(pid)?.map(move |number| Descriptor { pid, number });
+    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT).flatten();
+    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let descriptors = numbers.map(move |number| Descriptor { pid, number });
     // A descriptor that was closed since the listing is not one that is looked for.
     Ok(descriptors.filter_map(|descriptor| Some((descriptor, descriptor.socket()?))))
-}
-
-/// The numbers of a process's descriptors, in their order.
-fn numbers(pid: Pid) -> io::Result<impl Iterator<Item = u32>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT).flatten();
-    Ok(entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()))
 }
 
 /// The inode in `socket:[N]`, which is what a descriptor of a socket links to (proc_pid_fd(5)).
@@ -197,10 +247,16 @@ fn socket_in(target: &Path) -> Option<u64> {
 fn descendants(root: Pid) -> Vec<Pid> {
     let mut found = vec![root];
     let mut next = 0;
+    let mut children = String::with_capacity(USUAL_CHILDREN_BYTES);
     while let Some(parent) = found.get(next).copied() {
         next += 1;
         for task in tasks(parent) {
-            let children = fs::read_to_string(task.join("children")).unwrap_or_default();
+            children.clear();
+            // A list that cannot be read to its end is none.
+            let file = File::open(task.join("children"));
+            if file.and_then(|file| file.take(CHILDREN_LIMIT_BYTES).read_to_string(&mut children)).is_err() {
+                children.clear();
+            }
             found.extend(children.split_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
         }
         if found.len() > PROCESS_LIMIT {
@@ -226,4 +282,57 @@ fn processes_of(uids: &HashSet<Uid>) -> Vec<Pid> {
     let entries =
         entries.flatten().filter(|entry| entry.metadata().is_ok_and(|found| uids.contains(&Uid(found.uid()))));
     entries.filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?)).take(PROCESS_LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::sys::process::own_pid;
+    use crate::sys::user::effective_uid;
+
+    /// This process's descriptor of a socket, and the socket's inode.
+    fn own(socket: &UnixStream) -> (Descriptor, u64) {
+        let number = u32::try_from(socket.as_raw_fd()).expect("a number");
+        let descriptor = Descriptor { pid: own_pid().expect("a pid"), number };
+        (descriptor, descriptor.socket().expect("a socket"))
+    }
+
+    fn under(kernel: &Kernel, root: u32) -> Tree {
+        Tree::under(Process::open(kernel, Pid::new(root.cast_signed()).expect("a pid")).expect("open"))
+    }
+
+    #[test]
+    fn what_was_found_is_remembered_and_a_wrong_guess_keeps_nobody_from_being_found() {
+        let kernel = Kernel::probe().expect("a tier");
+        let tree = under(&kernel, std::os::unix::process::parent_id());
+        let (left, right) = UnixStream::pair().expect("socketpair");
+        for socket in [&left, &right, &left] {
+            let (descriptor, inode) = own(socket);
+            let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
+            let (process, found) = search.holder(inode, effective_uid()).expect("this process");
+            assert_eq!((Some(process.pid()), found), (own_pid(), descriptor));
+            assert_eq!(tree.remembered().known().first(), Some(&descriptor));
+        }
+        assert_eq!(tree.remembered().known().len(), 2);
+    }
+
+    #[test]
+    fn a_guess_that_is_true_of_a_stranger_is_nobody() {
+        let kernel = Kernel::probe().expect("a tier");
+        let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
+        let tree = under(&kernel, other.id());
+        let (left, _right) = UnixStream::pair().expect("socketpair");
+        let (descriptor, inode) = own(&left);
+        tree.remembered().push(descriptor);
+        let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
+        let (seen, held) = (search.seen_with(inode), search.holder(inode, effective_uid()).err());
+        drop(other.stdin.take());
+        other.wait().expect("wait");
+        assert_eq!(seen, own_pid());
+        assert_eq!(held, Some(Unattested::NotInTree { hidden: None }));
+    }
 }

@@ -4,6 +4,7 @@
 //! it, which is the root or one of the root's descendants. And nothing outside can become a descendant.
 
 use super::Unattested;
+use super::holder::Remembered;
 use super::kernel::Kernel;
 use super::process::Process;
 use crate::sys::process::Pid;
@@ -17,17 +18,24 @@ const RESTART_LIMIT: usize = 64;
 #[derive(Debug)]
 pub struct Tree {
     root: Process,
+    /// With what its processes connected.
+    remembered: Remembered,
 }
 
 impl Tree {
     /// The tree under `root`, which must be a subreaper, and a child of this process, so that its number stays its own.
     pub fn under(root: Process) -> Self {
-        Self { root }
+        Self { root, remembered: Remembered::default() }
     }
 
     /// The root's pid, which stays its own while this process does not reap it.
     pub(super) fn root(&self) -> Pid {
         self.root.pid()
+    }
+
+    /// Where to look first for who holds a connection.
+    pub(super) fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     /// Whether the root still runs.

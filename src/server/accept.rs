@@ -1,4 +1,4 @@
-//! One thread that accepts; one thread a connection.
+//! One thread that accepts, and hands each connection to a thread of its own.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::connection;
+use super::crew::Crew;
 use super::slots::{Admission, Slot, Slots, Who};
 use super::{Listener, Service};
 use crate::auth::Visitor;
@@ -17,8 +18,7 @@ use crate::error::{Error, Result};
 use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
 
-/// A connection's thread parses, decides and writes; calls to AWS have threads of their own. Deciding may read the policy
-/// anew, and reading a time zone takes up to 320 KiB in debug builds. Pages that are not touched cost nothing.
+/// Attesting reads small files of /proc and looks at links. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 512 * 1024;
 /// How many times as many connections are taken together as may be held: a look through the tree serves them all.
 const TOGETHER: usize = 3;
@@ -47,7 +47,8 @@ impl Server {
         // The peer of a connection that is gone before it is accepted must not make accept wait for the next one.
         listening.set_nonblocking().map_err(cannot)?;
         let slots = Slots::new(service.max_connections);
-        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), service };
+        let crew = Arc::default();
+        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), crew, service };
         let thread = thread::Builder::new()
             .name("sentinel-accept".to_owned())
             .stack_size(STACK_BYTES)
@@ -80,7 +81,14 @@ struct Acceptor {
     listening: Listener,
     stopped: UnixStream,
     slots: Arc<Slots>,
+    crew: Arc<Crew>,
     service: Arc<Service>,
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.crew.close();
+    }
 }
 
 impl Acceptor {
@@ -167,11 +175,8 @@ impl Acceptor {
         let stream = Arc::new(stream);
         let Some(slot) = self.slot(&stream, who) else { return };
         let service = Arc::clone(&self.service);
-        let spawned = thread::Builder::new()
-            .name("sentinel-conn".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || connection::serve(&stream, &slot, &service, visitor));
-        if let Err(error) = spawned {
+        let started = self.crew.start(move || connection::serve(&stream, &slot, &service, visitor));
+        if let Err(error) = started {
             self.service.operator.log("thread", &format!("cannot start a thread for a connection: {error}"));
             self.slots.wait(REST);
         }

@@ -29,8 +29,16 @@ const READ_TICK: Duration = Duration::from_secs(5);
 pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Option<Visitor>) {
     let visitor = visitor.unwrap_or_else(|| service.authenticator.visitor(stream));
     slot.attested(visitor.is_inside());
-    let mut connection =
-        Connection { stream, slot, service, visitor, buffer: [0; HEAD_LIMIT_BYTES], filled: 0, writers_agree: true };
+    let mut connection = Connection {
+        stream,
+        slot,
+        service,
+        visitor,
+        buffer: [0; HEAD_LIMIT_BYTES],
+        filled: 0,
+        touched: 0,
+        writers_agree: true,
+    };
     if let Err(error) = connection.run() {
         service.operator.debug(&format!("a connection ended: {error}"));
     }
@@ -52,6 +60,9 @@ struct Connection<'a> {
     visitor: Visitor,
     buffer: [u8; HEAD_LIMIT_BYTES],
     filled: usize,
+    /// How much of the buffer ever held something: what is wiped at the end. To wipe all of it would take as long as three
+    /// system calls.
+    touched: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
 }
@@ -59,7 +70,7 @@ struct Connection<'a> {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         // It held tokens.
-        self.buffer.zeroize();
+        self.buffer.get_mut(..self.touched).unwrap_or_default().zeroize();
     }
 }
 
@@ -148,6 +159,7 @@ impl Connection<'_> {
             Ok((0, _)) => Read::End,
             Ok((read, writer)) => {
                 self.filled = self.filled.saturating_add(read);
+                self.touched = self.touched.max(self.filled);
                 // TCP names no writer: who holds the connection is looked at instead, at every request.
                 let named = matches!(self.stream, Stream::Unix(_));
                 self.writers_agree &= !named || (writer.is_some() && writer == self.visitor.pid());

@@ -5,13 +5,15 @@
 //! | [`listen`] | a socket that is never open to others and never replaces what is not ours |
 //! | `listener` | that socket, or a port on loopback |
 //! | `slots` | who holds a connection, and who has to give one up |
-//! | `accept` | one thread that accepts, and attests what comes over TCP; one thread a connection |
+//! | `accept` | one thread that accepts, and attests what comes over TCP |
+//! | `crew` | one thread a connection, used again for the next |
 //! | `connection` | requests in, answers out, bounds on every read |
 //! | `container` | the container credentials endpoint |
 
 mod accept;
 mod connection;
 mod container;
+mod crew;
 pub mod listen;
 mod listener;
 mod slots;
