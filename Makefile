@@ -45,8 +45,8 @@ static: tools ## build and check dist/sentinel, which needs no file but itself (
 
 test-static: static venv node ## the integration tests and the demonstration, with dist/sentinel
 	export SENTINEL_UNDER_TEST="$(CURDIR)/dist/sentinel" PATH="$(VENV)/bin:$$PATH"; \
-	cargo test --locked --test main -- --ignored --exact harness_is_honest::the_program_under_test_is_static \
-	  | tee /dev/stderr | grep '1 passed' >/dev/null; \
+	said=$$(cargo test --locked --test main -- --ignored --exact harness_is_honest::the_program_under_test_is_static); \
+	echo "$$said"; grep -q '1 passed' <<<"$$said"; \
 	cargo test --locked --test main; \
 	python demo/demo.py dist/sentinel
 
