@@ -44,7 +44,7 @@ impl fmt::Display for Refusal {
             Self::Unattested(why) => why.fmt(f),
             Self::PassedOn => f.write_str("the request was written by another process than the one that connected"),
             Self::FilesChanged => f.write_str(
-                "another process changed the files that sentinel made for the command: nothing is served any more",
+                "another process changed the files that sentinel made for the command: no new connection is served",
             ),
             Self::Missing => f.write_str("no token"),
             Self::Unknown => f.write_str("unknown or revoked token"),

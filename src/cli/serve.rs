@@ -22,7 +22,7 @@ use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
-use crate::server::{Bodies, Listener, Server, Service};
+use crate::server::{Bodies, Listener, Server, Service, TOGETHER};
 use crate::sys::poll::wait_readable;
 use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
@@ -36,8 +36,6 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
 const MAX_CONNECTIONS: usize = 64;
 /// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
 const CONNECTION_DESCRIPTORS: usize = 6;
-/// Sockets that are taken together for each connection that may be held (see `server`).
-const ARRIVING_DESCRIPTORS: usize = 3;
 /// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
 const OTHER_DESCRIPTORS: usize = 32;
 /// The refresher only looks at the clock and starts fetches.
@@ -161,7 +159,7 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
 fn max_connections() -> usize {
     let descriptors = descriptor_limit().unwrap_or(0);
     // An evicted connection keeps its own until its thread is scheduled, and as many may be arriving.
-    let each = 2 * CONNECTION_DESCRIPTORS + ARRIVING_DESCRIPTORS;
+    let each = 2 * CONNECTION_DESCRIPTORS + TOGETHER;
     (descriptors.saturating_sub(OTHER_DESCRIPTORS) / each).clamp(2, MAX_CONNECTIONS)
 }
 

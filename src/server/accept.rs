@@ -20,8 +20,9 @@ use crate::sys::poll::wait_readable;
 
 /// Attesting reads small files of /proc and looks at links. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 512 * 1024;
-/// How many times as many connections are taken together as may be held: a look through the tree serves them all.
-const TOGETHER: usize = 3;
+/// How many times as many TCP connections are taken together as may be held: a look through the tree serves them all. Each is a
+/// descriptor.
+pub const TOGETHER: usize = 3;
 /// How long the end waits for answers that are being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How long accept rests when descriptors or threads have run out.
