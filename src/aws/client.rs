@@ -77,8 +77,8 @@ impl Client {
     /// When the bundle cannot be read or holds no certificate, or the proxy's URL is wrong.
     pub fn new(endpoint: &Endpoint, network: &Network) -> Result<Self> {
         let roots = match &network.ca_bundle {
-            Some(bundle) => RootCerts::new_with_certs(&ca_bundle(bundle)?),
-            None => RootCerts::WebPki,
+            Some(bundle) if !endpoint.is_plain() => RootCerts::new_with_certs(&ca_bundle(bundle)?),
+            _ => RootCerts::WebPki,
         };
         let proxy = match network.proxy_for(endpoint.authority()) {
             Some(url) if !endpoint.is_local() && !endpoint.is_plain() => Some(proxy(url)?),
@@ -140,8 +140,9 @@ fn ca_bundle(bundle: &CaBundle) -> Result<Vec<Certificate<'static>>> {
         |error: io::Error| Error::new(format!("cannot read the CA bundle {name}")).because(error).hint(check());
     // Whoever writes it can be AWS.
     let opened = trusted::open("the CA bundle", &bundle.path, Writers::Group);
-    let (file, _) = opened.map_err(|error| error.hint(check()))?;
-    let mut pem = Vec::new();
+    let (file, found) = opened.map_err(|error| error.hint(check()))?;
+    // Room for all of it, because growing step by step costs more than reading.
+    let mut pem = Vec::with_capacity(usize::try_from(found.len().min(CA_BUNDLE_MAX_BYTES)).unwrap_or(0));
     file.take(CA_BUNDLE_MAX_BYTES.saturating_add(1)).read_to_end(&mut pem).map_err(unreadable)?;
     if u64::try_from(pem.len()).is_ok_and(|length| length > CA_BUNDLE_MAX_BYTES) {
         return Err(Error::new(format!("the CA bundle {name} is larger than 4 MiB")).hint(check()));

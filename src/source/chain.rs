@@ -53,9 +53,9 @@ pub struct Chain {
 /// Where calls go.
 struct Services {
     /// The profile's endpoint.
-    sts: Sts,
+    sts: Arc<Sts>,
     /// Who the caller is. Where a policy judges by it: AWS's own endpoint, whatever the profile says.
-    identity: Sts,
+    identity: Arc<Sts>,
 }
 
 /// What to say when a call to STS is needed and no region is known.
@@ -89,10 +89,16 @@ impl Chain {
                 let endpoint = endpoint::sts(region, sts_endpoint_url.as_deref(), variant)?;
                 // Who decides where the question goes decides the answer. On loopback that is a person's own test.
                 let own = if plan.judged && !endpoint.is_local() { None } else { sts_endpoint_url.as_deref() };
-                Ok(Services {
-                    sts: Sts::new(endpoint, Arc::clone(&clock), &network)?,
-                    identity: Sts::new(endpoint::sts(region, own, variant)?, Arc::clone(&clock), &network)?,
-                })
+                let own = endpoint::sts(region, own, variant)?;
+                let to = |endpoint| Sts::new(endpoint, Arc::clone(&clock), &network).map(Arc::new);
+                // Mostly they are one, whose certificates are then read once.
+                let (sts, identity) = if own == endpoint {
+                    let one = to(endpoint)?;
+                    (Arc::clone(&one), one)
+                } else {
+                    (to(endpoint)?, to(own)?)
+                };
+                Ok(Services { sts, identity })
             }
             None => Err(NoRegion { file: source_file }),
         };
@@ -131,7 +137,7 @@ impl Chain {
     }
 
     fn sts(&self) -> Result<&Sts> {
-        self.services().map(|services| &services.sts)
+        self.services().map(|services| services.sts.as_ref())
     }
 
     fn services(&self) -> Result<&Services> {
