@@ -14,13 +14,14 @@
 //! | [`auth`] | does this peer hold a live token, inside its binding |
 //! | [`vending`] | one request, in the only order there is: decide, fetch, record |
 //! | [`broker`] | may they, now: the only maker of a grant |
+//! | [`store`] | sessions, approval requests and break-glass events |
 //! | [`policy`] | rules, strictly parsed, purely evaluated |
 //! | [`source`] | credentials in exchange for a grant; the cache |
 //! | [`aws`] | signing, carrying, and what AWS's answers mean |
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`nearest`], [`duration`], [`stream`], [`trusted`] and [`sys`], the only module
+//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`digest`], [`ed25519`], [`nearest`], [`duration`], [`stream`], [`trusted`] and [`sys`], the only module
 //! with unsafe code.
 
 #![cfg_attr(
@@ -47,7 +48,11 @@ pub mod cli;
 #[forbid(unsafe_code)]
 pub mod clock;
 #[forbid(unsafe_code)]
+pub mod digest;
+#[forbid(unsafe_code)]
 pub mod duration;
+#[forbid(unsafe_code)]
+pub mod ed25519;
 #[forbid(unsafe_code)]
 pub mod env;
 #[forbid(unsafe_code)]
@@ -72,6 +77,8 @@ pub mod secret;
 pub mod server;
 #[forbid(unsafe_code)]
 pub mod source;
+#[forbid(unsafe_code)]
+pub mod store;
 #[forbid(unsafe_code)]
 pub mod stream;
 pub mod sys;

@@ -58,6 +58,16 @@ pub struct Decision<'a> {
     pub account: Option<&'a str>,
     /// AWS's unique id of the user: `AIDA...`, `AROA...`.
     pub principal_id: Option<&'a str>,
+    /// Whether a policy binds the person: `advisory` or `enforced`.
+    pub deployment: Option<&'a str>,
+    /// The session that the request belongs to.
+    pub session_id: Option<&'a str>,
+    /// The approved request that let it through.
+    pub approved_request_id: Option<&'a str>,
+    /// The break-glass event that did.
+    pub break_glass_event_id: Option<&'a str>,
+    /// The device, hashed.
+    pub device_id: Option<&'a str>,
     /// What failed.
     pub error: Option<&'a str>,
 }
@@ -102,6 +112,11 @@ impl<'a> Decision<'a> {
             peer: None,
             account: None,
             principal_id: None,
+            deployment: None,
+            session_id: None,
+            approved_request_id: None,
+            break_glass_event_id: None,
+            device_id: None,
             error: None,
         }
     }
@@ -154,6 +169,11 @@ impl<'a> Decision<'a> {
         }
         object.text("account", self.account);
         object.text("principal_id", self.principal_id);
+        object.text("deployment", self.deployment);
+        object.text("session_id", self.session_id);
+        object.text("approved_request_id", self.approved_request_id);
+        object.text("break_glass_event_id", self.break_glass_event_id);
+        object.text("device_id", self.device_id);
         object.text("error", self.error);
         let mut line = object.finish();
         line.push('\n');

@@ -107,6 +107,7 @@ impl Rule {
             (Some(reason), _) => reason.clone(),
             (None, Effect::Allow) => format!("allowed by the rule {}", self.name),
             (None, Effect::Deny) => format!("denied by the rule {}", self.name),
+            (None, _) => format!("the rule {} says {}", self.name, self.effect.as_str()),
         }
     }
 }

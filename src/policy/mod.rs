@@ -4,6 +4,7 @@
 //! [`Question`] with a [`Verdict`]; [`PolicyFile`] keeps a policy in step with its file, and is the only part that does
 //! input. A document that this version cannot enforce to the letter is refused, never read with a part left out.
 
+pub mod document;
 mod evaluate;
 mod flaw;
 mod json;
@@ -12,6 +13,7 @@ mod pattern;
 mod schema;
 mod time;
 
+pub use document::{Approvals, Approver, BreakGlass, Limits, ReasonCode};
 pub use evaluate::{Mode, Question, Verdict};
 pub use flaw::Flaw;
 pub use json::check_object;

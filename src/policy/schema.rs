@@ -43,6 +43,12 @@ pub enum Effect {
     Allow,
     /// They may not.
     Deny,
+    /// With an approval.
+    RequireApproval,
+    /// From a server of ours.
+    RequireServer,
+    /// From a server whose session is recorded and live.
+    RequireServerSession,
 }
 
 /// One rule. A condition that is `None` matches everything; all must match.
@@ -108,6 +114,9 @@ impl Effect {
         match self {
             Effect::Allow => "allow",
             Effect::Deny => "deny",
+            Effect::RequireApproval => "require_approval",
+            Effect::RequireServer => "require_server",
+            Effect::RequireServerSession => "require_server_session",
         }
     }
 }

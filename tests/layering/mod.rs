@@ -10,18 +10,20 @@ use std::path::{Path, PathBuf};
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 9] = ["error", "secret", "clock", "env", "nearest", "duration", "stream", "trusted", "sys"];
+const BASE: [&str; 11] =
+    ["error", "secret", "clock", "env", "digest", "ed25519", "nearest", "duration", "stream", "trusted", "sys"];
 
 /// The rooms from the bottom up, each with what it may use besides the base. A room uses only rooms above its line here.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("http", &[]),
     ("policy", &[]),
     ("profile", &[]),
     ("aws", &[]),
+    ("store", &["aws"]),
     ("log", &["policy"]),
     ("peer", &[]),
     ("auth", &["peer"]),
-    ("broker", &["auth", "policy"]),
+    ("broker", &["auth", "policy", "store"]),
     ("source", &["aws", "profile", "auth", "broker", "log"]),
     ("vending", &["auth", "aws", "broker", "log", "policy", "source"]),
     ("server", &["peer", "http", "auth", "policy", "source", "log", "vending"]),
@@ -30,8 +32,8 @@ const ROOMS: [(&str, &[&str]); 14] = [
     (
         "cli",
         &[
-            "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "source", "vending", "server",
-            "launch", "warden",
+            "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "store", "source", "vending",
+            "server", "launch", "warden",
         ],
     ),
 ];
