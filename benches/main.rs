@@ -6,6 +6,7 @@
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -16,6 +17,7 @@ mod client;
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -91,6 +93,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     if wanted("attest") {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
+    }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");

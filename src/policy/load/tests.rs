@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::policy::{Effect, Mode, Question};
+use crate::policy::{Effect, Mode, PeerFacts, Question};
 
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other, so that only the times tell them apart.
@@ -51,7 +51,10 @@ impl Clock for AnHourLater {
 
 fn effect(policy: &Policy) -> Effect {
     let now = Timestamp::UNIX_EPOCH;
-    policy.evaluate(&Question { profile: "p", user: None, mode: Mode::Cli, now }).effect
+    let peer = PeerFacts { uid: 0, program: Err("nobody asked") };
+    let question =
+        Question { profile: "p", user: None, account: None, role_arn: None, mode: Mode::Cli, peer, os: "linux", now };
+    policy.evaluate(&question).effect
 }
 
 /// The error of opening the file, with its path as `FILE`.
