@@ -189,10 +189,7 @@ impl Authenticator {
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Attested, Refusal> {
         let attested = visitor.attested.as_ref().map_err(Refusal::clone)?;
         if let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) {
-            named.peer.recheck(kernel)?;
-            if !tree.is_alive() {
-                return Err(Refusal::OutsideTree);
-            }
+            named.peer.recheck(kernel, tree)?;
         }
         // Who connected may have passed the connection on; the kernel names the writer of each byte.
         if !writers_agree {
