@@ -1,6 +1,5 @@
 //! The process on the other end of a connection, established once and checked at every request.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
@@ -34,7 +33,7 @@ impl Peer {
                 let (process, noted) = unix::establish(stream, kernel)?;
                 Self::new(process, noted.uid, None, kernel)
             }
-            Stream::Tcp(stream) => Arrivals::of(&[stream], kernel, tree).peer(0),
+            Stream::Tcp(stream) => Arrivals::of(vec![tcp::FarEnd::of(stream, kernel)?], kernel, tree).peer(0),
         }
     }
 
@@ -108,8 +107,8 @@ pub struct Arrivals<'a> {
 
 impl<'a> Arrivals<'a> {
     /// Looks for the processes of `tree` that hold the other ends of these.
-    pub fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
-        Self { ends: tcp::FarEnds::of(streams, kernel, tree), kernel }
+    pub fn of(ends: Vec<tcp::FarEnd>, kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        Self { ends: tcp::FarEnds::of(ends, kernel, tree), kernel }
     }
 
     /// Whose one of them seems to be: good for counting, and for nothing else.
@@ -129,7 +128,7 @@ impl<'a> Arrivals<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
     use super::*;

@@ -17,6 +17,7 @@ use std::fmt;
 pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
+pub use tcp::FarEnd;
 pub use tree::Tree;
 
 use crate::sys::process::Pid;
