@@ -3,7 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
-//! | `floor` | what an answer costs of which nothing was made but the calls to the kernel that are promised |
+//! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |

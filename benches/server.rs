@@ -80,7 +80,7 @@ fn rounds(mut command: Command) -> Result<Vec<Round>, Failure> {
 
 fn describe(run: &Run<'_>, report: &mut Report) {
     let log = match run.build {
-        None if run.floor => "the floor".to_owned(),
+        None if run.floor => "promised calls alone".to_owned(),
         None => "no log".to_owned(),
         Some(build) => format!("log line first ({build})"),
     };
