@@ -14,7 +14,7 @@ use request_id::RequestIds;
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Mode, Policy, PolicySource, Question, Verdict};
+use crate::policy::{Effect, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
 /// Decides for one profile, in one mode.
 pub struct Broker {
@@ -69,7 +69,7 @@ impl Broker {
     /// # Errors
     /// The denial.
     pub fn authorize(&self, caller: Caller, rules: &Rules, user: Option<&str>) -> std::result::Result<Grant, Denied> {
-        let ruling = match self.rule(rules, user) {
+        let ruling = match self.rule(&caller, rules, user) {
             Ok(ruling) => ruling,
             Err(error) => return Err(Denied::Undecided(Box::new((caller, error)))),
         };
@@ -104,16 +104,33 @@ impl Broker {
         self.policy.as_ref().map(|policy| policy.name())
     }
 
-    fn rule(&self, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
+    fn rule(&self, caller: &Caller, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
         let request_id = self.request_ids.next()?;
         let verdict = match &rules.0 {
-            None => Verdict { effect: Effect::Allow, rule: None, reason: "no policy".to_owned() },
-            Some(policy) => {
-                let question = Question { profile: &self.profile, user, mode: self.mode, now: self.clock.wall() };
-                policy.evaluate(&question)
-            }
+            None => Verdict::new(Effect::Allow, "no policy"),
+            Some(policy) => self.judge(caller, policy, user),
         };
         Ok(Ruling { request_id, user: user.map(str::to_owned), verdict })
+    }
+
+    fn judge(&self, caller: &Caller, policy: &Policy, user: Option<&str>) -> Verdict {
+        let program = if policy.needs_program() { caller.program() } else { Err("nobody asked") };
+        let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
+        let verdict = policy.evaluate(&Question {
+            profile: &self.profile,
+            user,
+            account: None,
+            role_arn: None,
+            mode: self.mode,
+            peer: PeerFacts { uid: caller.uid(), program },
+            os: std::env::consts::OS,
+            now: self.clock.wall(),
+        });
+        // What cannot be kept to is not promised.
+        match verdict.constraints {
+            None => verdict,
+            Some(_) => Verdict { effect: Effect::Deny, ..verdict },
+        }
     }
 }
 

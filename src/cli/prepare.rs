@@ -1,6 +1,6 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
