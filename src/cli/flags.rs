@@ -159,7 +159,7 @@ impl Flag {
 
     /// Whether it may be given more than once.
     pub fn repeats(&self) -> bool {
-        self.id == Id::PolicyArn
+        matches!(self.id, Id::PolicyArn | Id::Head)
     }
 
     /// Whether it says how credentials are made, decided on or recorded, the profile aside.
@@ -196,7 +196,7 @@ impl Group {
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",
-            Self::Stores => "Sessions, requests and emergencies",
+            Self::Stores => "State and records",
             Self::Selection => "Which ones",
             Self::Record => "What is recorded",
             Self::Log => "Decision log",

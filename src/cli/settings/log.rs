@@ -28,8 +28,8 @@ pub struct VerifyLog {
     pub state_dir: Option<PathBuf>,
     /// The key that lines were authenticated with.
     pub key: Option<PathBuf>,
-    /// A hash that was noted earlier: 64 lower-case hex digits.
-    pub head: Option<String>,
+    /// Hashes that were noted earlier: `STREAM:NUMBER:HASH`.
+    pub heads: Vec<String>,
     /// What syslog kept.
     pub syslog: Option<PathBuf>,
     /// Print JSON.
@@ -65,14 +65,12 @@ impl LogCommand {
     /// # Errors
     /// Of kind usage, here and below, naming the flag or variable and its value.
     pub fn verify(given: &Given<'_>) -> Result<Self> {
-        let digest = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let head = given.word(Id::Head, "a hash: 64 hex digits", digest)?;
         Ok(Self::Verify(VerifyLog {
             files: given.files(),
             log_file: given.path(Id::LogFile),
             state_dir: given.path(Id::StateDir),
             key: given.path(Id::LogKey),
-            head: head.map(|head| head.to_ascii_lowercase()),
+            heads: given.texts(Id::Head)?,
             syslog: given.path(Id::Syslog),
             json: given.switch(Id::Json)?,
         }))

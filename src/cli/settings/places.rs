@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 /// Whose credentials call SSM and DynamoDB, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
-    /// The profile: of `--aws-profile`, else the one that is asked for; `None` leaves it to AWS's own default.
+    /// The profile that was named for this, whose roles are assumed.
+    pub aws_profile: Option<String>,
+    /// Otherwise the profile of the run, whose first keys are used; `None` leaves it to AWS's own default.
     pub profile: Option<String>,
-    /// The region, in place of that profile's.
+    /// The region, in place of the profile's.
     pub region: Option<String>,
 }
 
@@ -64,8 +66,8 @@ pub struct Log {
     pub key: Option<PathBuf>,
     /// Each line is on the disk before its credentials are given.
     pub fsync: bool,
-    /// Where the last hash is noted as well.
-    pub anchor: Option<PathBuf>,
+    /// The last hash goes to syslog now and then.
+    pub anchor: bool,
     /// Decisions go to syslog too.
     pub syslog: bool,
     /// Syslog's socket; `None` is /dev/log.
@@ -74,11 +76,7 @@ pub struct Log {
 
 impl Access {
     pub(super) fn of(given: &Given<'_>) -> Result<Self> {
-        let profile = match given.text(Id::AwsProfile)? {
-            Some(profile) => Some(profile),
-            None => given.profile()?,
-        };
-        Ok(Self { profile, region: given.region()? })
+        Ok(Self { aws_profile: given.text(Id::AwsProfile)?, profile: given.profile()?, region: given.region()? })
     }
 }
 
@@ -135,7 +133,7 @@ impl Log {
             stderr: given.switch(Id::LogStderr)?,
             key: given.path(Id::LogKey),
             fsync: given.switch(Id::LogFsync)?,
-            anchor: given.path(Id::LogAnchor),
+            anchor: given.switch(Id::LogAnchor)?,
             syslog: given.switch(Id::LogSyslog)?,
             syslog_socket: given.path(Id::SyslogSocket),
         })

@@ -55,7 +55,7 @@ fn source() -> PolicySource {
 }
 
 fn access() -> Access {
-    Access { profile: Some("a".into()), region: Some("eu-west-1".into()) }
+    Access { aws_profile: Some("a".into()), profile: Some("p".into()), region: Some("eu-west-1".into()) }
 }
 
 fn stores() -> Stores {
@@ -75,7 +75,7 @@ fn everywhere() -> Log {
         stderr: true,
         key: Some("/k".into()),
         fsync: true,
-        anchor: Some("/a".into()),
+        anchor: true,
         syslog: true,
         syslog_socket: Some("/y".into()),
     }
@@ -110,7 +110,7 @@ fn every_flag_of_exec_reaches_its_setting() {
                 --policy-arn arn:aws:iam::aws:policy/A --policy-arn arn:aws:iam::123456789012:policy/x/B,C --unix-socket \
                 --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --policy /p \
                 --policy-key k --policy-scope s --aws-profile a --state-dir /d --session-table sss --request-table rrr \
-                --breakglass-table bbb --wait --log-file /l --log-stderr --log-key /k --log-fsync --log-anchor /a --log-syslog \
+                --breakglass-table bbb --wait --log-file /l --log-stderr --log-key /k --log-fsync --log-anchor --log-syslog \
                 --syslog-socket /y --nested --debug -- aws s3 ls";
     let line: Vec<&str> = line.split_whitespace().collect();
     let expected = Exec {
@@ -199,7 +199,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_LOG_STDERR", "1"),
         ("SENTINEL_LOG_KEY", "/k"),
         ("SENTINEL_LOG_FSYNC", "1"),
-        ("SENTINEL_LOG_ANCHOR", "/a"),
+        ("SENTINEL_LOG_ANCHOR", "1"),
         ("SENTINEL_LOG_SYSLOG", "1"),
         ("SENTINEL_SYSLOG_SOCKET", "/y"),
         ("SENTINEL_DEBUG", "True"),
@@ -366,7 +366,7 @@ fn credentials_has_the_common_settings() {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
         Credentials::of(&Given::new(&parse(&line).expect("parsed"), &env.iter().copied().collect())).expect("settings")
     };
-    let access = Access { profile: Some("p".into()), region: None };
+    let access = Access { profile: Some("p".into()), ..Access::default() };
     let common = Common {
         profile: Some("p".into()),
         duration: Some(Duration::from_secs(7200)),
