@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::Common;
+use super::settings::{Common, PolicyPlace, PolicySource};
 use super::{code, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
@@ -77,8 +77,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
-    let policy = common.policy.as_deref().map(|path| {
+    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log.stderr)?;
+    let policy = policy_file(&common.policy)?.map(|path| {
         let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
         let source = PolicySource::file(path.to_owned(), None, Arc::clone(&clock));
         open_policy(source, Decision { mode: Some(purpose.mode), ..decision }, &log)
@@ -89,7 +89,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
-        judged: common.policy.is_some(),
+        judged: common.policy.place.is_some(),
         source_identity: common.source_identity,
         session_policies: SessionPolicies {
             document: common.session_policy.as_deref().map(session_policy::read).transpose()?,
@@ -110,6 +110,16 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
     Ok(Prepared { vendor, profile, clock, operator, has_code })
+}
+
+/// The policy's file, if there is a policy.
+fn policy_file(source: &PolicySource) -> Result<Option<&Path>> {
+    match (&source.place, &source.key) {
+        (_, Some(_)) => Err(Error::new("`--policy-key` is not there yet")),
+        (Some(PolicyPlace::Parameter(_)), None) => Err(Error::new("`--policy-parameter` is not there yet")),
+        (Some(PolicyPlace::File(path)), None) => Ok(Some(path)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
@@ -141,7 +151,7 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 
 /// `--log-file`, or decisions.jsonl in the state directory.
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(file) = &common.log_file {
+    if let Some(file) = &common.log.file {
         return Ok(file.clone());
     }
     let directory = state_directory(common, env)?;
@@ -151,7 +161,7 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
 fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.state_dir {
+    if let Some(directory) = &common.stores.state_dir {
         return Ok(directory.clone());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
