@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{Common, PolicyPlace, PolicySource};
-use super::{code, session_policy};
+use super::reach::{Place, Reach};
+use super::settings::{Common, PolicyPlace};
+use super::{code, policy_source, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
@@ -71,6 +72,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
     let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
     let mut resolved = resolve(&wanted, env)?;
+    let place = Place::of(&resolved);
     let profile = Profile {
         name: resolved.name.clone(),
         region: resolved.region.clone(),
@@ -78,12 +80,6 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         services: resolved.services.take(),
     };
     let log = DecisionLog::open(Some(&log_file(common, env)?), common.log.stderr)?;
-    let policy = policy_file(&common.policy)?.map(|path| {
-        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        let source = PolicySource::file(path.to_owned(), None, Arc::clone(&clock));
-        open_policy(source, Decision { mode: Some(purpose.mode), ..decision }, &log)
-    });
-    let policy = policy.transpose()?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -97,6 +93,10 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         },
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let denial =
+        Decision { mode: Some(purpose.mode), ..Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE) };
+    let reach = || Reach::of_run(&common.policy.access, place, &chain, env, &clock);
+    let policy = open_policy(common, env, reach, &clock, (denial, &log))?;
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
     match device {
@@ -112,21 +112,28 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     Ok(Prepared { vendor, profile, clock, operator, has_code })
 }
 
-/// The policy's file, if there is a policy.
-fn policy_file(source: &PolicySource) -> Result<Option<&Path>> {
-    match (&source.place, &source.key) {
-        (_, Some(_)) => Err(Error::new("`--policy-key` is not there yet")),
-        (Some(PolicyPlace::Parameter(_)), None) => Err(Error::new("`--policy-parameter` is not there yet")),
-        (Some(PolicyPlace::File(path)), None) => Ok(Some(path)),
-        (None, None) => Ok(None),
-    }
-}
-
-/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(source: PolicySource, denial: Decision<'_>, log: &DecisionLog) -> Result<Arc<PolicySource>> {
-    let Err(error) = source.current(START_LIMIT) else { return Ok(Arc::new(source)) };
-    log.record(&Decision { policy_path: Some(source.name()), error: Some(&error.summary()), ..denial })?;
-    Err(error)
+/// Reads the policy for the first time, where there is one. One that cannot be read denies, so the denial goes on record.
+fn open_policy(
+    common: &Common,
+    env: &Env,
+    reach: impl FnOnce() -> Result<Reach>,
+    clock: &Arc<dyn Clock>,
+    (denial, log): (Decision<'_>, &DecisionLog),
+) -> Result<Option<Arc<PolicySource>>> {
+    let state_directory = || {
+        let directory = state_directory(common, env)?;
+        trusted::private_directory("the state directory", &directory)?;
+        Ok(directory)
+    };
+    let source = policy_source::of(&common.policy, reach, state_directory, clock).and_then(|source| match source {
+        Some(source) => source.current(START_LIMIT).map(|_| Some(Arc::new(source))),
+        None => Ok(None),
+    });
+    source.or_else(|error| {
+        let name = common.policy.place.as_ref().map(PolicyPlace::name);
+        log.record(&Decision { policy_path: name.as_deref(), error: Some(&error.summary()), ..denial })?;
+        Err(error)
+    })
 }
 
 /// Vends to this process's own user, or says why not.
