@@ -7,6 +7,7 @@
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
+//! | `store` | listing many session records |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -25,6 +26,7 @@ mod sandbox;
 mod server;
 mod start;
 mod stats;
+mod store;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -109,6 +111,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     }
     if builds.len() < 2 {
         report.skipped("the static program", "run `make static` first, or name it in SENTINEL_STATIC");
+    }
+    if wanted("store") {
+        report.heading("Listing session records");
+        store::measure(&sandbox, &mut report)?;
     }
     if wanted("timing") {
         report.heading("Time of refusals: Welch's t of two classes of tokens");
