@@ -18,6 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub enum Unavailable {
     /// The fetch goes on; ask again.
     Pending,
+    /// Too many fetches were asked for: ask again then.
+    Limited(Duration),
     /// The fetch failed.
     Failed(Arc<Error>),
 }
@@ -61,15 +63,16 @@ impl<T: Send + Sync + 'static> Flight<T> {
         Arc::new(Self { clock, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// The value, fetched with `fetch` if need be; waits at most `wait`.
+    /// The value, fetched with `fetch` if need be and if `admit` lets it; waits at most `wait`.
     pub(super) fn ask(
         self: &Arc<Self>,
         wait: Duration,
         freshness: impl Fn(&T) -> Freshness,
+        admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> std::result::Result<Arc<T>, Unavailable> {
         let deadline = self.clock.boot().saturating_add(wait);
-        let mut fetch = Some(fetch);
+        let mut start = Some((admit, fetch));
         let mut state = self.state();
         state.asked = true;
         loop {
@@ -82,8 +85,11 @@ impl<T: Send + Sync + 'static> Flight<T> {
             let now = self.clock.boot();
             let resting = state.failure.as_ref().filter(|failure| now < failure.retry_at).map(|f| Arc::clone(&f.error));
             if wanted && !state.running && resting.is_none() {
-                match fetch.take() {
-                    Some(fetch) => self.start(&mut state, fetch),
+                match start.take() {
+                    Some((admit, fetch)) => match admit() {
+                        Ok(()) => self.start(&mut state, fetch),
+                        Err(wait) => return usable.ok_or(Unavailable::Limited(wait)),
+                    },
                     // This caller's own fetch has ended, and what it brought has ended too: do not go round for ever.
                     None => return usable.ok_or(Unavailable::Pending),
                 }

@@ -10,6 +10,8 @@ pub mod record;
 
 pub use record::{Event, Item, Kind, Record, Request, Session};
 
+use std::sync::Arc;
+
 use crate::error::Error;
 
 /// Keeps records of all kinds. Calls may take seconds and are made on threads of their own, never on a connection's.
@@ -45,6 +47,17 @@ pub trait Engine: Send + Sync {
     fn table(&self, kind: Kind) -> Option<&str>;
 }
 
+/// Where each kind of record is kept.
+#[derive(Clone)]
+pub struct Stores {
+    /// Of sessions.
+    pub sessions: Arc<dyn Engine>,
+    /// Of approval requests.
+    pub requests: Arc<dyn Engine>,
+    /// Of break-glass events.
+    pub events: Arc<dyn Engine>,
+}
+
 /// A field that records are found by, and its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Index<'a> {
@@ -61,6 +74,16 @@ pub enum Failed {
     Conflict,
     /// The store did not answer, or not well.
     Error(Error),
+}
+
+impl Failed {
+    /// The failure of a call that cannot conflict.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Error(error) => error,
+            Self::Conflict => Error::new("somebody else wrote the record first").hint("try again"),
+        }
+    }
 }
 
 impl From<Error> for Failed {
