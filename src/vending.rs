@@ -189,12 +189,14 @@ impl Vendor {
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
     fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let rules = || self.broker.rules(wait).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let deadline = self.clock.boot().saturating_add(wait);
+        let left = || deadline.saturating_sub(self.clock.boot());
+        let rules = || self.broker.rules(left()).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
         let now = rules()?;
         if !now.needs_user() {
             return Ok((now, self.vault.known_identity()));
         }
-        match self.vault.identity(wait) {
+        match self.vault.identity(left()) {
             // AWS may have been waited for: the policy of then is not the one of now.
             Ok(identity) => Ok((rules()?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
 use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
-use crate::policy::{Effect, Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Vault};
@@ -82,7 +82,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
     let policy = common.policy.as_deref().map(|path| {
         let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
+        let source = PolicySource::file(path.to_owned(), None, Arc::clone(&clock));
+        open_policy(source, Decision { mode: Some(purpose.mode), ..decision }, &log)
     });
     let policy = policy.transpose()?;
     let plan = Plan {
@@ -114,13 +115,9 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
 }
 
 /// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
-    let error = match PolicyFile::open(path) {
-        Ok(policy) => return Ok(policy),
-        Err(error) => error,
-    };
-    let (path, summary) = (path.to_string_lossy(), error.summary());
-    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
+fn open_policy(source: PolicySource, denial: Decision<'_>, log: &DecisionLog) -> Result<Arc<PolicySource>> {
+    let Err(error) = source.current(START_LIMIT) else { return Ok(Arc::new(source)) };
+    log.record(&Decision { policy_path: Some(source.name()), error: Some(&error.summary()), ..denial })?;
     Err(error)
 }
 

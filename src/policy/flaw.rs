@@ -33,8 +33,17 @@ impl Flaw {
 
     /// The error for people: `name` is the document's path or parameter name.
     pub fn in_document(self, name: &str) -> Error {
+        self.within(format!("the policy {name} is not valid"))
+    }
+
+    /// The same for a signed document's envelope.
+    pub(super) fn in_envelope(self, name: &str) -> Error {
+        self.within(format!("the envelope of the policy {name} is not valid"))
+    }
+
+    fn within(self, what: String) -> Error {
         let hint = self.hint.clone();
-        let error = Error::new(format!("the policy {name} is not valid")).because(self);
+        let error = Error::new(what).because(self);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,

@@ -41,7 +41,12 @@ impl Json {
 
 /// Reads one JSON value, and nothing after it.
 pub(super) fn parse(text: &str) -> Result<Json, Flaw> {
-    if text.len() > MAX_BYTES {
+    parse_up_to(text, MAX_BYTES)
+}
+
+/// [`parse`] with a limit of its own.
+pub(super) fn parse_up_to(text: &str, limit_bytes: usize) -> Result<Json, Flaw> {
+    if text.len() > limit_bytes {
         return Err(Flaw::new("it is larger than 1 MiB"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
