@@ -218,7 +218,7 @@ impl Vendor {
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.user = user.as_deref();
-        decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
+        decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.request_id = Some(ruling.request_id.as_str());
         decision.session_id = ruling.session_id.as_deref();

@@ -1,8 +1,5 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +18,7 @@ use crate::profile::{Wanted, resolve};
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
+use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
@@ -147,31 +145,8 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
         return Ok(file.clone());
     }
     let directory = state_directory(common, env)?;
-    make_private(&directory)?;
+    trusted::private_directory("the state directory", &directory)?;
     Ok(directory.join("decisions.jsonl"))
-}
-
-/// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
-fn make_private(path: &Path) -> Result<()> {
-    let name = path.display();
-    let cannot = |error: io::Error| Error::new(format!("cannot use the state directory {name}")).because(error);
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
-    let (found, us) = (fs::symlink_metadata(path).map_err(cannot)?, effective_uid());
-    let refused = |why: String| {
-        Err(Error::new(format!("the state directory {name} {why}")).hint("name another one with --state-dir"))
-    };
-    if !found.is_dir() {
-        return refused("is a symbolic link".to_owned());
-    }
-    if found.uid() != us.0 {
-        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
-    }
-    if found.mode() & 0o077 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
-            .hint(format!("name another one with --state-dir, or chmod 700 {name} if sentinel alone uses it")));
-    }
-    Ok(())
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.

@@ -45,11 +45,7 @@ impl Listener {
         }
     }
 
-    /// The next connection.
-    ///
-    /// # Errors
-    /// The kernel's.
-    pub fn accept(&self) -> io::Result<Stream> {
+    pub(super) fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Unix(listening) => listening.listener().accept().map(|(stream, _)| Stream::Unix(stream)),
             Self::Tcp(listener) => {
