@@ -7,6 +7,7 @@
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
 //! | `store` | listing many session records |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -17,6 +18,7 @@ mod client;
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -93,6 +95,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     if wanted("attest") {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
+    }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");

@@ -20,7 +20,7 @@ use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
-use sentinel::vending::Vendor;
+use sentinel::vending::{Recorded, Vendor};
 
 use crate::client::{Case, Round};
 use crate::report::{Report, Wanted as Goal};
@@ -164,8 +164,8 @@ pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Re
     let policy = Arc::new(PolicySource::file(policy.into(), None, Arc::clone(&clock)));
     let broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
-    let vendor =
-        Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");
+    let vendor = Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock))
+        .recording(Recorded { binding: Some("tree"), ..Recorded::default() });
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;
     let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;

@@ -159,7 +159,7 @@ impl Vendor {
         match denied {
             Denied::Policy(denied) => Refused::Policy(denied.1.verdict),
             Denied::Unapproved(denied) => Refused::Unapproved(denied.1.verdict),
-            Denied::Revoked(denied) => Refused::Revoked(denied.1.verdict.reason),
+            Denied::Revoked(denied) => Refused::Revoked(denied.1.verdict.reason.to_string()),
             Denied::Undecided(undecided) => Refused::Failed(undecided.1.error),
             Denied::Pending(_) => Refused::Pending,
             Denied::Limited(_, wait) => Refused::Limited(wait),
@@ -218,7 +218,7 @@ impl Vendor {
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.user = user.as_deref();
-        decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
+        decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.request_id = Some(ruling.request_id.as_str());
         decision.session_id = ruling.session_id.as_deref();

@@ -90,6 +90,11 @@ pub(super) fn shown(text: &str) -> String {
     format!("`{start}{cut}`")
 }
 
+/// Text from the document as a whole, with its control characters escaped.
+pub(super) fn in_one_line(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
+}
+
 /// `char::escape_debug` without its backslashes before quotes, which need none here.
 fn escaped(c: char) -> impl Iterator<Item = char> {
     let (plain, special) = if matches!(c, '\'' | '"') { (Some(c), None) } else { (None, Some(c.escape_debug())) };

@@ -1,7 +1,7 @@
 //! Who may have which credentials, and when: rules that are read strictly and evaluated purely.
 //!
 //! [`Policy::parse`] turns text into a [`Policy`] or says what is wrong with it; [`Policy::evaluate`] answers a
-//! [`Question`] with a [`Verdict`]. A document that this version cannot enforce to the letter is refused, never read with
+//! [`Question`] with a [`Verdict`], and [`Policy::explain`] says why. A document that this version cannot enforce to the letter is refused, never read with
 //! a part left out. [`PolicySource`] keeps a policy in step with where it comes from, and is the only part that does input:
 //!
 //! | file | job |
@@ -16,6 +16,7 @@
 pub mod document;
 pub mod envelope;
 mod evaluate;
+mod explain;
 mod flaw;
 mod json;
 mod load;
@@ -26,10 +27,12 @@ mod schema;
 mod serial;
 pub mod source;
 mod time;
+mod warnings;
 
 pub use document::{Approvals, Approver, BreakGlass, Limits, ReasonCode};
-pub use evaluate::{Mode, Question, Verdict};
+pub use evaluate::{Condition, Ground, Mode, PeerFacts, Program, Question, Verdict};
+pub use explain::{Difference, Explanation, Outcome, RuleExplained};
 pub use flaw::Flaw;
 pub use json::check_object;
-pub use schema::{Effect, Policy};
+pub use schema::{Constraints, Effect, Policy};
 pub use source::PolicySource;

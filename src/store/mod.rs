@@ -27,8 +27,6 @@ pub use split::Split;
 
 use record::is_id;
 
-use std::sync::Arc;
-
 use crate::error::Error;
 
 /// Keeps records of all kinds. Calls may take seconds and are made on threads of their own, never on a connection's.
@@ -63,17 +61,6 @@ pub trait Engine: Send + Sync {
 
     /// The DynamoDB table of this kind, where it is one.
     fn table(&self, kind: Kind) -> Option<&str>;
-}
-
-/// Where each kind of record is kept.
-#[derive(Clone)]
-pub struct Stores {
-    /// Of sessions.
-    pub sessions: Arc<dyn Engine>,
-    /// Of approval requests.
-    pub requests: Arc<dyn Engine>,
-    /// Of break-glass events.
-    pub events: Arc<dyn Engine>,
 }
 
 /// A field that records are found by, and its value.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::{Clock, SystemClock};
 use crate::policy::json::MAX_BYTES;
-use crate::policy::{Effect, Mode, Question};
+use crate::policy::{Effect, Mode, PeerFacts, Question};
 
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other, so that only the times tell them apart.
@@ -62,7 +62,10 @@ fn open(path: impl Into<PathBuf>, clock: impl Clock + 'static) -> Result<PolicyF
 
 fn effect(policy: &Policy) -> Effect {
     let now = Timestamp::UNIX_EPOCH;
-    policy.evaluate(&Question { profile: "p", user: None, mode: Mode::Cli, now }).effect
+    let peer = PeerFacts { uid: 0, program: Err("nobody asked") };
+    let question =
+        Question { profile: "p", user: None, account: None, role_arn: None, mode: Mode::Cli, peer, os: "linux", now };
+    policy.evaluate(&question).effect
 }
 
 /// The error of opening the file, with its path as `FILE`.
