@@ -8,6 +8,7 @@
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
 //! | `store` | listing many session records |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -19,6 +20,7 @@ mod client;
 mod fake_sts;
 mod floor;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -96,6 +98,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     if wanted("attest") {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
+    }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");

@@ -1,11 +1,12 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::Common;
-use super::{code, session_policy};
+use super::reach::{Place, Reach};
+use super::settings::{Common, PolicyPlace};
+use super::{code, policy_source, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
@@ -13,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
 use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
-use crate::policy::{Effect, Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Vault};
@@ -71,24 +72,20 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
     let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
     let mut resolved = resolve(&wanted, env)?;
+    let place = Place::of(&resolved);
     let profile = Profile {
         name: resolved.name.clone(),
         region: resolved.region.clone(),
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
-    let policy = common.policy.as_deref().map(|path| {
-        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
-    });
-    let policy = policy.transpose()?;
+    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log.stderr)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
-        judged: common.policy.is_some(),
+        judged: common.policy.place.is_some(),
         source_identity: common.source_identity,
         session_policies: SessionPolicies {
             document: common.session_policy.as_deref().map(session_policy::read).transpose()?,
@@ -96,6 +93,10 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         },
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let denial =
+        Decision { mode: Some(purpose.mode), ..Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE) };
+    let reach = || Reach::of_run(&common.policy.access, place, &chain, env, &clock);
+    let policy = open_policy(common, env, reach, &clock, (denial, &log))?;
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
     match device {
@@ -111,15 +112,28 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     Ok(Prepared { vendor, profile, clock, operator, has_code })
 }
 
-/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
-    let error = match PolicyFile::open(path) {
-        Ok(policy) => return Ok(policy),
-        Err(error) => error,
+/// Reads the policy for the first time, where there is one. One that cannot be read denies, so the denial goes on record.
+fn open_policy(
+    common: &Common,
+    env: &Env,
+    reach: impl FnOnce() -> Result<Reach>,
+    clock: &Arc<dyn Clock>,
+    (denial, log): (Decision<'_>, &DecisionLog),
+) -> Result<Option<Arc<PolicySource>>> {
+    let state_directory = || {
+        let directory = state_directory(common, env)?;
+        trusted::private_directory("the state directory", &directory)?;
+        Ok(directory)
     };
-    let (path, summary) = (path.to_string_lossy(), error.summary());
-    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
-    Err(error)
+    let source = policy_source::of(&common.policy, reach, state_directory, clock).and_then(|source| match source {
+        Some(source) => source.current(START_LIMIT).map(|_| Some(Arc::new(source))),
+        None => Ok(None),
+    });
+    source.or_else(|error| {
+        let name = common.policy.place.as_ref().map(PolicyPlace::name);
+        log.record(&Decision { policy_path: name.as_deref(), error: Some(&error.summary()), ..denial })?;
+        Err(error)
+    })
 }
 
 /// Vends to this process's own user, or says why not.
@@ -144,7 +158,7 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 
 /// `--log-file`, or decisions.jsonl in the state directory.
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(file) = &common.log_file {
+    if let Some(file) = &common.log.file {
         return Ok(file.clone());
     }
     let directory = state_directory(common, env)?;
@@ -154,7 +168,7 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
 fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.state_dir {
+    if let Some(directory) = &common.stores.state_dir {
         return Ok(directory.clone());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
