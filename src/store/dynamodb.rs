@@ -173,7 +173,7 @@ fn attributes(item: &Item) -> Attributes {
 
 /// The texts and whole numbers among the attributes; what else is there is nothing that sentinel reads. Older tools write
 /// empty texts where there is nothing to say.
-fn item(attributes: &Attributes) -> Item {
+pub fn item(attributes: &Attributes) -> Item {
     let value = |attribute: &Json| match (attribute.get("S"), attribute.get("N")) {
         (Some(text), None) => text.as_str().filter(|text| !text.is_empty()).map(|text| Value::Text(text.to_owned())),
         (None, Some(number)) => number.as_str().and_then(|number| number.parse().ok()).map(Value::Number),
