@@ -12,6 +12,7 @@ pub mod matching;
 pub mod netlink;
 pub mod policy;
 pub mod proc;
+pub mod record;
 pub mod request;
 pub mod sts;
 pub mod token;
@@ -20,7 +21,7 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
@@ -32,6 +33,7 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("netlink", netlink::check),
     ("policy", policy::check),
     ("proc", proc::check),
+    ("record", record::check),
     ("request", request::check),
     ("sts", sts::check),
     ("token", token::check),
