@@ -1,6 +1,7 @@
 //! Integration tests: one binary. What several files need is in `harness`, `fake_sts`, `wire` and `cargo`; the rest are tests.
 
 mod cargo;
+mod fake_ssm;
 mod fake_sts;
 mod harness;
 mod wire;

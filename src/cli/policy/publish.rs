@@ -74,7 +74,7 @@ pub(super) fn push(settings: &Push, env: &Env, clock: &Arc<dyn Clock>) -> Result
 /// Shows how a file differs from the parameter, or two files from each other. 0: not at all.
 pub(super) fn diff(settings: &Diff, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
     let pin = pin(&settings.source)?;
-    let file = |path| document::file(path, pin.as_ref(), clock.as_ref());
+    let file = |path| document::draft(path, pin.as_ref(), clock.as_ref());
     let (old, new) = match settings.files.as_slice() {
         [new] => (document::of(&settings.source, env, clock)?, file(new)?),
         [old, new] => (file(old)?, file(new)?),
