@@ -18,6 +18,8 @@ mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
 mod mfa;
+mod policy_commands;
+mod policy_parameter;
 mod profile_keys;
 mod reading_order;
 mod session_policies;

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod arguments;
 pub mod choices;
 pub mod duration;
+pub mod envelope;
 pub mod helper;
 pub mod ini;
 pub mod matching;
@@ -20,10 +21,11 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
+    ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
     ("matching", |bytes| {

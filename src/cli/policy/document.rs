@@ -112,6 +112,11 @@ pub(super) fn signed(checked: &Checked) -> String {
 
 /// Says something to the person, beside the result.
 pub(super) fn say(line: &str) {
+    show(&format!("sentinel: {line}\n"));
+}
+
+/// Shows something, beside the result.
+pub(super) fn show(text: &str) {
     // Nobody is left to tell if stderr is closed.
-    let _ = writeln!(io::stderr(), "sentinel: {line}");
+    let _ = io::stderr().write_all(text.as_bytes());
 }
