@@ -6,6 +6,7 @@ pub mod answer;
 pub mod arguments;
 pub mod choices;
 pub mod duration;
+pub mod envelope;
 pub mod helper;
 pub mod ini;
 pub mod matching;
@@ -25,6 +26,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
+    ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
     ("matching", |bytes| {

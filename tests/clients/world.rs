@@ -14,7 +14,7 @@ pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
 pub(super) const SERVERS: [&[&str]; 2] = [MODES[1], MODES[2]];
 
 /// A sandbox whose AWS is moto, with the profiles `base`, `dev` and, through `dev`, `second`.
-pub(super) fn at_moto() -> (Sandbox, &'static Moto) {
+pub(crate) fn at_moto() -> (Sandbox, &'static Moto) {
     let moto = server();
     let sandbox = Sandbox::with_endpoint(&moto.endpoint);
     let user = Keys {
