@@ -3,9 +3,12 @@
 //! | file | subject |
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
+//! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
+//! | `store` | listing many session records |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -15,7 +18,9 @@ mod client;
 #[path = "../tests/fake_sts/mod.rs"]
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
+mod floor;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -23,6 +28,7 @@ mod sandbox;
 mod server;
 mod start;
 mod stats;
+mod store;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +66,7 @@ fn run(words: &[&str]) -> Result<(), Failure> {
         ["responder", socket] => responder::run(Path::new(socket)),
         ["client", socket, port] => client::run(socket, port),
         ["hold"] => client::hold(),
+        ["floor", transport, policy, socket, port] => floor::run(transport, policy, [socket, port]),
         ["library", transport, policy, socket, port] => server::library(transport, policy, [socket, port]),
         ["fetch", noop, program] => start::fetch(noop, program),
         ["descendant", port] => attest::descendant(port),
@@ -92,6 +99,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
     }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
+    }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");
         for (program, build, goals) in &builds {
@@ -106,6 +117,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     }
     if builds.len() < 2 {
         report.skipped("the static program", "run `make static` first, or name it in SENTINEL_STATIC");
+    }
+    if wanted("store") {
+        report.heading("Listing session records");
+        store::measure(&sandbox, &mut report)?;
     }
     if wanted("timing") {
         report.heading("Time of refusals: Welch's t of two classes of tokens");

@@ -21,6 +21,7 @@ mod profile_keys;
 mod reading_order;
 mod session_policies;
 mod settings_files;
+mod store;
 mod threats;
 mod threats_table;
 mod unsafe_list;

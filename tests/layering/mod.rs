@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 13] = [
+const BASE: [&str; 14] = [
     "error",
     "secret",
     "clock",
@@ -21,6 +21,7 @@ const BASE: [&str; 13] = [
     "ed25519",
     "nearest",
     "duration",
+    "interpreter",
     "stream",
     "trusted",
     "sys",

@@ -76,6 +76,16 @@ pub struct Log {
     pub syslog_socket: Option<PathBuf>,
 }
 
+impl PolicyPlace {
+    /// What people call it: the path, or `ssm:/name`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Parameter(name) => format!("ssm:{name}"),
+        }
+    }
+}
+
 impl Access {
     pub(super) fn of(given: &Given<'_>) -> Result<Self> {
         Ok(Self { aws_profile: given.text(Id::AwsProfile)?, profile: given.profile()?, region: given.region()? })
