@@ -144,6 +144,33 @@ fn a_decision_log_that_is_not_ours_alone_is_refused() {
     refused(&["--log-file", given.to_str().expect("UTF-8")], &format!("{open}\n  chmod 600 {}", given.display()));
 }
 
+/// Where no policy asks for sessions a command runs without one; a record is written nowhere.
+#[test]
+fn a_directory_of_records_that_is_not_ours_alone_is_refused() {
+    let world = World::new();
+    let sandbox = &world.sandbox;
+    let elsewhere = sandbox.directory("elsewhere", 0o700);
+    let refused = |expected: &str| {
+        let run = sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--lazy", "--", "true"]).run();
+        assert_eq!(run.stderr, format!("sentinel: {expected}\n"));
+    };
+    for name in ["sessions", "requests", "breakglass"] {
+        let state = sandbox.directory("state/sentinel", 0o700);
+        let directory = sandbox.directory(&format!("state/sentinel/{name}"), 0o750);
+        let shown = directory.display();
+        refused(&format!(
+            "the state directory {shown} is open to its group or others (mode 0750); name another one with --state-dir, or \
+             chmod 700 {shown} if sentinel alone uses it"
+        ));
+        assert_eq!(fs::read_dir(&directory).expect("a listing").count(), 0);
+        fs::remove_dir(&directory).expect("removed");
+        symlink(&elsewhere, &directory).expect("a link");
+        refused(&format!("the state directory {shown} is a symbolic link; name another one with --state-dir"));
+        assert_eq!(fs::read_dir(&elsewhere).expect("a listing").count(), 0);
+        fs::remove_dir_all(state).expect("removed");
+    }
+}
+
 #[test]
 fn a_state_directory_that_is_not_ours_alone_is_refused() {
     let world = World::new();
