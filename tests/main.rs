@@ -23,6 +23,7 @@ mod policy_parameter;
 mod profile_keys;
 mod reading_order;
 mod session_policies;
+mod settings_files;
 mod store;
 mod threats;
 mod threats_table;

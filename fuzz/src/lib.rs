@@ -13,6 +13,7 @@ pub mod matching;
 pub mod netlink;
 pub mod policy;
 pub mod proc;
+pub mod record;
 pub mod request;
 pub mod sts;
 pub mod token;
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("netlink", netlink::check),
     ("policy", policy::check),
     ("proc", proc::check),
+    ("record", record::check),
     ("request", request::check),
     ("sts", sts::check),
     ("token", token::check),

@@ -49,7 +49,7 @@ pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: 
 }
 
 /// PATH with the pinned clients before all others.
-pub(super) fn path() -> OsString {
+pub(crate) fn path() -> OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = std::iter::once(programs()).chain(std::env::split_paths(&rest)).collect();
     std::env::join_paths(all).expect("no colon in a directory's name")
