@@ -1,6 +1,6 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
     let keeper = if purpose.served || records() {
         let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
-        let state_directory = state_directory(common, env)?;
+        let state_directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
         let reach = common.stores.in_tables().then(reach).transpose()?;
         let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
@@ -183,7 +183,7 @@ fn open_policy(
     (denial, log): (Decision<'_>, &DecisionLog),
 ) -> Result<Option<Arc<PolicySource>>> {
     let state_directory = || {
-        let directory = state_directory(common, env)?;
+        let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         trusted::private_directory("the state directory", &directory)?;
         Ok(directory)
     };
@@ -230,15 +230,15 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
     if let Some(file) = &common.log.file {
         return Ok(file.clone());
     }
-    let directory = state_directory(common, env)?;
+    let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
     trusted::private_directory("the state directory", &directory)?;
     Ok(directory.join("decisions.jsonl"))
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
-fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.stores.state_dir {
-        return Ok(directory.clone());
+pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    if let Some(directory) = state_dir {
+        return Ok(directory.to_owned());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
         return Ok(PathBuf::from(home).join("sentinel"));
