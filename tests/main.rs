@@ -25,3 +25,4 @@ mod store;
 mod threats;
 mod threats_table;
 mod unsafe_list;
+mod whoami;

@@ -1,6 +1,6 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
@@ -124,7 +125,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
     let keeper = if purpose.served || records() {
         let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
-        let state_directory = state_directory(common, env)?;
+        let state_directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
         let reach = common.stores.in_tables().then(reach).transpose()?;
         let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
@@ -158,7 +159,7 @@ fn needs_records(policy: &PolicySource) -> bool {
 
 fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
     let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
-    let device_id: Option<String> = None;
+    let device_id = device_id();
     let device = device_id.as_deref().unwrap_or("unknown");
     let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
     Start {
@@ -183,7 +184,7 @@ fn open_policy(
     (denial, log): (Decision<'_>, &DecisionLog),
 ) -> Result<Option<Arc<PolicySource>>> {
     let state_directory = || {
-        let directory = state_directory(common, env)?;
+        let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         trusted::private_directory("the state directory", &directory)?;
         Ok(directory)
     };
@@ -230,15 +231,15 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
     if let Some(file) = &common.log.file {
         return Ok(file.clone());
     }
-    let directory = state_directory(common, env)?;
+    let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
     trusted::private_directory("the state directory", &directory)?;
     Ok(directory.join("decisions.jsonl"))
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
-fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.stores.state_dir {
-        return Ok(directory.clone());
+pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    if let Some(directory) = state_dir {
+        return Ok(directory.to_owned());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
         return Ok(PathBuf::from(home).join("sentinel"));
