@@ -41,7 +41,10 @@ fn it_says_who_how_and_what_the_policy_says() {
             {"step": "role", "role_arn": format!("arn:aws:iam::{ACCOUNT}:role/dev"), "profile": "dev", "mfa_serial": null},
         ])
     );
-    assert_eq!((&report["region"], &report["sts_endpoint"]), (&json!("us-east-1"), &json!(format!("{}/", world.sts.url()))));
+    assert_eq!(
+        (&report["region"], &report["sts_endpoint"]),
+        (&json!("us-east-1"), &json!(format!("{}/", world.sts.url())))
+    );
     assert_eq!(report["policy"]["source"], policy);
     assert_eq!(report["policy"]["signed"], false);
     let digest = sentinel::digest::hex(&sentinel::digest::sha256(POLICY.as_bytes()));

@@ -13,6 +13,7 @@ pub mod netlink;
 pub mod policy;
 pub mod proc;
 pub mod request;
+pub mod settings;
 pub mod sts;
 pub mod token;
 
@@ -20,7 +21,7 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
@@ -33,6 +34,7 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("policy", policy::check),
     ("proc", proc::check),
     ("request", request::check),
+    ("settings", settings::check),
     ("sts", sts::check),
     ("token", token::check),
 ];
