@@ -6,12 +6,14 @@ pub mod answer;
 pub mod arguments;
 pub mod choices;
 pub mod duration;
+pub mod envelope;
 pub mod helper;
 pub mod ini;
 pub mod matching;
 pub mod netlink;
 pub mod policy;
 pub mod proc;
+pub mod record;
 pub mod request;
 pub mod settings;
 pub mod sts;
@@ -25,6 +27,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
+    ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
     ("matching", |bytes| {
@@ -33,6 +36,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("netlink", netlink::check),
     ("policy", policy::check),
     ("proc", proc::check),
+    ("record", record::check),
     ("request", request::check),
     ("settings", settings::check),
     ("sts", sts::check),
