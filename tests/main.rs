@@ -28,3 +28,4 @@ mod store;
 mod threats;
 mod threats_table;
 mod unsafe_list;
+mod whoami;
