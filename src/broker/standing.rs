@@ -222,6 +222,10 @@ impl Standing {
     pub(super) fn session_is_live(&self, id: &Arc<str>, table: Option<&Arc<str>>, confirmed: Duration) {
         let mut known = self.known();
         // What has ended stays so, whatever a store says later.
+        if matches!(known.session, State::Starting) {
+            // What waits for a session need not wait for the next round.
+            wake(known.clerk.as_ref());
+        }
         if !matches!(known.session, State::Ended { .. }) {
             known.session = State::Live { id: Arc::clone(id), table: table.cloned(), confirmed };
             known.session_failure = None;
