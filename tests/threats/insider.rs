@@ -72,12 +72,12 @@ fn moved(service: &str) -> Vec<(String, String, Vec<(String, String)>)> {
     ]
 }
 
-/// What `sentinel WAY --profile moved OPTIONS` would connect to, with this service moved in every way. It must fail.
+/// What `sentinel WAY OPTIONS` would connect to, with this service moved in every way for the profile `moved`. It must fail.
 fn reached(sandbox: &Sandbox, nowhere: &Nowhere, service: &str, way: &[&str], options: &[&str]) -> Vec<Vec<String>> {
     let config = fs::read_to_string(sandbox.path("home/.aws/config")).expect("the config");
     let reached = moved(service).into_iter().map(|(settings, sections, variables)| {
         sandbox.config(&format!("{config}{sections}[profile moved]\nregion = us-east-1\n{settings}\n{ROLE}\n"));
-        let mut run = sandbox.sentinel(way).args(["--profile", "base"]).args(options);
+        let mut run = sandbox.sentinel(way).args(options);
         if way.contains(&"exec") {
             run = run.args(["--", "true"]);
         }
@@ -115,7 +115,7 @@ fn who_asks_is_asked_of_aws_itself() {
 fn keys_that_read_policies_and_tables_are_aws_own() {
     let (ruled, nowhere) = (Ruled::by(&one_rule(OF_ALICE)), Nowhere::start());
     for options in [&["--policy-parameter", "/policy"][..], &["--server", "--session-table", "sessions"]] {
-        let options = [&["--aws-profile", "moved"], options].concat();
+        let options = [&["--profile", "base", "--aws-profile", "moved"], options].concat();
         let found = reached(&ruled.sandbox, &nowhere, "sts", &["exec"], &options);
         assert!(found.iter().flatten().all(|target| target.ends_with(".us-east-1.amazonaws.com:443")), "{found:?}");
         assert!(found.iter().all(|targets| targets.iter().any(|one| one.starts_with("sts."))), "{found:?}");
@@ -128,9 +128,11 @@ fn policies_and_sessions_are_read_at_aws_itself() {
     for (service, options) in
         [("ssm", &["--policy-parameter", "/policy"][..]), ("dynamodb", &["--server", "--session-table", "sessions"])]
     {
-        for of in [&["--profile", "moved"][..], &["--aws-profile", "base"]] {
+        for of in [&["--profile", "moved"][..], &["--profile", "base", "--aws-profile", "moved"]] {
             let found = reached(&ruled.sandbox, &nowhere, service, &["exec"], &[of, options].concat());
-            let host = format!("{service}.us-east-1.amazonaws.com:443");
+            // Keys that are a role's come first, and nothing comes after them here.
+            let first = if of.len() == 2 { service } else { "sts" };
+            let host = format!("{first}.us-east-1.amazonaws.com:443");
             assert!(found.iter().all(|targets| targets.contains(&host)), "{found:?}");
             let liars = found.iter().flatten().filter(|target| target.contains(LIAR)).count();
             assert_eq!(liars, 0, "{found:?}");

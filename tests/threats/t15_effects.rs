@@ -89,21 +89,15 @@ fn what_needs_no_record() {
         ("require_server_session", "", Gives::OnServers(SERVER)),
         // The session is recorded in a directory.
         ("allow", table, Gives::Nowhere(TABLE)),
-        ("require_server", table, Gives::Nowhere(TABLE)),
     ] {
         ruled.rule(&policy(effect, "", rule));
-        let gives = match (gives, effect, rule) {
-            // The effect is looked at first.
-            (Gives::Nowhere(_), "require_server", table) if !table.is_empty() => Gives::Nowhere(TABLE),
-            (gives, ..) => gives,
-        };
-        if (effect, rule) == ("require_server", table) {
-            let done = ruled.way(&["exec"], "dev", &[]).run();
-            ruled.has_denied(&done, 125, SERVER);
-            let done = ruled.way(&["exec", "--server"], "dev", &[]).run();
-            ruled.has_denied(&done, 125, TABLE);
-        } else {
-            try_all(&ruled, &format!("{effect}{rule}"), gives, &[]);
+        try_all(&ruled, &format!("{effect}{rule}"), gives, &[]);
+    }
+    for effect in ["require_server", "require_server_session"] {
+        ruled.rule(&policy(effect, "", table));
+        for (way, _, status) in WAYS {
+            let reason = if serves(way) { TABLE } else { SERVER };
+            ruled.has_denied(&ruled.way(way, "dev", &[]).run(), status, reason);
         }
     }
 }
@@ -217,8 +211,8 @@ fn an_approval_is_of_one_user_profile_and_time() {
         let ruled = with(&policy, Some(&request));
         for (way, _, status) in WAYS {
             let done = ruled.way(way, "dev", &[]).run();
-            eprintln!("{what}");
             ruled.has_denied(&done, status, reason);
+            assert_eq!(ruled.sts.calls_of("AssumeRole").len(), 0, "{what}");
         }
     }
     let ruled = with(&policy, Some(&good()));

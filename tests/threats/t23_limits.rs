@@ -175,7 +175,8 @@ fn short_credentials_do_not_make_more_exchanges() {
         let exchanges = ruled.sts.calls_of("AssumeRole").len() as f64;
         assert!(exchanges >= 3.0, "{lifetime_s} s: {exchanges} exchanges: {line}");
         assert!(exchanges <= 3.0 + 0.5 * took, "{lifetime_s} s: {exchanges} exchanges in {took} s: {line}");
-        assert!(number(&line, "429") > 0.0, "{lifetime_s} s: {line}");
+        // Those of three seconds are good for a while, and handed out all the time.
+        assert_eq!(number(&line, "429") > 0.0, lifetime_s == 1, "{line}");
         assert_eq!(tree.finish().code(), 0);
     }
 }
