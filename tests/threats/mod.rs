@@ -2,7 +2,9 @@
 
 mod arena;
 mod asker;
+mod insider;
 mod modes;
+mod ruled;
 mod t01_socket_is_private;
 mod t02_path_is_not_stolen;
 mod t03_socket_is_gone;
@@ -15,11 +17,14 @@ mod t09_tcp_listeners;
 mod t11_bounds;
 mod t12_ambiguous_http;
 mod t13_secrets_in_memory;
+mod t14_constraints;
 mod t14_policy;
 mod t14_programs;
+mod t15_effects;
 mod t18_never_expired;
 mod t19_environment;
 mod t21_files;
+mod t23_limits;
 mod t24_hostile_input;
 mod t25_not_in_the_tree;
 mod t26_attestation_failure;
