@@ -1,14 +1,16 @@
 //! What the commands about records work at: the stores, the policy, the log, and who is asking.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::person::Person;
+use super::reach::Reach;
 use super::records::{self, Shown, Wanted, show};
 use super::settings::{self, Access};
-use super::{print, prepare};
+use super::{policy_source, prepare, print, stores};
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::Result;
@@ -17,6 +19,7 @@ use crate::log::operator::Operator;
 use crate::policy::Policy;
 use crate::profile;
 use crate::store::{Engine, Kind};
+use crate::trusted;
 
 /// How long AWS may take to say who asks, where nothing can be done without.
 const IDENTITY_LIMIT: Duration = Duration::from_secs(30);
@@ -49,7 +52,7 @@ impl<'a> Desk<'a> {
 
     /// Who asks: whoever holds the keys that this profile starts with.
     pub(super) fn person_of(&self, profile: &str) -> Result<Person> {
-        self.person_within(&Access { profile: Some(profile.to_owned()), ..self.stores.access.clone() }, IDENTITY_LIMIT)
+        self.person_within(&Access { aws_profile: None, profile: Some(profile.to_owned()), ..self.stores.access.clone() }, IDENTITY_LIMIT)
     }
 
     /// Who asks: of `--aws-profile`, or AWS's own default.
@@ -93,8 +96,30 @@ impl<'a> Desk<'a> {
         })
     }
 
+    /// Where records of this kind are.
+    pub(super) fn engine(&self, kind: Kind) -> Result<Arc<dyn Engine>> {
+        stores::engine(self.stores, kind, || self.reach(&self.stores.access), || self.state_directory(), &self.clock)
+    }
+
+    /// The policy as it is now, where one is named.
+    pub(super) fn policy(&self, settings: &settings::PolicySource) -> Result<Option<Arc<Policy>>> {
+        let reach = || self.reach(&settings.access);
+        let source = policy_source::of(settings, reach, || self.state_directory(), &self.clock)?;
+        source.map(|source| source.current(prepare::START_LIMIT)).transpose()
+    }
+
+    fn reach(&self, access: &Access) -> Result<Reach> {
+        Reach::of(access, self.env, &self.clock)
+    }
+
+    fn state_directory(&self) -> Result<PathBuf> {
+        let directory = prepare::state_directory(self.stores.state_dir.as_deref(), self.env)?;
+        trusted::private_directory("the state directory", &directory)?;
+        Ok(directory)
+    }
+
     fn person_within(&self, access: &Access, limit: Duration) -> Result<Person> {
-        let wanted = profile::Wanted { profile: access.profile.as_deref(), region: access.region.as_deref() };
+        let wanted = profile::Wanted { profile: access.aws_profile.as_deref().or(access.profile.as_deref()), region: access.region.as_deref() };
         Person::of_profile(&wanted, self.env, &self.clock, &self.operator, limit)
     }
 }

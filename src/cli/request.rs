@@ -3,8 +3,6 @@
 mod answer;
 mod create;
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
 use super::desk::Desk;
@@ -130,7 +128,7 @@ fn approve(settings: &DecideRequest, env: &Env) -> Result<u8> {
     let approver = desk.person()?;
     let with = answer::With {
         policy: &policy,
-        key: key.as_ref().map(|(key, path)| (key, *path as &Path)),
+        key: key.as_ref().map(|(key, path)| (key, *path)),
         comment: settings.comment.as_deref(),
     };
     let engine = desk.engine(Kind::Request)?;

@@ -1,0 +1,43 @@
+//! From settings to stores: the state directory, or tables.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::reach::{Overrides, Reach};
+use super::settings;
+use crate::aws::dynamodb;
+use crate::aws::endpoint::Service;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::store::{DynamoDb, Engine, Kind, Local, Tables};
+
+/// Where records of this kind are. `reach` is asked for where that is a table, and the state directory where it is not.
+///
+/// # Errors
+/// There is no way to AWS, or the directory cannot be used. Nothing is asked of AWS yet.
+pub(super) fn engine(
+    settings: &settings::Stores,
+    kind: Kind,
+    reach: impl FnOnce() -> Result<Reach>,
+    state_directory: impl FnOnce() -> Result<PathBuf>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Engine>> {
+    let table = match kind {
+        Kind::Session => &settings.session_table,
+        Kind::Request => &settings.request_table,
+        Kind::Event => &settings.breakglass_table,
+    };
+    if table.is_none() {
+        return Ok(Arc::new(Local::open(&state_directory()?)?));
+    }
+    let reach = reach()?;
+    // What records say is believed, so that it is AWS's own endpoint that says it, or a person's test on loopback.
+    let endpoint = reach.endpoint(Service::DynamoDb, Overrides::OnLoopback)?;
+    let api = dynamodb::DynamoDb::new(endpoint, reach.keys(), Arc::clone(clock), reach.network())?;
+    let tables = Tables {
+        sessions: settings.session_table.clone(),
+        requests: settings.request_table.clone(),
+        events: settings.breakglass_table.clone(),
+    };
+    Ok(Arc::new(DynamoDb::new(api, tables, Arc::clone(clock))?))
+}
