@@ -6,6 +6,8 @@
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
+//! | `store` | listing many session records |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -16,6 +18,7 @@ mod client;
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -23,6 +26,7 @@ mod sandbox;
 mod server;
 mod start;
 mod stats;
+mod store;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -92,6 +96,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
     }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
+    }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");
         for (program, build, goals) in &builds {
@@ -106,6 +114,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     }
     if builds.len() < 2 {
         report.skipped("the static program", "run `make static` first, or name it in SENTINEL_STATIC");
+    }
+    if wanted("store") {
+        report.heading("Listing session records");
+        store::measure(&sandbox, &mut report)?;
     }
     if wanted("timing") {
         report.heading("Time of refusals: Welch's t of two classes of tokens");

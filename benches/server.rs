@@ -13,14 +13,14 @@ use sentinel::http::hosts::Hosts;
 use sentinel::log::decision::DecisionLog;
 use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
-use sentinel::policy::{Mode, PolicyFile};
+use sentinel::policy::{Mode, PolicySource};
 use sentinel::profile::{Wanted, resolve};
 use sentinel::server::{Bodies, Listener, Listening, Server, Service};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
-use sentinel::vending::Vendor;
+use sentinel::vending::{Recorded, Vendor};
 
 use crate::client::{Case, Round};
 use crate::report::{Report, Wanted as Goal};
@@ -161,10 +161,11 @@ pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Re
         session_policies: SessionPolicies::default(),
     };
     let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
-    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(PolicyFile::open(policy)?), Arc::clone(&clock));
+    let policy = Arc::new(PolicySource::file(policy.into(), None, Arc::clone(&clock)));
+    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
-    let vendor =
-        Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");
+    let vendor = Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock))
+        .recording(Recorded { binding: Some("tree"), ..Recorded::default() });
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;
     let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;

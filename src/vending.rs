@@ -159,7 +159,7 @@ impl Vendor {
         match denied {
             Denied::Policy(denied) => Refused::Policy(denied.1.verdict),
             Denied::Unapproved(denied) => Refused::Unapproved(denied.1.verdict),
-            Denied::Revoked(denied) => Refused::Revoked(denied.1.verdict.reason),
+            Denied::Revoked(denied) => Refused::Revoked(denied.1.verdict.reason.to_string()),
             Denied::Undecided(undecided) => Refused::Failed(undecided.1.error),
             Denied::Pending(_) => Refused::Pending,
             Denied::Limited(_, wait) => Refused::Limited(wait),
@@ -189,12 +189,14 @@ impl Vendor {
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
     fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let rules = || self.broker.rules(wait).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let deadline = self.clock.boot().saturating_add(wait);
+        let left = || deadline.saturating_sub(self.clock.boot());
+        let rules = || self.broker.rules(left()).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
         let now = rules()?;
         if !now.needs_user() {
             return Ok((now, self.vault.known_identity()));
         }
-        match self.vault.identity(wait) {
+        match self.vault.identity(left()) {
             // AWS may have been waited for: the policy of then is not the one of now.
             Ok(identity) => Ok((rules()?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
@@ -216,7 +218,7 @@ impl Vendor {
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.user = user.as_deref();
-        decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
+        decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.request_id = Some(ruling.request_id.as_str());
         decision.session_id = ruling.session_id.as_deref();

@@ -10,6 +10,8 @@
 //! | [`retry`] | three attempts, jittered, up to a deadline |
 //! | [`answer`] | XML to fields, errors to [`failure::Failure`] |
 //! | [`sts`] | AssumeRole, GetSessionToken, GetCallerIdentity |
+//! | [`json`] | the JSON protocol: what DynamoDB and SSM speak |
+//! | [`dynamodb`] | items of a table, written on conditions |
 //! | [`identity`] | who AWS says the caller is |
 //! | [`source_identity`] | the name that AWS records for what a role does |
 
@@ -17,9 +19,11 @@
 
 pub mod answer;
 pub mod client;
+pub mod dynamodb;
 pub mod endpoint;
 pub mod failure;
 pub mod identity;
+pub mod json;
 pub mod keys;
 pub mod network;
 pub mod partition;

@@ -34,9 +34,9 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let lifts = |may: bool| break_glass_window(facts, policy).filter(|_| may);
     let (window, denial, awaits_approval) = match verdict.effect {
         Effect::Allow => (None, None, false),
-        Effect::Deny => match lifts(verdict.may_be_lifted && lifts_deny(policy)) {
+        Effect::Deny => match lifts(verdict.may_be_lifted() && lifts_deny(policy)) {
             Some(window) => (Some(window), None, false),
-            None => (None, Some(verdict.reason.clone()), false),
+            None => (None, Some(verdict.reason.to_string()), false),
         },
         Effect::RequireServer => (None, needs_server(facts), false),
         Effect::RequireServerSession => (None, needs_session(facts), false),
@@ -52,8 +52,8 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     });
     verdict.effect = if denial.is_some() { Effect::Deny } else { Effect::Allow };
     match (denial, &window) {
-        (Some(denial), _) => verdict.reason = denial,
-        (None, Some(window)) => verdict.reason = format!("{}: {}", window.name(), verdict.reason),
+        (Some(denial), _) => verdict.reason = denial.into(),
+        (None, Some(window)) => verdict.reason = format!("{}: {}", window.name(), verdict.reason).into(),
         (None, None) => {}
     }
     let terms = Terms {
@@ -89,8 +89,7 @@ fn not_in_table(wanted: &str, session: &Session) -> Option<String> {
 
 fn approved(facts: &Facts<'_>, policy: &Policy) -> Option<Window> {
     let Question { user: Some(user), profile, now, .. } = facts.question else { return None };
-    let windows =
-        facts.records.requests.iter().filter_map(|one| approval::judge(one, policy, user, profile, now).ok());
+    let windows = facts.records.requests.iter().filter_map(|one| approval::judge(one, policy, user, profile, now).ok());
     // The one that lasts longest, so that credentials last as well.
     windows.max_by(|one, other| (one.ends, &one.id).cmp(&(other.ends, &other.id)))
 }

@@ -3,6 +3,7 @@
 //! It also writes behind what requests leave: when the session was last used, and how often. Nothing is believed longer than
 //! [`super::standing::GRACE`] after the last answer, and a session that was revoked, or whose record is gone, has ended for good.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,8 +17,9 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::log::operator::Operator;
 use crate::policy::PolicySource;
+use crate::store::instances::{self, Instance};
 use crate::store::record::{SessionStatus, new_id};
-use crate::store::{Engine, Event, Failed, Index, Item, Kind, Record, Request, Session, Stores};
+use crate::store::{Engine, Event, Failed, Index, Kind, Record, Request, Session};
 
 /// A round each. A session that was revoked ends within this and one call, which takes at most 5 s.
 const ROUND: Duration = Duration::from_secs(3);
@@ -36,8 +38,10 @@ const STACK_BYTES: usize = 512 * 1024;
 
 /// What a keeper keeps.
 pub struct Charge {
-    /// Where records are.
-    pub stores: Stores,
+    /// Opens the store, on the keeper's thread: directories may have to be made, and a start does not wait for that.
+    pub open: Box<dyn Fn() -> Result<Arc<dyn Engine>> + Send>,
+    /// Where it is noted that this process serves.
+    pub state_directory: PathBuf,
     /// What requests read.
     pub standing: Arc<Standing>,
     /// The policy, whose document may be far away.
@@ -88,7 +92,7 @@ impl Keeper {
             .spawn(move || {
                 Round::new(charge).run(&stopped);
                 // Nobody waits any more where the end took too long.
-                drop(done.send(()));
+                let _nobody = done.send(());
             })
             .map_err(|error| Error::new("cannot start a thread").because(error))?;
         Ok(Self { stop, thread, ended: Mutex::new(ended) })
@@ -115,6 +119,9 @@ pub fn session_id() -> Result<Arc<str>> {
 
 struct Round {
     charge: Charge,
+    store: Option<Arc<dyn Engine>>,
+    /// Held while the session is served, so that others can tell that it is.
+    instance: Option<Instance>,
     /// As it was written or read last.
     session: Option<Session>,
     /// What was counted when it was written last.
@@ -124,7 +131,7 @@ struct Round {
 
 impl Round {
     fn new(charge: Charge) -> Self {
-        Self { charge, session: None, written: (0, Timestamp::MIN), ended: false }
+        Self { charge, store: None, instance: None, session: None, written: (0, Timestamp::MIN), ended: false }
     }
 
     fn run(&mut self, stop: &AtomicBool) {
@@ -138,15 +145,29 @@ impl Round {
 
     /// One round. The session comes first: its revocation has a deadline.
     fn keep(&mut self) {
-        if !self.ended {
-            let kept = self.keep_session();
-            self.note(kept);
+        match self.opened() {
+            Ok(store) => {
+                if !self.ended {
+                    let kept = self.keep_session(&store);
+                    self.note(kept);
+                }
+                let read = self.read_records(store.as_ref());
+                self.note(read);
+            }
+            Err(error) => self.note(Err(error)),
         }
-        let read = self.read_records();
-        self.note(read);
         if let Some(policy) = &self.charge.policy {
             policy.refresh_due();
         }
+    }
+
+    fn opened(&mut self) -> Result<Arc<dyn Engine>> {
+        let store = match &self.store {
+            Some(store) => Arc::clone(store),
+            None => (self.charge.open)()?,
+        };
+        self.store = Some(Arc::clone(&store));
+        Ok(store)
     }
 
     fn note(&self, outcome: Result<()>) {
@@ -156,13 +177,17 @@ impl Round {
         }
     }
 
-    fn keep_session(&mut self) -> Result<()> {
+    fn keep_session(&mut self, store: &Arc<dyn Engine>) -> Result<()> {
         let Some(start) = &self.charge.session else { return Ok(()) };
-        let engine = Arc::clone(&self.charge.stores.sessions);
         let before = self.charge.clock.boot();
-        if self.session.is_none() {
+        let is_new = self.session.is_none();
+        if is_new {
+            if self.instance.is_none() {
+                let place = store.place(Kind::Session);
+                self.instance = Some(Instance::begin(&self.charge.state_directory, &start.id, &place)?);
+            }
             let session = self.begun(start);
-            match engine.insert(Kind::Session, &session.to_item()) {
+            match store.insert(Kind::Session, &session.to_item()) {
                 Ok(()) => {}
                 // An answer that was lost: the record is ours, because nobody else has this id.
                 Err(Failed::Conflict) => {}
@@ -171,7 +196,7 @@ impl Round {
             self.written = (0, session.created_at);
             self.session = Some(session);
         } else {
-            let Some(found) = engine.get(Kind::Session, &start.id).map_err(Failed::into_error)? else {
+            let Some(found) = store.get(Kind::Session, &start.id).map_err(Failed::into_error)? else {
                 self.has_ended("the session's record is gone");
                 return Ok(());
             };
@@ -184,9 +209,13 @@ impl Round {
             }
             self.session = Some(found);
         }
-        let table = engine.table(Kind::Session).map(Arc::from);
+        let table = store.table(Kind::Session).map(Arc::from);
         self.charge.standing.session_is_live(&start.id, table.as_ref(), before);
-        self.write_behind(engine.as_ref())
+        if is_new {
+            // Nobody waits for this.
+            self.end_abandoned(store.as_ref());
+        }
+        self.write_behind(store.as_ref())
     }
 
     fn begun(&self, start: &Start) -> Session {
@@ -212,7 +241,7 @@ impl Round {
     }
 
     /// Writes down how often the session was used, and that it lives.
-    fn write_behind(&mut self, engine: &dyn Engine) -> Result<()> {
+    fn write_behind(&mut self, store: &dyn Engine) -> Result<()> {
         let (count, last_ms) = self.charge.standing.accesses();
         let now = self.charge.clock.wall();
         let (written, at) = self.written;
@@ -236,7 +265,7 @@ impl Round {
         next.source_identity = self.charge.standing.source_identity().map(str::to_owned).or(next.source_identity);
         (next.updated_at, next.expires_at) = (now, later(now, LAPSES_AFTER));
         next.version = next.version.saturating_add(1);
-        match engine.replace(Kind::Session, &next.to_item()) {
+        match store.replace(Kind::Session, &next.to_item()) {
             Ok(()) => {
                 *session = next;
                 self.written = (count, now);
@@ -257,34 +286,70 @@ impl Round {
         }
     }
 
-    fn read_records(&self) -> Result<()> {
+    /// Ends the sessions of processes that were killed, as far as they are recorded where this one is.
+    fn end_abandoned(&self, store: &dyn Engine) {
+        let left = match instances::abandoned(&self.charge.state_directory) {
+            Ok(left) => left,
+            Err(error) => return self.charge.operator.log("store", &error.line()),
+        };
+        for flaw in &left.flaws {
+            self.charge.operator.log("store", &flaw.line());
+        }
+        let place = store.place(Kind::Session);
+        for abandoned in left.sessions.into_iter().filter(|abandoned| abandoned.place == place) {
+            if let Err(error) = self.end_one(store, &abandoned.id).and_then(|()| abandoned.settle()) {
+                self.charge.operator.debug(&error.line());
+            }
+        }
+    }
+
+    fn end_one(&self, store: &dyn Engine, id: &str) -> Result<()> {
+        let Some(found) = store.get(Kind::Session, id).map_err(Failed::into_error)? else { return Ok(()) };
+        let found = Session::of_item(&found)?;
+        if found.status != SessionStatus::Active {
+            return Ok(());
+        }
+        let now = self.charge.clock.wall();
+        match store.replace(Kind::Session, &expired(found, now).to_item()) {
+            // Somebody else ended it.
+            Ok(()) | Err(Failed::Conflict) => Ok(()),
+            Err(Failed::Error(error)) => Err(error),
+        }
+    }
+
+    fn read_records(&self, store: &dyn Engine) -> Result<()> {
         let Some(user) = self.charge.standing.wanted_user() else { return Ok(()) };
         let before = self.charge.clock.boot();
         let by = |field, value| Some(Index { field, value });
-        let requests = listed::<Request>(self.charge.stores.requests.as_ref(), by("requester", &user))?;
-        let events = listed::<Event>(self.charge.stores.events.as_ref(), by("invoker", &user))?;
+        let requests = listed::<Request>(store, by("requester", &user))?;
+        let events = listed::<Event>(store, by("invoker", &user))?;
         self.charge.standing.records_are(Records { user, requests, events }, before);
         Ok(())
     }
 
     /// Says in the record that the run is over.
     fn end(&mut self) {
-        let Some(session) = self.session.take().filter(|_| !self.ended) else { return };
-        let now = self.charge.clock.wall();
+        let (Some(session), Some(store)) = (self.session.take().filter(|_| !self.ended), &self.store) else { return };
         let (count, _) = self.charge.standing.accesses();
-        let mut next = Session { status: SessionStatus::Expired, request_count: count, ..session };
-        (next.updated_at, next.expires_at) = (now, now);
-        next.version = next.version.saturating_add(1);
-        if let Err(Failed::Error(error)) = self.charge.stores.sessions.replace(Kind::Session, &next.to_item()) {
-            self.charge.operator.debug(&error.line());
+        let ended = expired(Session { request_count: count, ..session }, self.charge.clock.wall());
+        match store.replace(Kind::Session, &ended.to_item()) {
+            // Somebody else ended it.
+            Ok(()) | Err(Failed::Conflict) => {}
+            Err(Failed::Error(error)) => self.charge.operator.debug(&error.line()),
         }
     }
 }
 
+/// The session's record, once it is over.
+fn expired(session: Session, now: Timestamp) -> Session {
+    let version = session.version.saturating_add(1);
+    Session { status: SessionStatus::Expired, updated_at: now, expires_at: now, version, ..session }
+}
+
 /// Records that can be read. One that cannot be is nobody's approval.
-fn listed<R: Record>(engine: &dyn Engine, index: Option<Index<'_>>) -> Result<Vec<R>> {
-    let items: Vec<Item> = engine.list(R::KIND, index, RECORDS).map_err(Failed::into_error)?;
-    Ok(items.iter().filter_map(|item| R::of_item(item).ok()).collect())
+fn listed<R: Record>(store: &dyn Engine, index: Option<Index<'_>>) -> Result<Vec<R>> {
+    let listing = store.list(R::KIND, index, RECORDS).map_err(Failed::into_error)?;
+    Ok(listing.items.iter().filter_map(|item| R::of_item(item).ok()).collect())
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

@@ -34,7 +34,7 @@ use terms::Terms;
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Limits, Mode, PeerFacts, Policy, PolicySource, Question, Verdict};
+use crate::policy::{Effect, Limits, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
 /// Decides for one profile, in one mode.
 pub struct Broker {
@@ -166,7 +166,7 @@ impl Broker {
             Session::None => None,
             Session::Live { id, .. } => Some(Arc::clone(id)),
             Session::Ended { id, why } => {
-                let verdict = Verdict::new(Effect::Deny, why);
+                let verdict = Verdict::new(Effect::Deny, Arc::clone(why));
                 let user = applicant.map(|who| who.user.to_owned());
                 let session_id = Some(Arc::clone(id));
                 let ruling = Ruling { request_id, user, verdict, terms: Terms::default(), session_id };
@@ -250,6 +250,8 @@ impl Broker {
     }
 
     fn question<'a>(&'a self, caller: &'a Caller, rules: &Rules, applicant: Option<Applicant<'a>>) -> Question<'a> {
+        let program = if rules.needs_program() { caller.program() } else { Err("nobody asked") };
+        let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
         Question {
             profile: &self.profile,
             user: applicant.map(|who| who.user),
@@ -257,7 +259,7 @@ impl Broker {
             mode: self.mode,
             now: self.clock.wall(),
             role_arn: self.role_arn.as_deref(),
-            peer: PeerFacts { uid: caller.uid(), program: caller.program(rules.needs_program()) },
+            peer: PeerFacts { uid: caller.uid(), program },
             os: std::env::consts::OS,
         }
     }

@@ -25,7 +25,9 @@ fn every_decision_is_the_oracles() {
         assert_eq!(found, wanted, "seed {seed}: {world}");
     }
     // A generator that never gets somewhere tests nothing there.
-    for kind in ["allowed", "allowed by approval", "allowed by break-glass", "denied", "unapproved", "revoked", "unknown"] {
+    for kind in
+        ["allowed", "allowed by approval", "allowed by break-glass", "denied", "unapproved", "revoked", "unknown"]
+    {
         assert!(seen.get(kind).is_some_and(|count| *count > 20), "{kind}: {seen:?}");
     }
 }

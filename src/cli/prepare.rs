@@ -1,26 +1,29 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::settings::Common;
 use super::{code, session_policy};
+use crate::aws::identity::Identity;
 use crate::broker::Broker;
+use crate::broker::keeper::{self, Charge, Keeper, Start};
+use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
 use crate::log::decision::{Decision, DecisionLog};
 use crate::log::operator::Operator;
-use crate::policy::{Effect, Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
+use crate::server::Closer;
 use crate::source::plan::{Plan, SessionPolicies};
-use crate::source::{Chain, Vault};
+use crate::source::{Chain, Source, Vault};
+use crate::store::{Engine, Local};
 use crate::sys::user::effective_uid;
+use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
@@ -36,6 +39,12 @@ pub(super) struct Prepared {
     pub(super) operator: Arc<Operator>,
     /// There is a code, which does not keep: the first credentials cannot wait for a request.
     pub(super) has_code: bool,
+    /// Keeps the session and what was approved; ends the session when it is dropped.
+    pub(super) keeper: Option<Keeper>,
+    /// The session of a server.
+    pub(super) session_id: Option<Arc<str>>,
+    /// What closes the server's connections when its session is revoked, once there is a server.
+    pub(super) closer: Arc<OnceLock<Closer>>,
 }
 
 /// What of a profile is not about credentials.
@@ -82,7 +91,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
     let policy = common.policy.as_deref().map(|path| {
         let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
+        let source = PolicySource::file(path.to_owned(), None, Arc::clone(&clock));
+        open_policy(source, Decision { mode: Some(purpose.mode), ..decision }, &log)
     });
     let policy = policy.transpose()?;
     let plan = Plan {
@@ -107,20 +117,67 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         }
         None => {}
     }
-    let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock));
-    let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
+    let chain = Arc::new(chain);
+    let standing = Arc::new(Standing::new(purpose.served, Arc::clone(&clock)));
+    let closer = Arc::new(OnceLock::new());
+    let session_id = if purpose.served { Some(keeper::session_id()?) } else { None };
+    let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
+    let keeper = if purpose.served || records() {
+        let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
+        let state_directory = state_directory(common, env)?;
+        Some(Keeper::start(Charge {
+            open: Box::new(opening(state_directory.clone())),
+            state_directory,
+            standing: Arc::clone(&standing),
+            policy: policy.clone(),
+            session,
+            profile: profile.name.clone(),
+            clock: Arc::clone(&clock),
+            operator: Arc::clone(&operator),
+        })?)
+    } else {
+        None
+    };
+    let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock))
+        .of_role(chain.role_arn().map(str::to_owned))
+        .believing(standing);
+    let vault = Vault::new(chain, Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator, has_code })
+    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer })
+}
+
+/// Whether approvals or break-glass events may count. A policy that cannot be read any more says no to everything.
+fn needs_records(policy: &PolicySource) -> bool {
+    let policy = policy.current(START_LIMIT);
+    policy.is_ok_and(|policy| policy.needs_approvals() || policy.breakglass().is_some())
+}
+
+fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
+    let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
+    let device_id: Option<String> = None;
+    let device = device_id.as_deref().unwrap_or("unknown");
+    let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
+    Start {
+        id,
+        instance,
+        device_id,
+        user: Box::new(move || chain.known_identity().as_deref().map(Identity::user)),
+        on_end: Box::new(move || {
+            if let Some(closer) = closer.get() {
+                closer.hang_up();
+            }
+        }),
+    }
+}
+
+fn opening(state_directory: PathBuf) -> impl Fn() -> Result<Arc<dyn Engine>> + Send {
+    move || Ok(Arc::new(Local::open(&state_directory)?))
 }
 
 /// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
-    let error = match PolicyFile::open(path) {
-        Ok(policy) => return Ok(policy),
-        Err(error) => error,
-    };
-    let (path, summary) = (path.to_string_lossy(), error.summary());
-    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
+fn open_policy(source: PolicySource, denial: Decision<'_>, log: &DecisionLog) -> Result<Arc<PolicySource>> {
+    let Err(error) = source.current(START_LIMIT) else { return Ok(Arc::new(source)) };
+    log.record(&Decision { policy_path: Some(source.name()), error: Some(&error.summary()), ..denial })?;
     Err(error)
 }
 
@@ -135,6 +192,13 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
                     Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
                     None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
                 }),
+            Refused::Unapproved(verdict) => {
+                Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
+                    .hint("--wait waits for an approval of a request that is there")
+            }
+            Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
+            Refused::Limited(wait) => Error::new("rate limit exceeded")
+                .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
             Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s"))
                 .hint("AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again"),
             Refused::PolicyFailed(error) | Refused::Failed(error) => {
@@ -150,31 +214,8 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
         return Ok(file.clone());
     }
     let directory = state_directory(common, env)?;
-    make_private(&directory)?;
+    trusted::private_directory("the state directory", &directory)?;
     Ok(directory.join("decisions.jsonl"))
-}
-
-/// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
-fn make_private(path: &Path) -> Result<()> {
-    let name = path.display();
-    let cannot = |error: io::Error| Error::new(format!("cannot use the state directory {name}")).because(error);
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
-    let (found, us) = (fs::symlink_metadata(path).map_err(cannot)?, effective_uid());
-    let refused = |why: String| {
-        Err(Error::new(format!("the state directory {name} {why}")).hint("name another one with --state-dir"))
-    };
-    if !found.is_dir() {
-        return refused("is a symbolic link".to_owned());
-    }
-    if found.uid() != us.0 {
-        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
-    }
-    if found.mode() & 0o077 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
-            .hint(format!("name another one with --state-dir, or chmod 700 {name} if sentinel alone uses it")));
-    }
-    Ok(())
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.

@@ -152,6 +152,11 @@ impl Chain {
         })
     }
 
+    /// The role whose credentials these are, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.roles.last().map(|role| role.role_arn.as_str())
+    }
+
     fn deadline(&self) -> Duration {
         self.clock.boot().saturating_add(FETCH_LIMIT)
     }
@@ -265,7 +270,8 @@ impl Chain {
         lease.terms().longest(now).map_err(|left_s| {
             let window = lease.terms().window.as_ref().map_or_else(String::new, Window::name);
             let left = duration::text(Duration::from_secs(left_s));
-            Error::new(format!("{left} are left of {window}, and STS's shortest session is 15m")).hint("ask for a new one")
+            Error::new(format!("{left} are left of {window}, and STS's shortest session is 15m"))
+                .hint("ask for a new one")
         })
     }
 
@@ -277,8 +283,10 @@ impl Chain {
             return Ok(());
         }
         let (name, most) = (&self.name, duration::text(most));
-        Err(Error::new(format!("the policy allows {most}, and the keys of profile `{name}` cannot be made to end sooner than they do"))
-            .hint("leave --no-session out, or give the profile a role_arn"))
+        Err(Error::new(format!(
+            "the policy allows {most}, and the keys of profile `{name}` cannot be made to end sooner than they do"
+        ))
+        .hint("leave --no-session out, or give the profile a role_arn"))
     }
 
     /// What narrows the last role's session: the policy's word or the person's, and never one in place of the other.

@@ -15,9 +15,17 @@ use crate::store::{Event, Request};
 /// A decision.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    Allowed { rule: Option<usize>, window: Option<(By, String)>, most: Option<Duration> },
-    Denied { rule: Option<usize> },
-    Unapproved { rule: Option<usize> },
+    Allowed {
+        rule: Option<usize>,
+        window: Option<(By, String)>,
+        most: Option<Duration>,
+    },
+    Denied {
+        rule: Option<usize>,
+    },
+    Unapproved {
+        rule: Option<usize>,
+    },
     Revoked,
     /// The session's state is not known.
     Unknown,
@@ -62,9 +70,9 @@ pub(super) fn decide(world: &World) -> Wanted {
     let denied = Wanted::Denied { rule: Some(index) };
     let role_is_right =
         rule.get("role_arns").is_none_or(|roles| world.role_arn.is_some_and(|role| texts(roles).contains(&role)));
-    let table_is_right = rule.get("session_table").is_none_or(|wanted| {
-        matches!(world.session, SessionOf::Live { table: Some(table), .. } if Some(table) == wanted.as_str())
-    });
+    let table_is_right = rule.get("session_table").is_none_or(
+        |wanted| matches!(world.session, SessionOf::Live { table: Some(table), .. } if Some(table) == wanted.as_str()),
+    );
     let allowed = |window| {
         if !role_is_right || !table_is_right {
             return Wanted::Denied { rule: Some(index) };
@@ -131,13 +139,15 @@ fn inside(window: &Value, now: Timestamp) -> bool {
     let local = now.to_zoned(TimeZone::UTC);
     let name = |date: jiff::civil::Date| date.strftime("%A").to_string().to_lowercase();
     let days = texts(&window["days"]);
-    let (start, end) = (window["hours"]["start"].as_str().expect("a time"), window["hours"]["end"].as_str().expect("a time"));
+    let (start, end) =
+        (window["hours"]["start"].as_str().expect("a time"), window["hours"]["end"].as_str().expect("a time"));
     let clock = local.strftime("%H:%M").to_string();
     let (today, yesterday) = (name(local.date()), name(local.date().yesterday().expect("a day")));
     if start < end {
         return days.contains(&today.as_str()) && start <= clock.as_str() && clock.as_str() < end;
     }
-    days.contains(&today.as_str()) && start <= clock.as_str() || days.contains(&yesterday.as_str()) && clock.as_str() < end
+    days.contains(&today.as_str()) && start <= clock.as_str()
+        || days.contains(&yesterday.as_str()) && clock.as_str() < end
 }
 
 fn approved<'a>(document: &Value, user: &str, world: &'a World) -> Option<&'a Request> {
@@ -168,19 +178,27 @@ fn glass<'a>(document: &Value, lifting: &str, user: &str, world: &'a World) -> O
     if rules.get("users").is_some_and(|users| !texts(users).contains(&user)) {
         return None;
     }
-    let codes = rules.get("reason_codes").map_or(vec!["incident", "maintenance", "security", "recovery", "other"], texts);
+    let codes =
+        rules.get("reason_codes").map_or(vec!["incident", "maintenance", "security", "recovery", "other"], texts);
     let cooldown = SignedDuration::try_from(seconds(rules["cooldown"].as_str().expect("a duration"))).expect("short");
     let quota = rules["quota"]["events"].as_u64().expect("a number");
     let mine = |event: &&Event| event.invoker == user && event.profile == world.profile;
-    let ended = |event: &Event| if event.status == EventStatus::Closed { event.updated_at.min(event.expires_at) } else { event.expires_at };
+    let ended = |event: &Event| {
+        if event.status == EventStatus::Closed { event.updated_at.min(event.expires_at) } else { event.expires_at }
+    };
     let counts = |event: &&Event| {
         let before = || {
-            world.events.iter().filter(mine).filter(|other| (other.created_at, &other.id) < (event.created_at, &event.id))
+            world
+                .events
+                .iter()
+                .filter(mine)
+                .filter(|other| (other.created_at, &other.id) < (event.created_at, &event.id))
         };
         let day = SignedDuration::from_hours(24);
         event.status == EventStatus::Active
             && event.expires_at > world.now
-            && event.expires_at.duration_since(event.created_at).as_secs() <= i64::try_from(event.duration.as_secs()).expect("short")
+            && event.expires_at.duration_since(event.created_at).as_secs()
+                <= i64::try_from(event.duration.as_secs()).expect("short")
             && (900..=4 * 3600).contains(&event.duration.as_secs())
             && codes.contains(&event.reason_code.as_str())
             && before().all(|other| event.created_at.duration_since(ended(other)) >= cooldown)

@@ -110,7 +110,11 @@ impl World {
             document,
             account: random.one(&["111111111111", "111111111111", "222222222222"]).to_owned(),
             profile: random.one(&PROFILES),
-            role_arn: random.one(&[None, Some("arn:aws:iam::111111111111:role/a"), Some("arn:aws:iam::111111111111:role/b")]),
+            role_arn: random.one(&[
+                None,
+                Some("arn:aws:iam::111111111111:role/a"),
+                Some("arn:aws:iam::111111111111:role/b"),
+            ]),
             mode: random.one(&[Mode::Server, Mode::Server, Mode::Cli, Mode::CredentialProcess]),
             now,
             session: SessionOf::None,
@@ -211,7 +215,8 @@ fn document(random: &mut Random) -> Value {
         document["accounts"] = json!(["111111111111"]);
     }
     if random.once_in(2) {
-        let mut rules = json!({"cooldown": random.one(&["1h", "30m"]), "quota": {"events": 1 + random.below(2), "period": "24h"}});
+        let mut rules =
+            json!({"cooldown": random.one(&["1h", "30m"]), "quota": {"events": 1 + random.below(2), "period": "24h"}});
         if random.once_in(2) {
             rules["users"] = json!(random.some(&USERS));
         }
@@ -328,7 +333,8 @@ fn event(random: &mut Random, number: u64, now: Timestamp) -> Event {
         status: random.one(&[EventStatus::Active, EventStatus::Active, EventStatus::Active, EventStatus::Closed]),
         created_at,
         updated_at: created_at + SignedDuration::from_secs(5),
-        expires_at: created_at + SignedDuration::from_secs(i64::try_from(duration_s).expect("small") + random.one(&[0, 0, 0, 1])),
+        expires_at: created_at
+            + SignedDuration::from_secs(i64::try_from(duration_s).expect("small") + random.one(&[0, 0, 0, 1])),
         closed_by: None,
         closed_reason: None,
         request_id: None,
