@@ -12,18 +12,23 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use sentinel::clock::{Clock, SystemClock};
+use sentinel::store::record::Value::Number;
+use sentinel::store::{Engine, Local, Record, Tables};
 use serde_json::Value;
 
+use crate::clients::moto;
 use crate::fake_sts::Call;
 use crate::harness::{Finished, Invocation, Running, World};
+use crate::store::{at_moto, engine_at_moto};
 
 /// Alice, who may have `dev` if bob or carol approves, whose keys the policy names.
 pub(crate) struct Gate {
     pub(crate) world: World,
     pub(crate) policy: PathBuf,
     keys: BTreeMap<&'static str, (PathBuf, String)>,
-    /// Where records are, if not in the state directory.
-    pub(crate) tables: Vec<(&'static str, String)>,
+    /// Variables that name tables and the way to them; none where records are in the state directory.
+    variables: Vec<(&'static str, String)>,
+    tables: Tables,
 }
 
 impl Gate {
@@ -35,17 +40,52 @@ impl Gate {
             keys.insert(name, make_key(&world, name));
         }
         let policy = world.sandbox.path("policy.json");
-        let gate = Self { world, policy, keys, tables: Vec::new() };
+        let gate = Self { world, policy, keys, variables: Vec::new(), tables: Tables::default() };
         gate.rule("");
         gate
     }
 
+    /// The same, with its records in new tables at moto.
+    pub(crate) fn in_tables() -> Self {
+        let (tables, keys) = at_moto();
+        let gate = Self { tables, ..Self::new() };
+        gate.world.sandbox.profile("tables", &keys, "");
+        let name = |table: &Option<String>| table.clone().expect("a table");
+        let variables = vec![
+            ("SENTINEL_SESSION_TABLE", name(&gate.tables.sessions)),
+            ("SENTINEL_REQUEST_TABLE", name(&gate.tables.requests)),
+            ("SENTINEL_BREAKGLASS_TABLE", name(&gate.tables.events)),
+            ("SENTINEL_AWS_PROFILE", "tables".to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", moto::server().endpoint.clone()),
+        ];
+        Self { variables, ..gate }
+    }
+
+    /// The records, for whoever may write there past sentinel.
+    pub(crate) fn engine(&self) -> Box<dyn Engine> {
+        match self.variables.is_empty() {
+            true => Box::new(Local::open(&self.world.sandbox.path("state/sentinel")).expect("the records")),
+            false => Box::new(engine_at_moto(self.tables.clone())),
+        }
+    }
+
+    /// Writes a record past sentinel.
+    pub(crate) fn forge_record<R: Record>(&self, id: &str, change: impl FnOnce(&mut R)) {
+        let engine = self.engine();
+        let found = engine.get(R::KIND, id).expect("an answer").expect("a record");
+        let mut record = R::of_item(&found).expect("a record");
+        change(&mut record);
+        let mut item = record.to_item();
+        item.0.insert("version".to_owned(), Number(found.version() + 1));
+        engine.replace(R::KIND, &item).expect("written");
+    }
+
     /// Replaces the policy: `more` are members of the document.
     pub(crate) fn rule(&self, more: &str) {
-        let approver = |name: &str| format!(r#"{{"name":"{name}","key":"{}","profiles":["dev"]}}"#, self.keys[name].1);
+        let approver = |name: &str| format!(r#"{{"name":"{name}","key":"{}","profiles":["dev","other"]}}"#, self.keys[name].1);
         let text = format!(
             r#"{{"version":"1",{more}"approvers":[{},{}],"rules":[{{"name":"gated","effect":"require_approval","conditions":
-            {{"profiles":["dev","other"]}}}},{{"name":"never","effect":"deny"}}]}}"#,
+            {{"profiles":["dev","other","third"]}}}},{{"name":"never","effect":"deny"}}]}}"#,
             approver("bob"),
             approver("carol")
         );
@@ -58,7 +98,7 @@ impl Gate {
     pub(crate) fn run_as(&self, user: &str, arguments: &[&str]) -> Invocation {
         let profile = if user == "alice" { "base" } else { user };
         let run = self.world.sandbox.sentinel(arguments).env("AWS_PROFILE", profile);
-        self.tables.iter().fold(run, |run, (name, value)| run.env(name, value))
+        self.variables.iter().fold(run, |run, (name, value)| run.env(name, value))
     }
 
     /// `sentinel request create`, by alice. Returns the id.
@@ -96,15 +136,15 @@ impl Gate {
         let policy = self.policy.to_str().expect("UTF-8");
         let words = [&["--profile", profile, "--policy", policy], options].concat();
         let run = self.world.sandbox.exec(&words, &["true"]);
-        self.tables.iter().fold(run, |run, (name, value)| run.env(name, value))
+        self.variables.iter().fold(run, |run, (name, value)| run.env(name, value))
     }
 
     /// A client in the tree of a server for `dev`: it asks when it is sent a line, and prints `STATUS BODY`.
     pub(crate) fn asker(&self, options: &[&str]) -> Running {
         let policy = self.policy.to_str().expect("UTF-8");
         let words = [&["--profile", "dev", "--unix-socket", "--policy", policy], options].concat();
-        let run = self.world.sandbox.python(&words, include_str!("../threats/attackers/asker.py"));
-        let mut asker = self.tables.iter().fold(run, |run, (name, value)| run.env(name, value)).spawn();
+        let run = self.world.sandbox.python(&words, include_str!("asker.py"));
+        let mut asker = self.variables.iter().fold(run, |run, (name, value)| run.env(name, value)).spawn();
         assert_eq!(asker.line(), "ready");
         asker
     }

@@ -115,10 +115,10 @@ fn a_key_that_the_policy_does_not_name_approves_nothing() {
 #[test]
 fn an_approver_approves_their_profiles_alone() {
     let gate = Gate::new();
-    gate.world.role("other", "base", "");
-    let id = gate.create("other", "1h");
-    gate.approving("bob", &id).run().failed_with(1, &["the policy does not let bob approve profile `other`"]);
-    gate.exec("other", &[]).failed_with(125, &["it is pending"]);
+    gate.world.role("third", "base", "");
+    let id = gate.create("third", "1h");
+    gate.approving("bob", &id).run().failed_with(1, &["the policy does not let bob approve profile `third`"]);
+    gate.exec("third", &[]).failed_with(125, &["it is pending"]);
 }
 
 #[test]
