@@ -11,6 +11,7 @@
 //! | [`answer`] | XML to fields, errors to [`failure::Failure`] |
 //! | [`sts`] | AssumeRole, GetSessionToken, GetCallerIdentity |
 //! | [`json`] | the JSON protocol: what DynamoDB and SSM speak |
+//! | [`ssm`] | parameters, for policies |
 //! | [`dynamodb`] | items of a table, written on conditions |
 //! | [`identity`] | who AWS says the caller is |
 //! | [`source_identity`] | the name that AWS records for what a role does |
@@ -30,4 +31,5 @@ pub mod partition;
 pub mod retry;
 pub mod sign;
 pub mod source_identity;
+pub mod ssm;
 pub mod sts;

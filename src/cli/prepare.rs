@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::settings::Common;
-use super::{code, session_policy};
+use super::reach::{Place, Reach};
+use super::settings::{Common, PolicyPlace};
+use super::{code, policy_source, session_policy, stores};
 use crate::aws::identity::Identity;
 use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
@@ -21,7 +22,6 @@ use crate::profile::{Wanted, resolve};
 use crate::server::Closer;
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Source, Vault};
-use crate::store::{Engine, Local};
 use crate::sys::user::effective_uid;
 use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -82,25 +82,20 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
     let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
     let mut resolved = resolve(&wanted, env)?;
+    let place = Place::of(&resolved);
     let profile = Profile {
         name: resolved.name.clone(),
         region: resolved.region.clone(),
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
-    let policy = common.policy.as_deref().map(|path| {
-        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        let source = PolicySource::file(path.to_owned(), None, Arc::clone(&clock));
-        open_policy(source, Decision { mode: Some(purpose.mode), ..decision }, &log)
-    });
-    let policy = policy.transpose()?;
+    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log.stderr)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
-        judged: common.policy.is_some(),
+        judged: common.policy.place.is_some(),
         source_identity: common.source_identity,
         session_policies: SessionPolicies {
             document: common.session_policy.as_deref().map(session_policy::read).transpose()?,
@@ -108,6 +103,10 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         },
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let denial =
+        Decision { mode: Some(purpose.mode), ..Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE) };
+    let reach = || Reach::of_run(&common.policy.access, place.clone(), &chain, env, &clock);
+    let policy = open_policy(common, env, reach, &clock, (denial, &log))?;
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
     match device {
@@ -125,8 +124,12 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let keeper = if purpose.served || records() {
         let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
         let state_directory = state_directory(common, env)?;
+        let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
+        let reach = common.stores.in_tables().then(reach).transpose()?;
+        let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
+        let directory = state_directory.clone();
         Some(Keeper::start(Charge {
-            open: Box::new(opening(state_directory.clone())),
+            open: Box::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores)),
             state_directory,
             standing: Arc::clone(&standing),
             policy: policy.clone(),
@@ -170,15 +173,28 @@ fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clo
     }
 }
 
-fn opening(state_directory: PathBuf) -> impl Fn() -> Result<Arc<dyn Engine>> + Send {
-    move || Ok(Arc::new(Local::open(&state_directory)?))
-}
-
-/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(source: PolicySource, denial: Decision<'_>, log: &DecisionLog) -> Result<Arc<PolicySource>> {
-    let Err(error) = source.current(START_LIMIT) else { return Ok(Arc::new(source)) };
-    log.record(&Decision { policy_path: Some(source.name()), error: Some(&error.summary()), ..denial })?;
-    Err(error)
+/// Reads the policy for the first time, where there is one. One that cannot be read denies, so the denial goes on record.
+fn open_policy(
+    common: &Common,
+    env: &Env,
+    reach: impl FnOnce() -> Result<Reach>,
+    clock: &Arc<dyn Clock>,
+    (denial, log): (Decision<'_>, &DecisionLog),
+) -> Result<Option<Arc<PolicySource>>> {
+    let state_directory = || {
+        let directory = state_directory(common, env)?;
+        trusted::private_directory("the state directory", &directory)?;
+        Ok(directory)
+    };
+    let source = policy_source::of(&common.policy, reach, state_directory, clock).and_then(|source| match source {
+        Some(source) => source.current(START_LIMIT).map(|_| Some(Arc::new(source))),
+        None => Ok(None),
+    });
+    source.or_else(|error| {
+        let name = common.policy.place.as_ref().map(PolicyPlace::name);
+        log.record(&Decision { policy_path: name.as_deref(), error: Some(&error.summary()), ..denial })?;
+        Err(error)
+    })
 }
 
 /// Vends to this process's own user, or says why not.
@@ -210,7 +226,7 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 
 /// `--log-file`, or decisions.jsonl in the state directory.
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(file) = &common.log_file {
+    if let Some(file) = &common.log.file {
         return Ok(file.clone());
     }
     let directory = state_directory(common, env)?;
@@ -220,7 +236,7 @@ fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
 fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.state_dir {
+    if let Some(directory) = &common.stores.state_dir {
         return Ok(directory.clone());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {

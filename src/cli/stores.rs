@@ -1,6 +1,6 @@
 //! From settings to stores: the state directory, or tables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::reach::{Overrides, Reach};
@@ -8,8 +8,9 @@ use super::settings;
 use crate::aws::dynamodb;
 use crate::aws::endpoint::Service;
 use crate::clock::Clock;
-use crate::error::Result;
-use crate::store::{DynamoDb, Engine, Kind, Local, Tables};
+use crate::error::{Error, Result};
+use crate::store::{DynamoDb, Engine, Kind, Local, Split, Tables};
+use crate::trusted;
 
 /// Where records of this kind are. `reach` is asked for where that is a table, and the state directory where it is not.
 ///
@@ -40,4 +41,23 @@ pub(super) fn engine(
         events: settings.breakglass_table.clone(),
     };
     Ok(Arc::new(DynamoDb::new(api, tables, Arc::clone(clock))?))
+}
+
+/// Where records of every kind are. `reach` is there where some are in tables.
+///
+/// # Errors
+/// As [`engine`].
+pub(super) fn all(
+    settings: &settings::Stores,
+    reach: Option<&Reach>,
+    state_directory: &Path,
+    clock: &Arc<dyn Clock>,
+) -> Result<Arc<dyn Engine>> {
+    let reach = || reach.cloned().ok_or_else(|| Error::new("there is no way to the tables"));
+    let directory = || {
+        trusted::private_directory("the state directory", state_directory)?;
+        Ok(state_directory.to_owned())
+    };
+    let of = |kind| engine(settings, kind, reach, directory, clock);
+    Ok(Arc::new(Split { sessions: of(Kind::Session)?, requests: of(Kind::Request)?, events: of(Kind::Event)? }))
 }

@@ -17,7 +17,6 @@ use crate::sys::user::{Gid, Uid};
 const MAX_LINE_BYTES: usize = 4096;
 /// Most lines are shorter: their buffer need not grow.
 const USUAL_LINE_BYTES: usize = 768;
-const USUAL_PEER_BYTES: usize = 128;
 
 /// One decision. Fields that are `None` are left out of the line.
 #[derive(Debug, Clone)]
@@ -144,7 +143,7 @@ impl<'a> Decision<'a> {
     /// The record with each text cut to `text_limit_bytes`.
     fn line_with(&self, text_limit_bytes: usize) -> String {
         let mut object = Object::new(text_limit_bytes, USUAL_LINE_BYTES);
-        object.text("timestamp", Some(&rfc3339_ms(self.timestamp)));
+        object.time("timestamp", self.timestamp);
         object.text("user", self.user);
         object.text("profile", Some(self.profile));
         object.text("effect", Some(self.effect.as_str()));
@@ -160,12 +159,12 @@ impl<'a> Decision<'a> {
         object.text("endpoint", self.endpoint);
         object.text("binding", self.binding);
         if let Some(peer) = &self.peer {
-            let mut inner = Object::new(text_limit_bytes, USUAL_PEER_BYTES);
-            inner.number("pid", Some(peer.pid.into()));
-            inner.number("uid", Some(peer.uid.0.into()));
-            inner.number("gid", Some(peer.gid.0.into()));
-            inner.text("executable", peer.executable);
-            object.object("peer", inner);
+            object.object("peer", |object| {
+                object.number("pid", Some(peer.pid.into()));
+                object.number("uid", Some(peer.uid.0.into()));
+                object.number("gid", Some(peer.gid.0.into()));
+                object.text("executable", peer.executable);
+            });
         }
         object.text("account", self.account);
         object.text("principal_id", self.principal_id);
@@ -223,11 +222,15 @@ struct Object {
 
 impl Object {
     fn new(text_limit_bytes: usize, expected_bytes: usize) -> Self {
-        Self { text: String::with_capacity(expected_bytes), text_limit_bytes }
+        let mut text = String::with_capacity(expected_bytes);
+        text.push('{');
+        Self { text, text_limit_bytes }
     }
 
     fn name(&mut self, name: &str) {
-        self.text.push(if self.text.is_empty() { '{' } else { ',' });
+        if !self.text.ends_with('{') {
+            self.text.push(',');
+        }
         self.text.push('"');
         self.text.push_str(name);
         self.text.push_str("\":");
@@ -250,9 +253,16 @@ impl Object {
         }
     }
 
-    fn object(&mut self, name: &str, value: Object) {
+    fn time(&mut self, name: &str, value: Timestamp) {
         self.name(name);
-        self.text.push_str(&value.finish());
+        let _written = write!(self.text, "\"{}\"", rfc3339_ms(value));
+    }
+
+    fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.text.push('{');
+        fill(self);
+        self.text.push('}');
     }
 
     fn finish(mut self) -> String {

@@ -14,11 +14,14 @@ pub(super) struct Group {
     settled: Condvar,
 }
 
+#[derive(Default)]
 struct State {
     /// `None` while a thread writes.
     sinks: Option<Vec<Sink>>,
     /// Lines that wait to be written, and the batch that they will be.
     lines: String,
+    /// The buffer of the lines that were written last, empty, for those that gather next.
+    spare: String,
     gathering: Arc<Batch>,
     /// Threads that wait for a batch, their own or the one before it.
     waiting: usize,
@@ -30,7 +33,7 @@ struct Batch(OnceLock<Result<()>>);
 
 impl Group {
     pub(super) fn new(sinks: Vec<Sink>) -> Self {
-        let state = State { sinks: Some(sinks), lines: String::new(), gathering: Arc::default(), waiting: 0 };
+        let state = State { sinks: Some(sinks), waiting: 0, ..State::default() };
         Self { state: Mutex::new(state), settled: Condvar::new() }
     }
 
@@ -55,7 +58,8 @@ impl Group {
     }
 
     fn write_gathered<'a>(&'a self, mut state: MutexGuard<'a, State>, mut sinks: Vec<Sink>) -> MutexGuard<'a, State> {
-        let mut lines = std::mem::take(&mut state.lines);
+        let spare = std::mem::take(&mut state.spare);
+        let mut lines = std::mem::replace(&mut state.lines, spare);
         let batch = std::mem::take(&mut state.gathering);
         drop(state);
         let outcome = sinks.iter_mut().try_for_each(|sink| sink.append(&lines));
@@ -63,11 +67,8 @@ impl Group {
         // It was empty: only the thread that took the batch settles it.
         let _settled_once = batch.0.set(outcome);
         state.sinks = Some(sinks);
-        if state.lines.is_empty() {
-            // The next line has its buffer already.
-            lines.clear();
-            state.lines = lines;
-        }
+        lines.clear();
+        state.spare = lines;
         if state.waiting > 0 {
             self.settled.notify_all();
         }

@@ -91,7 +91,7 @@ impl Local {
             if last.is_some_and(|last| last <= now && now.duration_since(last) < REAP_EVERY) {
                 return Ok(0);
             }
-            self.state.write(REAPED, rfc3339_ms(now).as_bytes(), &lock)?;
+            self.state.write(REAPED, rfc3339_ms(now).to_string().as_bytes(), &lock)?;
         }
         self.reap(now)
     }

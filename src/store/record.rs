@@ -168,7 +168,7 @@ impl Fields {
     }
 
     fn time(self, name: &str, time: Timestamp) -> Self {
-        self.text(name, rfc3339_ms(time))
+        self.text(name, rfc3339_ms(time).to_string())
     }
 
     /// Nanoseconds, as older tools write them.

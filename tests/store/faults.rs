@@ -158,6 +158,25 @@ fn an_answer_that_is_none_is_an_error_that_names_the_table() {
 }
 
 #[test]
+fn keys_that_may_not_are_told_what_they_lack() {
+    let user = "arn:aws:iam::123456789012:user/alice";
+    let message = format!(
+        "User: {user} is not authorized to perform: dynamodb:GetItem on resource: \
+         arn:aws:dynamodb:us-east-1:123456789012:table/sessions because no identity-based policy allows the \
+         dynamodb:GetItem action"
+    );
+    let body = json!({"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message});
+    let (_server, engine, _) = scripted([answer(400, &body)]);
+    assert_eq!(
+        error(engine.get(Kind::Session, &session().id)).to_string(),
+        format!(
+            "the DynamoDB table `sessions`: {user} may not perform dynamodb:GetItem because no identity-based policy \
+             allows the dynamodb:GetItem action\n  check the policies of the source credentials"
+        )
+    );
+}
+
+#[test]
 fn what_aws_repeats_of_the_keys_is_not_shown() {
     let body = json!({"__type": "ValidationException", "message": "string-to-sign: very-secret token-secret"});
     let (_server, engine, _) = scripted([answer(400, &body)]);

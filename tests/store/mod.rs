@@ -156,7 +156,7 @@ fn a_second_insert_conflicts(engine: &dyn Engine) {
 
 fn only_the_next_version_replaces(engine: &dyn Engine) {
     let first = session();
-    let of_version = |version| Session { version, request_count: version * 10, ..first.clone() };
+    let of_version = |version| Session { version, request_count: version.wrapping_mul(10), ..first.clone() };
     let replace = |version: i64| engine.replace(Kind::Session, &of_version(version).to_item());
     assert_conflict(replace(2));
     assert_eq!(engine.get(Kind::Session, &first.id).expect("an answer"), None, "nothing is made by replacing");

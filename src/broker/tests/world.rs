@@ -18,7 +18,8 @@ use crate::store::{Event, Request};
 
 pub(super) const USERS: [&str; 3] = ["alice", "bob", "role:deploy"];
 pub(super) const PROFILES: [&str; 2] = ["prod", "dev"];
-const EFFECTS: [&str; 5] = ["allow", "deny", "require_approval", "require_server", "require_server_session"];
+const EFFECTS: [&str; 6] =
+    ["allow", "deny", "require_approval", "require_approval", "require_server", "require_server_session"];
 const SEEDS: [&str; 2] = [
     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----",
     "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n-----END PRIVATE KEY-----",
@@ -133,15 +134,16 @@ impl World {
                 _ => SessionOf::Live { age_s, table },
             };
         }
+        let who = (world.user.clone().unwrap_or_default(), world.profile);
         for number in 0..random.below(4) {
-            let (request, well) = request(random, number, now, &digest);
+            let (request, well) = request(random, number, &who, now, &digest);
             if well && approves {
                 world.signed_well.push(request.id.clone());
             }
             world.requests.push(request);
         }
         for number in 0..random.below(4) {
-            world.events.push(event(random, number, now));
+            world.events.push(event(random, number, &who, now));
         }
         world
     }
@@ -201,15 +203,17 @@ fn key(number: usize) -> PrivateKey {
 
 fn document(random: &mut Random) -> Value {
     let mut document = json!({"version": "1"});
-    // bob and the role may approve; bob's key is the first.
-    document["approvers"] = json!([
-        {"name": "bob", "key": key(0).public().to_string()},
-        {"name": "role:deploy", "key": key(1).public().to_string(), "profiles": ["prod"]},
-    ]);
     if random.once_in(3) {
         document["approvals"] = json!("store");
-    } else if random.once_in(2) {
-        document["approvals"] = json!("signed");
+    } else {
+        // bob's key is the first.
+        document["approvers"] = json!([
+            {"name": "bob", "key": key(0).public().to_string()},
+            {"name": "role:deploy", "key": key(1).public().to_string(), "profiles": ["prod"]},
+        ]);
+        if random.once_in(2) {
+            document["approvals"] = json!("signed");
+        }
     }
     if random.once_in(3) {
         document["accounts"] = json!(["111111111111"]);
@@ -274,14 +278,19 @@ impl Hours for (&str, &str) {
     }
 }
 
+/// What is asked about, so that records often count; else any other.
+fn mostly(random: &mut Random, wanted: &str, others: &[&str]) -> String {
+    if random.once_in(5) { random.one(others).to_owned() } else { wanted.to_owned() }
+}
+
 /// A request, and whether its signature is good.
-fn request(random: &mut Random, number: u64, now: Timestamp, digest: &str) -> (Request, bool) {
+fn request(random: &mut Random, number: u64, who: &(String, &str), now: Timestamp, digest: &str) -> (Request, bool) {
     let seconds = |s: i64| SignedDuration::from_secs(s);
     let duration_s = random.one(&[900, 3600]);
     let mut request = Request {
         id: format!("{number:016x}"),
-        requester: random.one(&USERS).to_owned(),
-        profile: random.one(&PROFILES).to_owned(),
+        requester: mostly(random, &who.0, &USERS),
+        profile: mostly(random, who.1, &PROFILES),
         justification: "to see what comes of it".to_owned(),
         duration: Duration::from_secs(duration_s),
         status: random.one(&[
@@ -320,13 +329,13 @@ fn request(random: &mut Random, number: u64, now: Timestamp, digest: &str) -> (R
     (request, well)
 }
 
-fn event(random: &mut Random, number: u64, now: Timestamp) -> Event {
+fn event(random: &mut Random, number: u64, who: &(String, &str), now: Timestamp) -> Event {
     let created_at = now - SignedDuration::from_secs(random.one(&[10, 10, 1000, 3000, 50_000]));
     let duration_s = random.one(&[900, 3600, 14_400, 14_401]);
     Event {
         id: format!("{:016x}", 0xe0 + number),
-        invoker: random.one(&USERS).to_owned(),
-        profile: random.one(&PROFILES).to_owned(),
+        invoker: mostly(random, &who.0, &USERS),
+        profile: mostly(random, who.1, &PROFILES),
         reason_code: random.one(&["incident", "incident", "other", "whim"]).to_owned(),
         justification: "everything is on fire here".to_owned(),
         duration: Duration::from_secs(duration_s),
