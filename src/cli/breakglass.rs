@@ -120,7 +120,10 @@ fn close(settings: &CloseEvent, env: &Env) -> Result<u8> {
         ..Decision::new(now, &event.profile, Effect::Deny, &reason)
     })?;
     let lasted = duration::text(close::lasted(&event));
-    desk.say(&format!("event {} is closed after {lasted}; credentials that were given live until they expire", event.id));
+    desk.say(&format!(
+        "event {} is closed after {lasted}; credentials that were given live until they expire",
+        event.id
+    ));
     print(&format!("closed {}\n", event.id))
 }
 

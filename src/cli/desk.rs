@@ -52,10 +52,10 @@ impl<'a> Desk<'a> {
 
     /// Who asks: whoever holds the keys that this profile starts with.
     pub(super) fn person_of(&self, profile: &str) -> Result<Person> {
-        self.person_within(&Access { aws_profile: None, profile: Some(profile.to_owned()), ..self.stores.access.clone() }, IDENTITY_LIMIT)
+        self.person_within(&Access { profile: Some(profile.to_owned()), ..self.stores.access.clone() }, IDENTITY_LIMIT)
     }
 
-    /// Who asks: of `--aws-profile`, or AWS's own default.
+    /// Who asks: whoever holds the keys of `--profile`, or of AWS's own default. `--aws-profile` only reads and writes for them.
     pub(super) fn person(&self) -> Result<Person> {
         self.person_within(&self.stores.access, IDENTITY_LIMIT)
     }
@@ -108,6 +108,11 @@ impl<'a> Desk<'a> {
         source.map(|source| source.current(prepare::START_LIMIT)).transpose()
     }
 
+    /// Where decisions are put on record.
+    pub(super) fn log(&self, settings: &settings::Log) -> Result<DecisionLog> {
+        prepare::open_log(settings, self.stores.state_dir.as_deref(), self.env)
+    }
+
     fn reach(&self, access: &Access) -> Result<Reach> {
         Reach::of(access, self.env, &self.clock)
     }
@@ -119,7 +124,7 @@ impl<'a> Desk<'a> {
     }
 
     fn person_within(&self, access: &Access, limit: Duration) -> Result<Person> {
-        let wanted = profile::Wanted { profile: access.aws_profile.as_deref().or(access.profile.as_deref()), region: access.region.as_deref() };
+        let wanted = profile::Wanted { profile: access.profile.as_deref(), region: access.region.as_deref() };
         Person::of_profile(&wanted, self.env, &self.clock, &self.operator, limit)
     }
 }

@@ -76,11 +76,7 @@ pub(super) fn find<R: Record>(engine: &dyn Engine, id: &str) -> Result<(R, Item)
 ///
 /// # Errors
 /// What `decide` says, and what the store does.
-pub(super) fn change<R: Record>(
-    engine: &dyn Engine,
-    id: &str,
-    mut decide: impl FnMut(&R) -> Result<R>,
-) -> Result<R> {
+pub(super) fn change<R: Record>(engine: &dyn Engine, id: &str, mut decide: impl FnMut(&R) -> Result<R>) -> Result<R> {
     for _ in 0..ATTEMPTS {
         let (record, item) = find::<R>(engine, id)?;
         let next = decide(&record)?;
@@ -101,9 +97,8 @@ pub(super) fn change<R: Record>(
 /// # Errors
 /// When the store does not answer.
 pub(super) fn list<R: Shown>(engine: &dyn Engine, wanted: &Wanted<'_>, now: Timestamp) -> Result<Found<R>> {
-    let by = |field, value: Option<&'_ str>| value.map(|value| (field, value));
-    let index = by(R::OWNER, wanted.user).or(by("profile", wanted.profile));
-    let index = index.map(|(field, value)| Index { field, value });
+    let by_user = wanted.user.map(|value| Index { field: R::OWNER, value });
+    let index = by_user.or(wanted.profile.map(|value| Index { field: "profile", value }));
     // With one filter the index is all there is to it; others choose among what it leads to.
     let is_exact = wanted.status.is_none() && (wanted.user.is_none() || wanted.profile.is_none());
     let looked_through = if is_exact { wanted.limit } else { LOOKED_THROUGH.max(wanted.limit) };
@@ -111,7 +106,9 @@ pub(super) fn list<R: Shown>(engine: &dyn Engine, wanted: &Wanted<'_>, now: Time
     let mut found = Found { records: Vec::new(), flaws: listing.flaws };
     if !is_exact && listing.items.len() >= looked_through {
         let place = engine.place(R::KIND);
-        found.flaws.push(Error::new(format!("only the newest {looked_through} records of {place} were looked through")));
+        found
+            .flaws
+            .push(Error::new(format!("only the newest {looked_through} records of {place} were looked through")));
     }
     for item in listing.items {
         match read::<R>(&item) {
@@ -139,7 +136,10 @@ pub(super) fn in_ms(time: Timestamp) -> Timestamp {
 
 /// The end of a window that begins now.
 pub(super) fn after(now: Timestamp, length: std::time::Duration) -> Timestamp {
-    jiff::SignedDuration::try_from(length).ok().and_then(|length| now.checked_add(length).ok()).unwrap_or(Timestamp::MAX)
+    jiff::SignedDuration::try_from(length)
+        .ok()
+        .and_then(|length| now.checked_add(length).ok())
+        .unwrap_or(Timestamp::MAX)
 }
 
 fn read<R: Record>(item: &Item) -> Result<R> {

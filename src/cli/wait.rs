@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::prepare::{Opening, ask_as_invoker, explain, vend_to_invoker};
 use super::records::show::escaped;
 use crate::clock::{Clock, rfc3339_s};
 use crate::duration;
 use crate::error::{Error, Result};
 use crate::store::record::RequestStatus;
 use crate::store::{Engine, Failed, Index, Record, Request};
+use crate::vending::{Refused, Vended, Vendor};
 
 /// Between two looks at the record.
 const EVERY: Duration = Duration::from_secs(2);
@@ -22,8 +24,22 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(15);
 /// Requests of a user that are looked at.
 const REQUESTS: usize = 200;
 
+/// Vends to this process's own user; with `wait`, once somebody has approved where the policy wants that.
+///
+/// # Errors
+/// Why not.
+pub(super) fn vend(vendor: &Vendor, wait: bool, stores: Option<&Opening>, clock: &dyn Clock) -> Result<Vended> {
+    let Some(open) = stores.filter(|_| wait) else { return vend_to_invoker(vendor) };
+    let waiter = Waiter { engine: open()?.as_ref(), profile: vendor.profile(), clock, pause: &std::thread::sleep };
+    waiter.run(&|| vendor.known_user(), &mut Progress::stderr(), || match ask_as_invoker(vendor) {
+        Ok(vended) => Outcome::Vended(vended),
+        Err(Refused::Unapproved(verdict)) => Outcome::Unapproved(verdict.reason.to_string()),
+        Err(refused) => Outcome::Failed(explain(vendor, refused)),
+    })
+}
+
 /// What came of asking for credentials.
-pub(super) enum Outcome<T> {
+enum Outcome<T> {
     /// They are there.
     Vended(T),
     /// The policy wants an approval, and there is none that counts, for this reason.
@@ -33,15 +49,15 @@ pub(super) enum Outcome<T> {
 }
 
 /// What is waited with.
-pub(super) struct Waiter<'a> {
+struct Waiter<'a> {
     /// Where requests are.
-    pub(super) engine: &'a dyn Engine,
+    engine: &'a dyn Engine,
     /// Whose credentials.
-    pub(super) profile: &'a str,
+    profile: &'a str,
     /// Time.
-    pub(super) clock: &'a dyn Clock,
+    clock: &'a dyn Clock,
     /// Lets time pass.
-    pub(super) pause: &'a dyn Fn(Duration),
+    pause: &'a dyn Fn(Duration),
 }
 
 /// What the request's record says.
@@ -55,7 +71,7 @@ impl Waiter<'_> {
     ///
     /// # Errors
     /// There is nothing to wait for, or the answer is no.
-    pub(super) fn run<T>(
+    fn run<T>(
         &self,
         user: &dyn Fn() -> Option<String>,
         progress: &mut Progress<impl Write>,
@@ -66,7 +82,7 @@ impl Waiter<'_> {
             Outcome::Failed(error) => return Err(error),
             Outcome::Unapproved(why) => why,
         };
-        let user = user().ok_or_else(|| Error::new(unapproved.clone()))?;
+        let user = user().ok_or_else(|| Error::new(escaped(&unapproved)))?;
         let id = self.pending(&user, &unapproved)?;
         let began = self.clock.boot();
         let mut approved_at: Option<Duration> = None;
@@ -82,7 +98,9 @@ impl Waiter<'_> {
                             return Ok(vended);
                         }
                         Outcome::Failed(error) => return Err(progress.failed(error)),
-                        Outcome::Unapproved(why) if self.clock.boot().saturating_sub(settling_since) >= SETTLES_WITHIN => {
+                        Outcome::Unapproved(why)
+                            if self.clock.boot().saturating_sub(settling_since) >= SETTLES_WITHIN =>
+                        {
                             return Err(progress.failed(Error::new(format!(
                                 "request {id} is approved, and the policy does not accept that: {}",
                                 escaped(&why)
@@ -100,15 +118,15 @@ impl Waiter<'_> {
     /// The request that may still become an approval.
     fn pending(&self, user: &str, unapproved: &str) -> Result<String> {
         let index = Index { field: "requester", value: user };
-        let listing =
-            self.engine.list(Request::KIND, Some(index), REQUESTS).map_err(Failed::into_error)?;
+        let listing = self.engine.list(Request::KIND, Some(index), REQUESTS).map_err(Failed::into_error)?;
         let requests = listing.items.iter().filter_map(|item| Request::of_item(item).ok());
         let now = self.clock.wall();
         let mut mine = requests.filter(|request| request.requester == user && request.profile == self.profile);
         mine.find(|request| is_pending(request, now)).map(|request| request.id).ok_or_else(|| {
             let profile = escaped(self.profile);
-            Error::new(format!("{}; there is no request to wait for", escaped(unapproved)))
-                .hint(format!("`sentinel request create --profile {profile}` makes one"))
+            Error::new(format!("policy denied profile `{profile}`: {}", escaped(unapproved))).hint(format!(
+                "there is no request to wait for: `sentinel request create --profile {profile}` makes one"
+            ))
         })
     }
 
@@ -117,7 +135,8 @@ impl Waiter<'_> {
         let item = self.engine.get(Request::KIND, id).map_err(Failed::into_error)?;
         let item = item.ok_or_else(|| Error::new(format!("request {id} is gone from {}", place())))?;
         let request = Request::of_item(&item)?;
-        let said = |text: &Option<String>| text.as_deref().map(|text| format!(": {}", escaped(text))).unwrap_or_default();
+        let said =
+            |text: &Option<String>| text.as_deref().map(|text| format!(": {}", escaped(text))).unwrap_or_default();
         let why = match request.status {
             RequestStatus::Approved => return Ok(State::Approved),
             RequestStatus::Pending if is_pending(&request, self.clock.wall()) => return Ok(State::Pending),
@@ -139,7 +158,7 @@ fn is_pending(request: &Request, now: Timestamp) -> bool {
 }
 
 /// What the person sees meanwhile: on a terminal one line that is written anew, elsewhere one line at the beginning.
-pub(super) struct Progress<W> {
+struct Progress<W> {
     out: W,
     is_terminal: bool,
     shown: bool,
@@ -147,7 +166,7 @@ pub(super) struct Progress<W> {
 
 impl Progress<io::Stderr> {
     /// On standard error.
-    pub(super) fn stderr() -> Self {
+    fn stderr() -> Self {
         let out = io::stderr();
         let is_terminal = out.is_terminal();
         Self { out, is_terminal, shown: false }

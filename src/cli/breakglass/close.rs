@@ -15,13 +15,7 @@ use crate::store::{Engine, Event};
 ///
 /// # Errors
 /// When it has ended.
-pub(super) fn close(
-    engine: &dyn Engine,
-    id: &str,
-    by: &Person,
-    reason: Option<&str>,
-    now: Timestamp,
-) -> Result<Event> {
+pub(super) fn close(engine: &dyn Engine, id: &str, by: &Person, reason: Option<&str>, now: Timestamp) -> Result<Event> {
     let now = in_ms(now);
     change(engine, id, |event: &Event| {
         let ended = rfc3339_s(event.expires_at);
@@ -98,7 +92,10 @@ mod tests {
     fn an_event_is_closed_once_by_anybody_by_name() {
         let store = Memory::with(&[&event()]);
         let closed = close(&store, ID, &person("bob"), Some("it is over"), at("10:20")).expect("closed");
-        assert_eq!((lasted(&closed), reason(&closed).as_str()), (Duration::from_secs(1200), "break-glass closed: it is over"));
+        assert_eq!(
+            (lasted(&closed), reason(&closed).as_str()),
+            (Duration::from_secs(1200), "break-glass closed: it is over")
+        );
         let found: Event = store.read(ID);
         assert_eq!((found.status, found.closed_by.as_deref(), found.version), (EventStatus::Closed, Some("bob"), 2));
         let error = close(&store, ID, &person("alice"), None, at("10:21")).expect_err("it is closed");

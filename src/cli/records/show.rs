@@ -55,7 +55,8 @@ pub(in crate::cli) fn field(name: &str, value: &str) -> String {
 /// # Errors
 /// When it cannot be written as JSON.
 pub(in crate::cli) fn json(item: &Item) -> Result<String> {
-    let line = serde_json::to_string(item).map_err(|error| Error::new("cannot write a record as JSON").because(error))?;
+    let line =
+        serde_json::to_string(item).map_err(|error| Error::new("cannot write a record as JSON").because(error))?;
     // What is escaped is within strings, where JSON escapes it in the same way.
     Ok(format!("{}\n", escaped(&line)))
 }

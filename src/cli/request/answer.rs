@@ -55,9 +55,8 @@ pub(super) fn approve(
             Approvals::Signed => Some(sign(&next, approver, with)?),
         };
         // What the broker would not believe is not written.
-        approval::judge(&next, with.policy, &next.requester, &next.profile, now).map_err(|why| {
-            Error::new(format!("an approval of request {id} would not count: {}", escaped(&why)))
-        })?;
+        approval::judge(&next, with.policy, &next.requester, &next.profile, now)
+            .map_err(|why| Error::new(format!("an approval of request {id} would not count: {}", escaped(&why))))?;
         Ok(next)
     })
 }
@@ -139,7 +138,9 @@ fn check_open(request: &Request, now: Timestamp) -> Result<()> {
     let (id, ended) = (&request.id, rfc3339_s(request.expires_at));
     match request.status {
         RequestStatus::Approved if request.expires_at > now => Ok(()),
-        RequestStatus::Approved => Err(Error::new(format!("request {id} was approved, and its window ended at {ended}"))),
+        RequestStatus::Approved => {
+            Err(Error::new(format!("request {id} was approved, and its window ended at {ended}")))
+        }
         _ => check_waiting(request, now),
     }
 }

@@ -104,7 +104,10 @@ mod tests {
         revoke(&store, ID, &person("bob"), Some("laptop stolen"), at("10:05")).expect("revoked");
         let found: Session = store.read(ID);
         assert_eq!(found.status, SessionStatus::Revoked);
-        assert_eq!((found.revoked_by.as_deref(), found.revoked_reason.as_deref()), (Some("bob"), Some("laptop stolen")));
+        assert_eq!(
+            (found.revoked_by.as_deref(), found.revoked_reason.as_deref()),
+            (Some("bob"), Some("laptop stolen"))
+        );
         assert_eq!((found.request_count, found.version, found.updated_at), (7, 4, at("10:05")));
         let error = revoke(&store, ID, &person("eve"), None, at("10:06")).expect_err("it was revoked");
         assert_eq!(error.to_string(), format!("session {ID} was revoked by bob at 2026-03-04T10:05:00Z"));

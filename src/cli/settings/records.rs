@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::given::Given;
-use super::places::{PolicySource, Stores};
+use super::places::{Log, PolicySource, Stores};
 use super::policy::Keygen;
 use crate::cli::flags::Id;
 use crate::error::Result;
@@ -41,7 +41,7 @@ pub enum BreakglassCommand {
     Open(OpenEvent),
     List(ListRecords<EventStatus>),
     Show(ShowRecord),
-    Close(EndRecord),
+    Close(CloseEvent),
 }
 
 /// Which records are listed.
@@ -122,6 +122,8 @@ pub struct DecideRequest {
 pub struct OpenEvent {
     /// Where events are.
     pub stores: Stores,
+    /// Where it is put on record.
+    pub log: Log,
     /// The policy that says who may.
     pub policy: PolicySource,
     /// Whose credentials.
@@ -134,6 +136,15 @@ pub struct OpenEvent {
     pub duration: Duration,
     /// Print JSON.
     pub json: bool,
+}
+
+/// The settings of `breakglass close`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CloseEvent {
+    /// Which one, and why.
+    pub end: EndRecord,
+    /// Where it is put on record.
+    pub log: Log,
 }
 
 impl SessionCommand {
@@ -211,6 +222,7 @@ impl BreakglassCommand {
     pub fn open(given: &Given<'_>) -> Result<Self> {
         Ok(Self::Open(OpenEvent {
             stores: Stores::of(given)?,
+            log: Log::of(given)?,
             policy: PolicySource::of(given)?,
             profile: given.required(Id::Profile, given.profile()?)?,
             reason_code: given.required(Id::ReasonCode, given.choice(Id::ReasonCode, &ReasonCode::ALL)?)?,
@@ -232,7 +244,7 @@ impl BreakglassCommand {
 
     /// The settings of `breakglass close`.
     pub fn close(given: &Given<'_>) -> Result<Self> {
-        EndRecord::of(given).map(Self::Close)
+        Ok(Self::Close(CloseEvent { end: EndRecord::of(given)?, log: Log::of(given)? }))
     }
 }
 

@@ -54,8 +54,7 @@ impl World {
 
     /// Waits as alice does for prod. Returns what she is told, and how often the broker was asked.
     fn wait(&self, is_terminal: bool) -> (std::result::Result<u64, String>, String, usize) {
-        let waiter =
-            Waiter { engine: &self.store, profile: "prod", clock: self, pause: &|time| self.pass(time) };
+        let waiter = Waiter { engine: &self.store, profile: "prod", clock: self, pause: &|time| self.pass(time) };
         let mut progress = Progress { out: Vec::new(), is_terminal, shown: false };
         let (mut asked, mut approved_since) = (0, None);
         let result = waiter.run(&|| Some("alice".to_owned()), &mut progress, || {
@@ -148,7 +147,8 @@ fn without_a_request_there_is_nothing_to_wait_for() {
         let world = World { lag_s: 1_000, ..World::new(&found) };
         let (result, told, asked) = world.wait(false);
         let expected = format!(
-            "{WANTS}; there is no request to wait for\n  `sentinel request create --profile prod` makes one"
+            "policy denied profile `prod`: {WANTS}\n  there is no request to wait for: `sentinel request create --profile prod` makes \
+             one"
         );
         assert_eq!((result, told.as_str(), asked), (Err(expected), "", 1));
     }

@@ -75,10 +75,7 @@ fn a_refusal_names_the_rule_and_is_recorded() {
 fn cooldown_and_quota_count_what_was_opened_before() {
     let (opener, store) = (Opener::new(), Memory::default());
     let first = opener.open(&store, &asked(), "10:00").expect("opened").id;
-    assert_eq!(
-        opener.refused(&store, &asked(), "10:10"),
-        format!("glass is not broken: event {first} is still open")
-    );
+    assert_eq!(opener.refused(&store, &asked(), "10:10"), format!("glass is not broken: event {first} is still open"));
     close(&store, &first, &person("bob"), None, at("10:15")).expect("closed");
     assert_eq!(
         opener.refused(&store, &asked(), "10:44"),

@@ -2,7 +2,6 @@ use std::time::Duration;
 
 use super::*;
 use crate::cli::records::world::{Memory, at, person};
-use crate::store::Record;
 
 const ID: &str = "0123456789abcdef";
 
@@ -86,10 +85,7 @@ fn the_key_is_the_approvers_and_the_policys() {
     let policy = policy(&bobs, "");
     let answer = |name, with: &With<'_>| refusal(approve(&store, ID, &person(name), with, at("12:00")));
     assert_eq!(answer("bob", &with(&policy, &evas)), "the policy names no approver with the key in bob.key");
-    assert_eq!(
-        answer("eva", &with(&policy, &bobs)),
-        "the policy knows the key in bob.key as bob's, and you are eva"
-    );
+    assert_eq!(answer("eva", &with(&policy, &bobs)), "the policy knows the key in bob.key as bob's, and you are eva");
     let without = With { key: None, ..with(&policy, &bobs) };
     assert_eq!(answer("bob", &without), "the policy wants approvals to be signed, and no key was given");
     assert_eq!(store.read::<Request>(ID), request());
@@ -113,10 +109,9 @@ fn names_count_in_the_policys_accounts() {
 
 #[test]
 fn where_the_store_is_believed_nothing_is_signed() {
-    let policy = Policy::parse(
-        r#"{"version":"1","approvals":"store","rules":[{"name":"r","effect":"require_approval"}]}"#,
-    )
-    .expect("a policy");
+    let policy =
+        Policy::parse(r#"{"version":"1","approvals":"store","rules":[{"name":"r","effect":"require_approval"}]}"#)
+            .expect("a policy");
     let store = Memory::with(&[&request()]);
     let with = With { policy: &policy, key: None, comment: None };
     approve(&store, ID, &person("bob"), &with, at("12:00")).expect("approved");

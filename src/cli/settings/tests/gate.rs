@@ -189,7 +189,7 @@ fn records_are_listed_shown_and_ended() {
     );
     assert_eq!(
         command(&format!("breakglass close {ID} --reason done"), &[]),
-        Command::Breakglass(Box::new(BreakglassCommand::Close(end("done"))))
+        Command::Breakglass(Box::new(BreakglassCommand::Close(CloseEvent { end: end("done"), log: Log::default() })))
     );
 }
 
@@ -211,6 +211,7 @@ fn approvals_are_asked_for_and_given_and_glass_is_broken() {
     );
     let open = OpenEvent {
         stores,
+        log: Log::default(),
         policy: PolicySource { access, ..source() },
         profile: "prod".into(),
         reason_code: ReasonCode::Incident,
