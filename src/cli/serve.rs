@@ -37,8 +37,8 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
 const MAX_CONNECTIONS: usize = 64;
 /// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
 const CONNECTION_DESCRIPTORS: usize = 6;
-/// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
-const OTHER_DESCRIPTORS: usize = 32;
+/// Descriptors that everything else needs: sockets, logs, files, records, calls to AWS.
+const OTHER_DESCRIPTORS: usize = 40;
 /// The refresher only looks at the clock and starts fetches.
 const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 

@@ -8,7 +8,7 @@ use super::settings;
 use crate::aws::dynamodb;
 use crate::aws::endpoint::Service;
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::{DynamoDb, Engine, Kind, Local, Split, Tables};
 use crate::trusted;
 
@@ -23,24 +23,10 @@ pub(super) fn engine(
     state_directory: impl FnOnce() -> Result<PathBuf>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Engine>> {
-    let table = match kind {
-        Kind::Session => &settings.session_table,
-        Kind::Request => &settings.request_table,
-        Kind::Event => &settings.breakglass_table,
-    };
-    if table.is_none() {
-        return Ok(Arc::new(Local::open(&state_directory()?)?));
+    match settings.table(kind) {
+        None => Ok(Arc::new(Local::open(&state_directory()?)?)),
+        Some(_) => in_tables(settings, &reach()?, clock),
     }
-    let reach = reach()?;
-    // What records say is believed, so that it is AWS's own endpoint that says it, or a person's test on loopback.
-    let endpoint = reach.endpoint(Service::DynamoDb, Overrides::OnLoopback)?;
-    let api = dynamodb::DynamoDb::new(endpoint, reach.keys(), Arc::clone(clock), reach.network())?;
-    let tables = Tables {
-        sessions: settings.session_table.clone(),
-        requests: settings.request_table.clone(),
-        events: settings.breakglass_table.clone(),
-    };
-    Ok(Arc::new(DynamoDb::new(api, tables, Arc::clone(clock))?))
 }
 
 /// Where records of every kind are. `reach` is there where some are in tables.
@@ -53,11 +39,19 @@ pub(super) fn all(
     state_directory: &Path,
     clock: &Arc<dyn Clock>,
 ) -> Result<Arc<dyn Engine>> {
-    let reach = || reach.cloned().ok_or_else(|| Error::new("there is no way to the tables"));
-    let directory = || {
-        trusted::private_directory("the state directory", state_directory)?;
-        Ok(state_directory.to_owned())
-    };
-    let of = |kind| engine(settings, kind, reach, directory, clock);
-    Ok(Arc::new(Split { sessions: of(Kind::Session)?, requests: of(Kind::Request)?, events: of(Kind::Event)? }))
+    trusted::private_directory("the state directory", state_directory)?;
+    let local: Arc<dyn Engine> = Arc::new(Local::open(state_directory)?);
+    let Some(reach) = reach else { return Ok(local) };
+    let tables = in_tables(settings, reach, clock)?;
+    let of = |kind| Arc::clone(if settings.table(kind).is_some() { &tables } else { &local });
+    Ok(Arc::new(Split { sessions: of(Kind::Session), requests: of(Kind::Request), events: of(Kind::Event) }))
+}
+
+fn in_tables(settings: &settings::Stores, reach: &Reach, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Engine>> {
+    // What records say is believed, so that it is AWS's own endpoint that says it, or a person's test on loopback.
+    let endpoint = reach.endpoint(Service::DynamoDb, Overrides::OnLoopback)?;
+    let api = dynamodb::DynamoDb::new(endpoint, reach.keys(), Arc::clone(clock), reach.network())?;
+    let table = |kind| settings.table(kind).map(str::to_owned);
+    let tables = Tables { sessions: table(Kind::Session), requests: table(Kind::Request), events: table(Kind::Event) };
+    Ok(Arc::new(DynamoDb::new(api, tables, Arc::clone(clock))?))
 }
