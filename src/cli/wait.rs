@@ -30,7 +30,8 @@ const REQUESTS: usize = 200;
 /// Why not.
 pub(super) fn vend(vendor: &Vendor, wait: bool, stores: Option<&Opening>, clock: &dyn Clock) -> Result<Vended> {
     let Some(open) = stores.filter(|_| wait) else { return vend_to_invoker(vendor) };
-    let waiter = Waiter { engine: open()?.as_ref(), profile: vendor.profile(), clock, pause: &std::thread::sleep };
+    let engine = open()?;
+    let waiter = Waiter { engine: engine.as_ref(), profile: vendor.profile(), clock, pause: &std::thread::sleep };
     waiter.run(&|| vendor.known_user(), &mut Progress::stderr(), || match ask_as_invoker(vendor) {
         Ok(vended) => Outcome::Vended(vended),
         Err(Refused::Unapproved(verdict)) => Outcome::Unapproved(verdict.reason.to_string()),

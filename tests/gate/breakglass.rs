@@ -99,7 +99,8 @@ fn who_what_why_and_how_long_are_the_policys() {
         .failed_with(1, &["the policy does not let bob break glass for profile `bob`"]);
     open(&gate, &["--profile", "base"])
         .failed_with(1, &["the policy does not let alice break glass for profile `base`"]);
-    open(&gate, &["--reason-code", "other"]).failed_with(1, &["the policy takes incident as a reason, and not `other`"]);
+    open(&gate, &["--reason-code", "other"])
+        .failed_with(1, &["the policy takes incident as a reason, and not `other`"]);
     open(&gate, &["--duration", "31m"]).failed_with(1, &["31m is not between 15m and 30m"]);
     open(&gate, &["--duration", "14m"]).failed_with(2, &["14m"]);
     open(&gate, &["--duration", "5h"]).failed_with(2, &["5h"]);

@@ -82,7 +82,8 @@ impl Gate {
 
     /// Replaces the policy: `more` are members of the document.
     pub(crate) fn rule(&self, more: &str) {
-        let approver = |name: &str| format!(r#"{{"name":"{name}","key":"{}","profiles":["dev","other"]}}"#, self.keys[name].1);
+        let approver =
+            |name: &str| format!(r#"{{"name":"{name}","key":"{}","profiles":["dev","other"]}}"#, self.keys[name].1);
         let text = format!(
             r#"{{"version":"1",{more}"approvers":[{},{}],"rules":[{{"name":"gated","effect":"require_approval","conditions":
             {{"profiles":["dev","other","third"]}}}},{{"name":"never","effect":"deny"}}]}}"#,
@@ -104,7 +105,8 @@ impl Gate {
     /// `sentinel request create`, by alice. Returns the id.
     #[track_caller]
     pub(crate) fn create(&self, profile: &str, duration: &str) -> String {
-        let words = ["request", "create", "--profile", profile, "--justification", "ticket 4711", "--duration", duration];
+        let words =
+            ["request", "create", "--profile", profile, "--justification", "ticket 4711", "--duration", duration];
         let done = self.run_as("alice", &words).run();
         assert_eq!(done.code(), 0, "{done}");
         let id = done.stdout.trim_end().to_owned();

@@ -38,9 +38,8 @@ fn a_session_in_a_table_is_listed_and_revoked() {
     let id = session["id"].as_str().expect("an id");
     let revoked = gate.run_as("bob", &["session", "revoke", id, "--reason", "a drill"]).run();
     assert_eq!(revoked.code(), 0, "{revoked}");
-    let answer = eventually("the end of the session", || {
-        Some(ask(&mut asker)).filter(|answer| !answer.starts_with("200 "))
-    });
+    let answer =
+        eventually("the end of the session", || Some(ask(&mut asker)).filter(|answer| !answer.starts_with("200 ")));
     assert!(answer == "closed" || answer.contains("\"SessionRevoked\""), "{answer}");
     let session: Value = serde_json::from_str(&list()).expect("one line of JSON");
     assert_eq!((&session["status"], &session["revoked_by"]), (&"revoked".into(), &"bob".into()));
@@ -51,7 +50,8 @@ fn an_emergency_in_a_table_is_opened_once_and_closed() {
     let gate = Gate::in_tables();
     gate.rule(r#""breakglass":{"cooldown":"1h"},"#);
     let policy = gate.policy.to_str().expect("UTF-8");
-    let words = ["--profile", "dev", "--reason-code", "incident", "--justification", "the database is down, nobody awake"];
+    let words =
+        ["--profile", "dev", "--reason-code", "incident", "--justification", "the database is down, nobody awake"];
     let open = || gate.run_as("alice", &[&["breakglass", "open", "--policy", policy], &words[..]].concat()).run();
     let opened = open();
     assert_eq!(opened.code(), 0, "{opened}");

@@ -39,10 +39,8 @@ fn a_no_ends_the_wait() {
     waiting.error_line("waiting");
     assert_eq!(gate.run_as("bob", &["request", "deny", &id, "--comment", "not today"]).run().code(), 0);
     waiting.finish().failed_with(125, &[&format!("request {id} was denied by bob: not today")]);
-    gate.exec("dev", &["--wait"]).failed_with(
-        125,
-        &["there is no request to wait for", "sentinel request create --profile dev"],
-    );
+    gate.exec("dev", &["--wait"])
+        .failed_with(125, &["there is no request to wait for", "sentinel request create --profile dev"]);
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn served() -> (Gate, Running, String) {
     let mut asker = gate.asker(&["--server-duration", "1h"]);
     assert!(ask(&mut asker).starts_with("200 "));
     let files = fs::read_dir(gate.file("sessions", "x").parent().expect("a directory")).expect("the records");
-    let names: Vec<String> = files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
+    let names: Vec<String> =
+        files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
     let ids: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".json")).collect();
     let [id] = ids[..] else { panic!("one session: {names:?}") };
     (gate, asker, id.to_owned())

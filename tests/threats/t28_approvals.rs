@@ -63,7 +63,11 @@ fn forged_approvals(gate: &Gate) {
     };
     let forgeries: Vec<Forgery<'_>> = vec![
         ("her own name", Box::new(|request| approved(request, "alice", digest)), "it was approved by its requester"),
-        ("her own name and key", Box::new(|request| signed(request, "alice", digest, own)), "approved by its requester"),
+        (
+            "her own name and key",
+            Box::new(|request| signed(request, "alice", digest, own)),
+            "approved by its requester",
+        ),
         ("nobody's name", Box::new(|request| signed(request, "mallory", digest, own)), "is no approver of the policy"),
         (
             "no name",
@@ -74,7 +78,11 @@ fn forged_approvals(gate: &Gate) {
             "nobody is named as its approver",
         ),
         ("bob's name", Box::new(|request| approved(request, "bob", digest)), "it is not signed"),
-        ("bob's name and her own key", Box::new(|request| signed(request, "bob", digest, own)), "its signature is not bob's"),
+        (
+            "bob's name and her own key",
+            Box::new(|request| signed(request, "bob", digest, own)),
+            "its signature is not bob's",
+        ),
         (
             "bob's name and no signature's text",
             Box::new(|request| {
@@ -175,14 +183,16 @@ fn another_session_of_the_same_role_approves_nothing() {
     world.role("ops", "base", "");
     world.sandbox.write("policy.json", r#"{"version":"1","rules":[{"name":"open","effect":"allow"}]}"#, 0o600);
     for name in ["one", "two"] {
-        let session = format!("role_arn = arn:aws:iam::{ACCOUNT}:role/ops\nsource_profile = base\nrole_session_name = {name}");
+        let session =
+            format!("role_arn = arn:aws:iam::{ACCOUNT}:role/ops\nsource_profile = base\nrole_session_name = {name}");
         world.sandbox.settings(&format!("as-{name}"), &session);
         let environment = world.sandbox.exec(&["--profile", &format!("as-{name}")], &["env", "-0"]).run().environment();
         let keys = world.sts.issued(&environment["AWS_ACCESS_KEY_ID"]).expect("issued");
         assert!(keys.arn.ends_with(&format!("/ops/{name}")), "{}", keys.arn);
         world.sandbox.profile(name, &keys, "");
     }
-    let role = world.sts.role("gated").trusts(&format!("arn:aws:iam::{ACCOUNT}:role/ops")).allows_source_identity().arn();
+    let role =
+        world.sts.role("gated").trusts(&format!("arn:aws:iam::{ACCOUNT}:role/ops")).allows_source_identity().arn();
     world.sandbox.settings("gated", &format!("role_arn = {role}\nsource_profile = one"));
 
     let key = PrivateKey::random().expect("a key");

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::source;
 use crate::cli::settings::{
-    Access, Asked, BreakglassCommand, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen, ListRecords,
-    LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand, SessionCommand,
-    ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, Whoami,
+    Access, Asked, BreakglassCommand, CloseEvent, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen,
+    ListRecords, Log, LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand,
+    SessionCommand, ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, Whoami,
 };
 use crate::cli::{Command, read};
 use crate::error::Kind;
