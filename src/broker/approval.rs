@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::terms::{By, Window};
+use super::terms::{By, SKEW, Window};
 use crate::policy::document::LONGEST_APPROVAL;
 use crate::policy::{Approvals, Policy};
 use crate::store::Request;
@@ -30,7 +30,7 @@ pub fn judge(request: &Request, policy: &Policy, user: &str, profile: &str, now:
         return Err("its window has ended".to_owned());
     }
     let longest = SignedDuration::try_from(request.duration.min(LONGEST_APPROVAL)).unwrap_or(SignedDuration::ZERO);
-    if request.expires_at.duration_since(now) > longest {
+    if request.expires_at.duration_since(now) > longest.saturating_add(SKEW) {
         return Err("its window is longer than what was asked for".to_owned());
     }
     let Some(approver) = request.approver.as_deref() else {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::desk::Desk;
 use super::records::{self, Shown, Wanted, show};
-use super::settings::{CreateRequest, DecideRequest, EndRecord, Keygen, ListRecords, RequestCommand, ShowRecord};
+use super::settings::{
+    CreateRequest, DecideRequest, DenyRequest, EndRecord, Keygen, ListRecords, RequestCommand, ShowRecord,
+};
 use super::{keys, print};
 use crate::broker::approval;
 use crate::clock::rfc3339_s;
@@ -138,7 +140,7 @@ fn approve(settings: &DecideRequest, env: &Env) -> Result<u8> {
     print(&format!("approved {id}: {requester} may use profile `{profile}` until {until}\n"))
 }
 
-fn deny(settings: &DecideRequest, env: &Env) -> Result<u8> {
+fn deny(settings: &DenyRequest, env: &Env) -> Result<u8> {
     let desk = Desk::new(&settings.stores, env);
     let denier = desk.person()?;
     let engine = desk.engine(Kind::Request)?;

@@ -22,7 +22,8 @@ fn opening(gate: &Gate, user: &str, options: &[&str]) -> Invocation {
     let words = ["--policy", policy, "--justification", WHY];
     let profile = if options.contains(&"--profile") { &[][..] } else { &["--profile", "dev"] };
     let code = if options.contains(&"--reason-code") { &[][..] } else { &["--reason-code", "incident"] };
-    gate.run_as(user, &[&["breakglass", "open"], &words[..], profile, code, options].concat())
+    let time = if options.contains(&"--duration") { &[][..] } else { &["--duration", "20m"] };
+    gate.run_as(user, &[&["breakglass", "open"], &words[..], profile, code, time, options].concat())
 }
 
 fn open(gate: &Gate, options: &[&str]) -> Finished {
@@ -32,7 +33,7 @@ fn open(gate: &Gate, options: &[&str]) -> Finished {
 /// Opens for 20 minutes. Returns the id.
 #[track_caller]
 fn opened(gate: &Gate) -> String {
-    let done = open(gate, &["--duration", "20m"]);
+    let done = open(gate, &[]);
     assert_eq!(done.code(), 0, "{done}");
     done.stdout.trim_end().to_owned()
 }
@@ -49,7 +50,7 @@ fn long_ago(gate: &Gate, id: &str, seconds: i64) {
 fn broken_glass_stands_in_for_an_approval_and_is_loud() {
     let gate = gate();
     gate.exec("dev", &[]).failed_with(125, &["the rule wants an approval"]);
-    let done = open(&gate, &["--duration", "20m"]);
+    let done = open(&gate, &[]);
     assert_eq!(done.code(), 0, "{done}");
     let id = done.stdout.trim_end();
     assert!(done.stderr.contains("GLASS IS BROKEN: alice opened profile `dev` until"), "{done}");

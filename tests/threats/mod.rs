@@ -26,4 +26,5 @@ mod t25_not_in_the_tree;
 mod t26_attestation_failure;
 mod t27_connections_end;
 mod t28_approvals;
+mod t29_signed_policies;
 mod t32_namespaces;

@@ -60,7 +60,6 @@ const DECIDING: &[CommandName] = &[
     RequestCreate,
     RequestShow,
     RequestApprove,
-    RequestDeny,
     BreakglassOpen,
 ];
 
@@ -78,7 +77,6 @@ const PUBLISHED: &[CommandName] = &[
     RequestCreate,
     RequestShow,
     RequestApprove,
-    RequestDeny,
     BreakglassOpen,
 ];
 

@@ -29,7 +29,7 @@ pub enum RequestCommand {
     List(ListRecords<RequestStatus>),
     Show(ShowRecord),
     Approve(DecideRequest),
-    Deny(DecideRequest),
+    Deny(DenyRequest),
     Cancel(EndRecord),
     Keygen(Keygen),
 }
@@ -102,7 +102,7 @@ pub struct CreateRequest {
     pub json: bool,
 }
 
-/// The settings of `request approve` and `request deny`.
+/// The settings of `request approve`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DecideRequest {
     /// Where requests are.
@@ -113,6 +113,17 @@ pub struct DecideRequest {
     pub id: String,
     /// The approver's private key.
     pub key: Option<PathBuf>,
+    /// What the requester is told.
+    pub comment: Option<String>,
+}
+
+/// The settings of `request deny`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DenyRequest {
+    /// Where requests are.
+    pub stores: Stores,
+    /// Which one.
+    pub id: String,
     /// What the requester is told.
     pub comment: Option<String>,
 }
@@ -200,7 +211,11 @@ impl RequestCommand {
 
     /// The settings of `request deny`.
     pub fn deny(given: &Given<'_>) -> Result<Self> {
-        DecideRequest::of(given).map(Self::Deny)
+        Ok(Self::Deny(DenyRequest {
+            stores: Stores::of(given)?,
+            id: given.record_id()?,
+            comment: given.sentence(Id::Comment, 1, 500)?,
+        }))
     }
 
     /// The settings of `request cancel`.
