@@ -87,7 +87,7 @@ fn cooldown_and_quota_are_kept() {
     let second = opened(&gate);
     assert_ne!(first, second);
     long_ago(&gate, &second, 3500);
-    open(&gate, &[]).failed_with(1, &["glass was broken 2 times within 24h"]);
+    open(&gate, &[]).failed_with(1, &["glass was broken 2 times within 1d"]);
     long_ago(&gate, &first, 86_500);
     opened(&gate);
 }

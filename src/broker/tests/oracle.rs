@@ -159,7 +159,7 @@ fn approved<'a>(document: &Value, user: &str, world: &'a World) -> Option<&'a Re
             && request.profile == world.profile
             && request.status == RequestStatus::Approved
             && left > SignedDuration::ZERO
-            && left <= SignedDuration::try_from(request.duration).expect("short")
+            && left <= SignedDuration::try_from(request.duration).expect("short") + SignedDuration::from_mins(5)
             && approver.is_some_and(|approver| approver != user)
             && (store
                 || matches!(approver, Some("bob" | "role:deploy"))
