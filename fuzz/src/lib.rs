@@ -15,6 +15,7 @@ pub mod policy;
 pub mod proc;
 pub mod record;
 pub mod request;
+pub mod settings;
 pub mod sts;
 pub mod token;
 
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Check); 14] = [
     ("proc", proc::check),
     ("record", record::check),
     ("request", request::check),
+    ("settings", settings::check),
     ("sts", sts::check),
     ("token", token::check),
 ];

@@ -2,12 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::terms::{By, SKEW, Window};
+use super::terms::{By, Window};
 use crate::duration;
 use crate::policy::document::{LONGEST_BREAK_GLASS, SHORTEST_WINDOW};
 use crate::policy::{BreakGlass, Policy, ReasonCode};
 use crate::store::Event;
 use crate::store::record::EventStatus;
+
+/// Clocks of hosts that share a store may differ by this much.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether this event may be opened beside those that the same user opened for the same profile before.
 ///

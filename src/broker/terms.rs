@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::policy::document;
-
-/// Clocks of hosts that share a store may differ by this much.
-pub(super) const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Limits of credentials. What was fetched under some is handed out under the same alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -69,6 +66,8 @@ impl Window {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]

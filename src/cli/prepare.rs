@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
@@ -167,7 +168,7 @@ fn needs_records(policy: &PolicySource) -> bool {
 
 fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
     let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
-    let device_id: Option<String> = None;
+    let device_id = device_id();
     let device = device_id.as_deref().unwrap_or("unknown");
     let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
     Start {

@@ -35,7 +35,8 @@ pub(super) fn approve(
 ) -> Result<Request> {
     let now = in_ms(now);
     change(engine, id, |request: &Request| {
-        if request.requester == approver.user {
+        // As the broker compares them: AWS takes names that differ in their case alone for one.
+        if request.requester.eq_ignore_ascii_case(&approver.user) {
             return Err(Error::new(format!("request {id} is your own: somebody else has to approve it"))
                 .hint("to AWS every session of a role is the same person"));
         }
@@ -74,7 +75,7 @@ pub(super) fn deny(
 ) -> Result<Request> {
     let now = in_ms(now);
     change(engine, id, |request: &Request| {
-        if request.requester == denier.user {
+        if request.requester.eq_ignore_ascii_case(&denier.user) {
             return Err(Error::new(format!("request {id} is your own"))
                 .hint(format!("`sentinel request cancel {id}` takes it back")));
         }
