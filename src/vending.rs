@@ -134,6 +134,11 @@ impl Vendor {
         self.vault.stop();
     }
 
+    /// Ends the decision log's stream. What is asked for later is not given.
+    pub fn close_log(&self) {
+        self.log.close();
+    }
+
     /// The profile whose credentials are vended.
     pub fn profile(&self) -> &str {
         self.broker.profile()

@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
-use crate::log::decision::{Decision, DecisionLog};
+use crate::log::decision::{Decision, DecisionLog, Options};
 use crate::log::operator::Operator;
 use crate::policy::{Effect, Mode, PolicyFile};
 use crate::profile::{Wanted, resolve};
@@ -79,7 +79,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log_stderr)?;
+    let log = log_options(common, env)?;
+    let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator))?;
     let policy = common.policy.as_deref().map(|path| {
         let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
         open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
@@ -144,14 +145,31 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
     })
 }
 
-/// `--log-file`, or decisions.jsonl in the state directory.
+/// Where decisions go, and what proves them.
+fn log_options(common: &Common, env: &Env) -> Result<Options> {
+    Ok(Options {
+        file: Some(log_file(common, env)?),
+        stderr: common.log_stderr,
+        // It runs as the user whom it serves.
+        deployment: Some("advisory".to_owned()),
+        ..Options::default()
+    })
+}
+
+/// The same as [`log_path`], in a directory that is there.
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(file) = &common.log_file {
-        return Ok(file.clone());
+    if common.log_file.is_none() {
+        make_private(&state_directory(common.state_dir.as_deref(), env)?)?;
     }
-    let directory = state_directory(common, env)?;
-    make_private(&directory)?;
-    Ok(directory.join("decisions.jsonl"))
+    log_path(common.log_file.as_deref(), common.state_dir.as_deref(), env)
+}
+
+/// `--log-file`, or decisions.jsonl in the state directory.
+pub(super) fn log_path(log_file: Option<&Path>, state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    match log_file {
+        Some(file) => Ok(file.to_owned()),
+        None => Ok(state_directory(state_dir, env)?.join("decisions.jsonl")),
+    }
 }
 
 /// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
@@ -178,9 +196,9 @@ fn make_private(path: &Path) -> Result<()> {
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
-fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.state_dir {
-        return Ok(directory.clone());
+fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    if let Some(directory) = state_dir {
+        return Ok(directory.to_owned());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
         return Ok(PathBuf::from(home).join("sentinel"));

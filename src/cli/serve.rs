@@ -200,6 +200,8 @@ impl Drop for Serving {
         drop(self.server.take());
         self.vendor.stop();
         self.refresher.thread().unpark();
+        // Threads that hold it may outlive this process's last line.
+        self.vendor.close_log();
     }
 }
 
