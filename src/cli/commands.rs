@@ -1,19 +1,51 @@
 //! The commands, as one table: parser, help, man page and completions derive from it.
+//!
+//! A command of two words, `policy validate`, is a command of its own; its first word names a [`Family`].
+
+mod log;
+mod policy;
+mod records;
+mod run;
+mod topic;
+
+use super::joined::{joined, length};
+pub use topic::{FAMILIES, Family, Topic};
+pub(super) use topic::{first_words, meant_by};
 
 /// A command of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is its words; COMMANDS says what it does")]
 pub enum CommandName {
-    /// Runs a program with credentials.
     Exec,
-    /// Prints credentials as a credential_process does.
     Credentials,
-    /// Prints the version.
+    Whoami,
+    PolicyValidate,
+    PolicyTest,
+    PolicyExplain,
+    PolicySign,
+    PolicyKeygen,
+    PolicyPull,
+    PolicyPush,
+    PolicyDiff,
+    SessionList,
+    SessionShow,
+    SessionRevoke,
+    RequestCreate,
+    RequestList,
+    RequestShow,
+    RequestApprove,
+    RequestDeny,
+    RequestCancel,
+    RequestKeygen,
+    BreakglassOpen,
+    BreakglassList,
+    BreakglassShow,
+    BreakglassClose,
+    LogVerify,
+    LogShow,
     Version,
-    /// Prints help.
     Help,
-    /// Prints what a shell needs to complete command lines.
     Completions,
-    /// Prints the man page.
     Man,
 }
 
@@ -28,13 +60,18 @@ pub enum Words {
     Command,
     /// One of the shells that have completions.
     Shell,
+    /// Files: at least so many, and at most.
+    Files(usize, usize),
+    /// The id of a record.
+    Id,
 }
 
 /// What help says about a command.
+#[derive(Clone, Copy)]
 pub struct CommandInfo {
     /// Which one.
     pub command: CommandName,
-    /// The word on the command line.
+    /// The word on the command line, or both words.
     pub name: &'static str,
     /// One line for the overview.
     pub summary: &'static str,
@@ -50,13 +87,32 @@ pub struct CommandInfo {
     pub statuses: &'static [(&'static str, &'static str)],
 }
 
-impl CommandName {
-    /// The command that `word` names.
-    pub fn of(word: &str) -> Option<Self> {
-        COMMANDS.iter().find(|info| info.name == word).map(|info| info.command)
+impl Words {
+    /// How many words are kept for the command to read, at least and at most.
+    pub fn kept(self) -> (usize, usize) {
+        match self {
+            Self::Files(least, most) => (least, most),
+            Self::Id => (1, 1),
+            _ => (0, 0),
+        }
     }
 
-    /// The word on the command line.
+    /// What one of them is called in help.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Files(..) => "FILE",
+            _ => "ID",
+        }
+    }
+}
+
+impl CommandName {
+    /// The command of this name, of one word or two.
+    pub fn of(name: &str) -> Option<Self> {
+        COMMANDS.iter().find(|info| info.name == name).map(|info| info.command)
+    }
+
+    /// The word on the command line, or both.
     pub fn name(self) -> &'static str {
         self.info().map_or("", |info| info.name)
     }
@@ -67,111 +123,22 @@ impl CommandName {
     }
 }
 
-const STATUSES: &[(&str, &str)] = &[("0", "done"), ("1", "failed or refused"), ("2", "wrong usage")];
+impl CommandInfo {
+    /// The first word and, in a family, the second.
+    pub fn parts(&self) -> (&'static str, Option<&'static str>) {
+        match self.name.split_once(' ') {
+            Some((first, second)) => (first, Some(second)),
+            None => (self.name, None),
+        }
+    }
+}
+
+const PARTS: &[&[CommandInfo]] = &[run::CREDENTIALS, policy::POLICY, records::RECORDS, log::LOG, run::ABOUT];
 
 /// Every command, in the order in which help lists them.
-pub static COMMANDS: &[CommandInfo] = &[
-    CommandInfo {
-        command: CommandName::Exec,
-        name: "exec",
-        summary: "run a command with credentials",
-        words: Words::ProfileAndProgram,
-        synopsis: &[
-            "sentinel exec [--profile P | P] [options] -- CMD [ARGS...]",
-            "sentinel exec P [options] CMD [ARGS...]",
-            "sentinel exec --profile P [options] CMD [ARGS...]",
-        ],
-        description: &[
-            "Gets short-lived credentials for the profile and runs CMD with them. CMD defaults to $SHELL, else /bin/sh.",
-            "Without `--`, the first word is the profile, unless --profile is given before it; the next word is CMD. \
-             Everything from CMD on belongs to CMD, options too.",
-            "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE or AWS_DEFAULT_PROFILE. Every other source of \
-             AWS credentials is removed from the environment of CMD.",
-            "Credentials reach CMD in one of three ways. Without a server, keys are in its environment and do not refresh. \
-             With --server, the way to prefer, SDKs ask a port of 127.0.0.1, which finds out whose process is asking and \
-             serves CMD's process tree alone. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; \
-             your other processes can read the pipe between the two.",
-        ],
-        examples: &[
-            ("sentinel exec --server prod -- terraform apply", "credentials that refresh, for this tree only"),
-            ("sentinel exec --unix-socket prod -- terraform apply", "the same, and nothing listens on TCP"),
-            ("sentinel exec --server prod", "a shell"),
-            ("sentinel exec prod -- aws s3 ls", "keys in the environment, for short commands"),
-            ("sentinel exec -- env", "the profile that AWS_PROFILE names"),
-        ],
-        statuses: &[
-            ("N", "CMD's own status"),
-            ("128+N", "signal N ended CMD"),
-            ("125", "sentinel failed, refused, or was used wrongly"),
-            ("126", "CMD cannot be executed"),
-            ("127", "CMD was not found"),
-        ],
-    },
-    CommandInfo {
-        command: CommandName::Credentials,
-        name: "credentials",
-        summary: "print credentials as JSON, for credential_process",
-        words: Words::None,
-        synopsis: &["sentinel credentials [--profile P] [options]"],
-        description: &[
-            "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
-             started, it prints what that tree's socket serves; options that would change the credentials belong to \
-             `sentinel exec` there, and are refused.",
-        ],
-        examples: &[
-            ("sentinel credentials --profile prod", "JSON on stdout"),
-            ("credential_process = /usr/local/bin/sentinel credentials --profile prod", "in ~/.aws/config"),
-        ],
-        statuses: STATUSES,
-    },
-    CommandInfo {
-        command: CommandName::Version,
-        name: "version",
-        summary: "print the version",
-        words: Words::None,
-        synopsis: &["sentinel version"],
-        description: &[],
-        examples: &[],
-        statuses: STATUSES,
-    },
-    CommandInfo {
-        command: CommandName::Help,
-        name: "help",
-        summary: "print help, in general or about a command",
-        words: Words::Command,
-        synopsis: &["sentinel help [COMMAND]"],
-        description: &[],
-        examples: &[("sentinel help exec", "everything about exec")],
-        statuses: STATUSES,
-    },
-    CommandInfo {
-        command: CommandName::Completions,
-        name: "completions",
-        summary: "print completions for bash, zsh or fish",
-        words: Words::Shell,
-        synopsis: &["sentinel completions bash|zsh|fish"],
-        description: &[
-            "Prints a script for the shell: it completes commands, options and their values, profiles out of the AWS \
-             config file, and the command that exec runs. `make install` puts all three where shells look for them.",
-        ],
-        examples: &[
-            ("source <(sentinel completions bash)", "in ~/.bashrc"),
-            ("source <(sentinel completions zsh)", "in ~/.zshrc, after compinit"),
-            ("sentinel completions fish | source", "in ~/.config/fish/config.fish"),
-        ],
-        statuses: STATUSES,
-    },
-    CommandInfo {
-        command: CommandName::Man,
-        name: "man",
-        summary: "print the man page",
-        words: Words::None,
-        synopsis: &["sentinel man"],
-        description: &["Prints sentinel(1) in roff, for man and groff."],
-        examples: &[("sentinel man | man -l -", "the same as `man sentinel`, where it is installed")],
-        statuses: STATUSES,
-    },
-];
+pub static COMMANDS: &[CommandInfo] = &joined::<CommandInfo, { length(PARTS) }>(PARTS);
+
+const STATUSES: &[(&str, &str)] = &[("0", "done"), ("1", "failed or refused"), ("2", "wrong usage")];
 
 #[cfg(test)]
 mod tests {
@@ -184,10 +151,24 @@ mod tests {
             assert_eq!(COMMANDS.iter().filter(|info| info.command == command).count(), 1);
             assert_eq!(CommandName::of(command.name()), Some(command));
             let info = command.info().expect("a line");
+            assert!(!info.synopsis.is_empty(), "{}", info.name);
             for line in info.synopsis {
                 assert!(line.starts_with(&format!("sentinel {}", info.name)), "{line}");
             }
         }
+        assert_eq!(COMMANDS.len(), EVERY.len());
         assert_eq!(CommandName::of("serve"), None);
+        assert_eq!(CommandName::of("policy"), None);
+    }
+
+    #[test]
+    fn words_that_a_command_keeps_are_in_its_synopsis() {
+        for info in COMMANDS {
+            let (least, most) = info.words.kept();
+            let noun = info.words.noun();
+            let names = |line: &&&str| line.split([' ', '[', ']', '.']).any(|word| word == noun);
+            assert_eq!(info.synopsis.iter().any(|line| names(&line)), most > 0, "{}", info.name);
+            assert!(least <= most, "{}", info.name);
+        }
     }
 }

@@ -6,8 +6,8 @@ mod zsh;
 
 use std::ffi::OsStr;
 
-use super::commands::{COMMANDS, CommandName, Words};
-use super::flags::{FLAGS, Flag};
+use super::commands::{COMMANDS, CommandName, FAMILIES, Family, Words, first_words};
+use super::flags::{FLAGS, Flag, Id};
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
 
@@ -106,9 +106,19 @@ fn commands_with(words: Words) -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().filter(move |info| info.words == words).map(|info| info.name)
 }
 
-/// The names of all commands, with blanks between them.
-fn command_names() -> String {
-    COMMANDS.iter().map(|info| info.name).collect::<Vec<_>>().join(" ")
+/// The options that have a value and stand before the command that exec runs, but for `--profile`.
+fn before_a_program() -> impl Iterator<Item = &'static Flag> {
+    flags_of(Some(CommandName::Exec)).filter(|flag| flag.value.is_some() && flag.id != Id::Profile)
+}
+
+/// The words that a command line may begin with, with blanks between them.
+fn top_words() -> String {
+    first_words().collect::<Vec<_>>().join(" ")
+}
+
+/// The second words of a family, with blanks between them.
+fn second_words(family: &Family) -> String {
+    family.members().map(|(word, _)| word).collect::<Vec<_>>().join(" ")
 }
 
 /// The names of the shells, with blanks between them.

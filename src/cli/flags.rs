@@ -30,10 +30,58 @@ pub enum Id {
     AllowFallback,
     Lazy,
     WaitTree,
+    AskedProfile,
+    AskedUser,
+    AskedAccount,
+    AskedMode,
+    AskedTime,
+    AskedUid,
+    AskedExecutable,
+    AskedSha256,
+    AskedRoleArn,
+    AskedOs,
+    Expect,
     Policy,
+    PolicyParameter,
+    PolicyKey,
+    PolicyScope,
+    AwsProfile,
+    ExpectVersion,
+    Strict,
+    Key,
+    Scope,
+    Serial,
+    NotAfter,
+    Out,
     StateDir,
+    SessionTable,
+    RequestTable,
+    BreakglassTable,
+    Wait,
+    OfUser,
+    OfProfile,
+    SessionStatus,
+    RequestStatus,
+    EventStatus,
+    OfEffect,
+    Since,
+    Until,
+    Limit,
+    Window,
+    ReasonCode,
+    Justification,
+    Comment,
+    Reason,
     LogFile,
     LogStderr,
+    LogKey,
+    LogFsync,
+    LogAnchor,
+    LogSyslog,
+    SyslogSocket,
+    Head,
+    Syslog,
+    Json,
     Nested,
     Debug,
     Help,
@@ -47,13 +95,26 @@ pub enum Group {
     Credentials,
     /// The socket and who may use it.
     Server,
-    /// What decides, and where it is recorded.
+    /// A made-up request.
+    Question,
+    /// What decides.
     Policy,
+    /// Keys, and what is made with them.
+    Signing,
+    /// Where sessions, requests and events are.
+    Stores,
+    /// Which of them are meant.
+    Selection,
+    /// What a new one says.
+    Record,
+    /// Where decisions are recorded.
+    Log,
     /// The rest.
     Other,
 }
 
-/// One flag.
+/// One flag. Two may share a name, if no command takes both.
+#[derive(Clone, Copy)]
 pub struct Flag {
     /// Which one.
     pub id: Id,
@@ -98,12 +159,12 @@ impl Flag {
 
     /// Whether it may be given more than once.
     pub fn repeats(&self) -> bool {
-        self.id == Id::PolicyArn
+        matches!(self.id, Id::PolicyArn | Id::Head)
     }
 
     /// Whether it says how credentials are made, decided on or recorded, the profile aside.
     pub fn shapes_credentials(&self) -> bool {
-        matches!(self.group, Group::Credentials | Group::Policy) && self.id != Id::Profile
+        matches!(self.group, Group::Credentials | Group::Policy | Group::Stores | Group::Log) && self.id != Id::Profile
     }
 
     /// Whether it says something about a server, so that it means nothing without one.
@@ -114,14 +175,31 @@ impl Flag {
 
 impl Group {
     /// All groups, in help's order.
-    pub const ALL: [Self; 4] = [Self::Credentials, Self::Server, Self::Policy, Self::Other];
+    pub const ALL: [Self; 10] = [
+        Self::Credentials,
+        Self::Server,
+        Self::Question,
+        Self::Policy,
+        Self::Signing,
+        Self::Stores,
+        Self::Selection,
+        Self::Record,
+        Self::Log,
+        Self::Other,
+    ];
 
     /// The heading in help.
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
             Self::Server => "Server (--server, --unix-socket)",
-            Self::Policy => "Policy and records",
+            Self::Question => "The request that is judged",
+            Self::Policy => "Policy",
+            Self::Signing => "Keys and results",
+            Self::Stores => "Sessions, requests and emergencies",
+            Self::Selection => "Which ones",
+            Self::Record => "What is recorded",
+            Self::Log => "Decision log",
             Self::Other => "Other",
         }
     }

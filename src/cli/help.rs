@@ -1,13 +1,14 @@
 //! Help, generated from the tables of commands and flags.
 
-use super::commands::{COMMANDS, CommandInfo, CommandName};
+use super::commands::{COMMANDS, CommandInfo, CommandName, Family, Topic, first_words};
 use super::flags::{FLAGS, Flag, Group};
 use super::parse::HelpLength;
 
-/// The text about a command, or the overview.
-pub fn text(topic: Option<CommandName>, length: HelpLength) -> String {
-    match topic.and_then(CommandName::info) {
-        Some(info) => of_command(info, length),
+/// The text about a command or a family, or the overview.
+pub fn text(topic: Option<Topic>, length: HelpLength) -> String {
+    match topic {
+        Some(Topic::Command(command)) => command.info().map_or_else(overview, |info| of_command(info, length)),
+        Some(Topic::Family(family)) => of_family(family, length),
         None => overview(),
     }
 }
@@ -16,15 +17,37 @@ fn overview() -> String {
     let mut text = String::from(
         "sentinel gives short-lived AWS credentials to one process tree.\n\nUsage: sentinel COMMAND [options]\n\nCommands:\n",
     );
-    for info in COMMANDS {
-        line(&mut text, info.name, info.summary);
+    for word in first_words() {
+        match (Family::of(word), CommandName::of(word).and_then(CommandName::info)) {
+            (Some(family), _) => line(&mut text, &format!("{word} ..."), family.summary),
+            (None, Some(info)) => line(&mut text, word, info.summary),
+            (None, None) => {}
+        }
     }
     options(&mut text, None, HelpLength::Short);
     text.push_str("\nExamples:\n");
-    for (command, meaning) in COMMANDS.iter().flat_map(|info| info.examples) {
+    for (command, meaning) in COMMANDS.iter().filter(|info| info.parts().1.is_none()).flat_map(|info| info.examples) {
         example(&mut text, command, meaning);
     }
     text.push_str("\n`sentinel help COMMAND` says more about a command.\n");
+    text
+}
+
+fn of_family(family: &Family, length: HelpLength) -> String {
+    let name = family.name;
+    let mut text =
+        format!("sentinel {name}: {}\n\nUsage: sentinel {name} COMMAND [options]\n\nCommands:\n", family.summary);
+    for (_, info) in family.members() {
+        line(&mut text, info.name, info.summary);
+    }
+    let mut examples = family.members().flat_map(|(_, info)| info.examples).peekable();
+    if length == HelpLength::Long && examples.peek().is_some() {
+        text.push_str("\nExamples:\n");
+        for (command, meaning) in examples {
+            example(&mut text, command, meaning);
+        }
+    }
+    text.push_str(&format!("\n`sentinel help {name} COMMAND` says more about a command.\n"));
     text
 }
 
@@ -127,13 +150,18 @@ const MARGIN: &str = "                                ";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::commands::FAMILIES;
     use crate::cli::flags::EVERY;
+
+    fn about(command: CommandName, length: HelpLength) -> String {
+        text(Some(Topic::Command(command)), length)
+    }
 
     #[test]
     fn help_shows_each_flag_of_the_command_and_no_other() {
         for command in EVERY.iter().copied() {
             for length in [HelpLength::Short, HelpLength::Long] {
-                let text = text(Some(command), length);
+                let text = about(command, length);
                 for flag in FLAGS {
                     let line = format!("  {:<28}  {}\n", spelling(flag), flag.help);
                     assert_eq!(
@@ -150,28 +178,52 @@ mod tests {
 
     #[test]
     fn long_help_names_every_variable() {
-        let text = text(Some(CommandName::Exec), HelpLength::Long);
-        for variable in FLAGS.iter().filter_map(|flag| flag.variable) {
-            assert!(text.contains(&format!("Environment: {variable}\n")), "{variable}");
+        for command in EVERY.iter().copied() {
+            let text = about(command, HelpLength::Long);
+            for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(command))) {
+                let Some(variable) = flag.variable else { continue };
+                assert!(text.contains(&format!("Environment: {variable}\n")), "{variable}");
+            }
         }
     }
 
     #[test]
-    fn the_overview_names_every_command_and_the_flags_of_its_own() {
+    fn the_overview_names_every_command_or_its_family_and_the_flags_of_its_own() {
         let text = text(None, HelpLength::Long);
-        for info in COMMANDS {
+        for info in COMMANDS.iter().filter(|info| info.parts().1.is_none()) {
             assert!(text.contains(&format!("  {:<28}  {}\n", info.name, info.summary)), "{}", info.name);
+        }
+        for family in FAMILIES {
+            let name = format!("{} ...", family.name);
+            assert!(text.contains(&format!("  {name:<28}  {}\n", family.summary)), "{name}");
         }
         assert!(text.contains("-V, --version"));
         assert!(!text.contains("--duration"));
     }
 
     #[test]
+    fn help_of_a_family_names_its_commands() {
+        let of = |length| text(Family::of("log").map(Topic::Family), length);
+        let short = "sentinel log: verify and read the decision log\n\
+             \n\
+             Usage: sentinel log COMMAND [options]\n\
+             \n\
+             Commands:\n  log verify                    find lines that were cut, changed, moved or removed\n  \
+             log show                      print decisions for people\n\
+             \n\
+             `sentinel help log COMMAND` says more about a command.\n";
+        assert_eq!(of(HelpLength::Short), short);
+        assert!(of(HelpLength::Long).contains("\nExamples:\n  sentinel log verify\n"));
+    }
+
+    #[test]
     fn lines_are_not_wider_than_a_window_and_have_no_space_at_the_end() {
-        for topic in EVERY.iter().copied().map(Some).chain([None]) {
+        let commands = EVERY.iter().copied().map(Topic::Command);
+        for topic in commands.chain(FAMILIES.iter().map(Topic::Family)).map(Some).chain([None]) {
             for length in [HelpLength::Short, HelpLength::Long] {
                 for line in text(topic, length).lines() {
-                    assert!(line.chars().count() <= WIDTH, "{line}");
+                    let is_example = line.starts_with("  sentinel ");
+                    assert!(is_example || line.chars().count() <= WIDTH, "{line}");
                     assert_eq!(line.trim_end(), line);
                 }
             }
@@ -188,6 +240,6 @@ mod tests {
              \n\
              Exit status:\n  0                             done\n  1                             failed or refused\n  \
              2                             wrong usage\n";
-        assert_eq!(text(Some(CommandName::Version), HelpLength::Long), expected);
+        assert_eq!(about(CommandName::Version, HelpLength::Long), expected);
     }
 }

@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::prepare::log_path;
-use super::settings::{LogCommand, ShowLog, VerifyLog};
+use super::settings::{LogCommand, ShowLog, VerifyLog, When};
+use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::log::chain::Head;
@@ -108,8 +111,8 @@ fn show(settings: &ShowLog, env: &Env) -> Result<u8> {
         user: settings.user.clone(),
         profile: settings.profile.clone(),
         effect: settings.effect.map(|effect| effect.as_str().to_owned()),
-        since: settings.since,
-        until: settings.until,
+        since: settings.since.map(time),
+        until: settings.until.map(time),
     };
     let paths = files(&settings.files, settings.log_file.as_deref(), settings.state_dir.as_deref(), env)?;
     for path in &paths {
@@ -138,6 +141,14 @@ fn show(settings: &ShowLog, env: &Env) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// As early as can be, where it is longer ago than there are times.
+fn time(when: When) -> Timestamp {
+    match when {
+        When::At(time) => time,
+        When::Ago(ago) => SystemClock.wall().checked_sub(ago).unwrap_or(Timestamp::MIN),
+    }
 }
 
 /// Those that were named, else the log of this user.

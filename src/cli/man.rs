@@ -62,6 +62,11 @@ fn option(flag: &Flag) -> String {
     if !flag.more.is_empty() {
         body.push_str(&format!("\n{}", prose(flag.more)));
     }
+    // Another of that name means something else to other commands.
+    if FLAGS.iter().any(|other| other.name == flag.name && other.id != flag.id) {
+        let owners: Vec<String> = flag.commands.iter().map(|command| bold(command.name())).collect();
+        body.push_str(&format!("\nSo for {}.", owners.join(", ")));
+    }
     tagged(&tag, &body)
 }
 

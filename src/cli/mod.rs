@@ -3,6 +3,7 @@
 //! `flags` and `commands` are tables; `parse`, `settings`, `help`, `man` and `completions` derive from them. Nothing before `run` has an
 //! effect outside its result.
 
+mod breakglass;
 mod code;
 pub mod commands;
 pub mod completions;
@@ -10,14 +11,20 @@ mod credentials;
 mod exec;
 pub mod flags;
 pub mod help;
+mod joined;
+mod log;
 pub mod man;
 pub mod parse;
 mod place;
+mod policy;
 mod prepare;
 mod refused;
+mod request;
 mod serve;
+mod session;
 mod session_policy;
 pub mod settings;
+mod whoami;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -26,9 +33,10 @@ use std::process::ExitCode;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::sys::signal;
-use commands::CommandName;
+use commands::{CommandName, Topic};
 use flags::Id;
 use parse::HelpLength;
+use settings::{BreakglassCommand, Given, LogCommand, PolicyCommand, RequestCommand, SessionCommand};
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,8 +45,20 @@ pub enum Command {
     Exec(Box<settings::Exec>),
     /// Print credentials.
     Credentials(Box<settings::Credentials>),
-    /// Print help, about a command or in general.
-    Help(Option<CommandName>, HelpLength),
+    /// Say who the person is, and what they may do.
+    Whoami(Box<settings::Whoami>),
+    /// Work on policies.
+    Policy(Box<PolicyCommand>),
+    /// Look at sessions, or end one.
+    Session(Box<SessionCommand>),
+    /// Ask for approvals, or give them.
+    Request(Box<RequestCommand>),
+    /// Open emergency access, or close it.
+    Breakglass(Box<BreakglassCommand>),
+    /// Read the decision log.
+    Log(Box<LogCommand>),
+    /// Print help, about commands or in general.
+    Help(Option<Topic>, HelpLength),
     /// Print the version.
     Version,
     /// Print a shell's completions.
@@ -72,17 +92,50 @@ pub fn main() -> ExitCode {
 pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
     let parsed = parse::parse(args)?;
     if let Some(length) = parsed.help {
-        return Ok(Command::Help(parsed.command, length));
+        return Ok(Command::Help(parsed.command.map(Topic::Command).or(parsed.topic), length));
     }
-    Ok(match parsed.command {
-        Some(CommandName::Exec) => Command::Exec(Box::new(settings::exec(&parsed, env)?)),
-        Some(CommandName::Credentials) => Command::Credentials(Box::new(settings::credentials(&parsed, env)?)),
-        Some(CommandName::Version) => Command::Version,
-        Some(CommandName::Help) => Command::Help(parsed.topic, HelpLength::Long),
-        Some(CommandName::Completions) => Command::Completions(completions::Shell::wanted(parsed.shell)?),
-        Some(CommandName::Man) => Command::Man,
-        None if parsed.has(Id::Version) => Command::Version,
-        None => Command::Help(None, HelpLength::Short),
+    let Some(command) = parsed.command else {
+        let version = parsed.has(Id::Version);
+        return Ok(if version { Command::Version } else { Command::Help(None, HelpLength::Short) });
+    };
+    let given = Given::new(&parsed, env);
+    let policy = |settings| Command::Policy(Box::new(settings));
+    let session = |settings| Command::Session(Box::new(settings));
+    let request = |settings| Command::Request(Box::new(settings));
+    let breakglass = |settings| Command::Breakglass(Box::new(settings));
+    let log = |settings| Command::Log(Box::new(settings));
+    Ok(match command {
+        CommandName::Exec => Command::Exec(Box::new(settings::Exec::of(&given)?)),
+        CommandName::Credentials => Command::Credentials(Box::new(settings::Credentials::of(&given)?)),
+        CommandName::Whoami => Command::Whoami(Box::new(settings::Whoami::of(&given)?)),
+        CommandName::PolicyValidate => policy(PolicyCommand::validate(&given)?),
+        CommandName::PolicyTest => policy(PolicyCommand::test(&given)?),
+        CommandName::PolicyExplain => policy(PolicyCommand::explain(&given)?),
+        CommandName::PolicySign => policy(PolicyCommand::sign(&given)?),
+        CommandName::PolicyKeygen => policy(PolicyCommand::keygen(&given)?),
+        CommandName::PolicyPull => policy(PolicyCommand::pull(&given)?),
+        CommandName::PolicyPush => policy(PolicyCommand::push(&given)?),
+        CommandName::PolicyDiff => policy(PolicyCommand::diff(&given)?),
+        CommandName::SessionList => session(SessionCommand::list(&given)?),
+        CommandName::SessionShow => session(SessionCommand::show(&given)?),
+        CommandName::SessionRevoke => session(SessionCommand::revoke(&given)?),
+        CommandName::RequestCreate => request(RequestCommand::create(&given)?),
+        CommandName::RequestList => request(RequestCommand::list(&given)?),
+        CommandName::RequestShow => request(RequestCommand::show(&given)?),
+        CommandName::RequestApprove => request(RequestCommand::approve(&given)?),
+        CommandName::RequestDeny => request(RequestCommand::deny(&given)?),
+        CommandName::RequestCancel => request(RequestCommand::cancel(&given)?),
+        CommandName::RequestKeygen => request(RequestCommand::keygen(&given)?),
+        CommandName::BreakglassOpen => breakglass(BreakglassCommand::open(&given)?),
+        CommandName::BreakglassList => breakglass(BreakglassCommand::list(&given)?),
+        CommandName::BreakglassShow => breakglass(BreakglassCommand::show(&given)?),
+        CommandName::BreakglassClose => breakglass(BreakglassCommand::close(&given)?),
+        CommandName::LogVerify => log(LogCommand::verify(&given)?),
+        CommandName::LogShow => log(LogCommand::show(&given)?),
+        CommandName::Version => Command::Version,
+        CommandName::Help => Command::Help(parsed.topic, HelpLength::Long),
+        CommandName::Completions => Command::Completions(completions::Shell::wanted(parsed.shell)?),
+        CommandName::Man => Command::Man,
     })
 }
 
@@ -90,6 +143,12 @@ fn run(command: &Command, env: &Env) -> Result<u8> {
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),
+        Command::Whoami(settings) => whoami::run(settings, env),
+        Command::Policy(settings) => policy::run(settings, env),
+        Command::Session(settings) => session::run(settings, env),
+        Command::Request(settings) => request::run(settings, env),
+        Command::Breakglass(settings) => breakglass::run(settings, env),
+        Command::Log(settings) => log::run(settings, env),
         Command::Help(topic, length) => print(&help::text(*topic, *length)),
         Command::Completions(shell) => print(&completions::script(*shell)),
         Command::Man => print(&man::page()),

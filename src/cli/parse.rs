@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser};
 
-use super::commands::{COMMANDS, CommandName};
+use super::commands::{CommandName, Family, Topic, Words, meant_by};
 use super::completions::Shell;
 use super::flags::{FLAGS, Flag, Id};
 use crate::error::{Error, Result};
@@ -21,8 +21,10 @@ pub struct Parsed {
     pub profile: Option<OsString>,
     /// The child's program and its arguments (exec). Empty: a shell.
     pub child: Vec<OsString>,
-    /// What help is wanted about (help).
-    pub topic: Option<CommandName>,
+    /// The words of the commands that keep theirs: files, or an id. As many as the command takes.
+    pub words: Vec<OsString>,
+    /// What help is wanted about (help, and a family's first word with `--help`).
+    pub topic: Option<Topic>,
     /// Whose completions are wanted (completions).
     pub shell: Option<Shell>,
     /// `-h` or `--help` was given, and nothing after it was read.
@@ -74,12 +76,20 @@ pub fn parse(args: &[OsString]) -> Result<Parsed> {
 fn read(args: &[OsString]) -> Result<Parsed> {
     let mut words = args.iter();
     let mut parsed = Parsed::default();
-    match words.as_slice().first() {
-        Some(word) if !word.as_encoded_bytes().starts_with(b"-") => {
-            parsed.command = Some(command(word)?);
-            words.next();
+    if let Some(word) = words.as_slice().first().filter(|word| !is_option(word)) {
+        words.next();
+        match topic(word)? {
+            Topic::Command(command) => parsed.command = Some(command),
+            Topic::Family(family) => match words.next() {
+                Some(second) if second == "-h" || second == "--help" => {
+                    parsed.topic = Some(Topic::Family(family));
+                    parsed.help = Some(if second == "-h" { HelpLength::Short } else { HelpLength::Long });
+                    return Ok(parsed);
+                }
+                Some(second) if !is_option(second) => parsed.command = Some(member(family, second)?),
+                _ => return Err(no_second_word(family)),
+            },
         }
-        _ => {}
     }
     let mut parser = Parser::from_args(words);
     loop {
@@ -87,7 +97,10 @@ fn read(args: &[OsString]) -> Result<Parsed> {
             return Ok(parsed);
         }
         let (flag, letter) = match parser.next().map_err(|error| usage_of(&error))? {
-            None => return Ok(parsed),
+            None => {
+                check_words(&parsed)?;
+                return Ok(parsed);
+            }
             Some(Arg::Long(name)) => (find_long(name, parsed.command)?, false),
             Some(Arg::Short(letter)) => (find_short(letter, parsed.command)?, true),
             Some(Arg::Value(word)) => {
@@ -116,7 +129,7 @@ fn read(args: &[OsString]) -> Result<Parsed> {
 fn take_child(parser: &mut Parser, parsed: &mut Parsed) -> Result<bool> {
     let Some(mut rest) = parser.try_raw_args() else { return Ok(false) };
     let Some(next) = rest.peek() else { return Ok(false) };
-    let is_word = next == "-" || !next.as_encoded_bytes().starts_with(b"-");
+    let is_word = next == "-" || !is_option(next);
     let marked = next == "--";
     match parsed.command {
         Some(CommandName::Exec) if marked => drop(rest.next()),
@@ -134,29 +147,60 @@ fn take_child(parser: &mut Parser, parsed: &mut Parsed) -> Result<bool> {
 fn take_word(word: OsString, parsed: &mut Parsed) -> Result<()> {
     match parsed.command {
         Some(CommandName::Exec) => parsed.profile = Some(word),
-        Some(CommandName::Help) if parsed.topic.is_none() => parsed.topic = Some(command(&word)?),
+        Some(CommandName::Help) => match parsed.topic {
+            None => parsed.topic = Some(topic(&word)?),
+            Some(Topic::Family(family)) => parsed.topic = Some(Topic::Command(member(family, &word)?)),
+            Some(Topic::Command(_)) => return Err(no_argument(CommandName::Help.name(), &word)),
+        },
         Some(CommandName::Completions) if parsed.shell.is_none() => parsed.shell = Some(Shell::of(&word)?),
         Some(CommandName::Credentials) => {
             let word = word.display();
             return Err(Error::usage(format!("credentials takes no argument, and was given `{word}`"))
                 .hint(format!("a profile is named with `--profile {word}`")));
         }
-        other => {
-            let name = other.map_or("sentinel", CommandName::name);
-            return Err(Error::usage(format!("{name} takes no argument `{}` here", word.display()))
-                .hint("`sentinel help` shows what each command takes"));
+        Some(command) if takes(command).kept().1 > parsed.words.len() => parsed.words.push(word),
+        Some(command) if takes(command).kept().1 > 0 => {
+            let (name, noun) = (command.name(), takes(command).noun());
+            return Err(Error::usage(format!("{name} takes no {noun} more, and was given `{}`", word.display()))
+                .hint(format!("`sentinel help {name}` shows how it is written")));
         }
+        other => return Err(no_argument(other.map_or("sentinel", CommandName::name), &word)),
     }
     Ok(())
+}
+
+fn no_argument(name: &str, word: &OsStr) -> Error {
+    Error::usage(format!("{name} takes no argument `{}` here", word.display()))
+        .hint("`sentinel help` shows what each command takes")
+}
+
+/// The words that the command takes.
+fn takes(command: CommandName) -> Words {
+    command.info().map_or(Words::None, |info| info.words)
+}
+
+/// Refuses a line that lacks words which its command cannot do without.
+fn check_words(parsed: &Parsed) -> Result<()> {
+    let Some(info) = parsed.command.and_then(CommandName::info) else { return Ok(()) };
+    if parsed.words.len() >= info.words.kept().0 {
+        return Ok(());
+    }
+    let error = Error::usage(format!("{} needs {}", info.name, info.words.noun()));
+    Err(match info.synopsis.first() {
+        Some(synopsis) => error.hint(format!("`{synopsis}`")),
+        None => error,
+    })
+}
+
+fn is_option(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
 }
 
 /// The flag's value: attached by `=` (or to the letter), else the next argument unless that looks like an option.
 fn take_value(parser: &mut Parser, flag: &Flag) -> Result<OsString> {
     let value = match parser.optional_value() {
         Some(value) => Some(value),
-        None => {
-            parser.try_raw_args().and_then(|mut rest| rest.next_if(|next| !next.as_encoded_bytes().starts_with(b"-")))
-        }
+        None => parser.try_raw_args().and_then(|mut rest| rest.next_if(|next| !is_option(next))),
     };
     let name = flag.dashed();
     let Some(value) = value else {
@@ -170,33 +214,51 @@ fn take_value(parser: &mut Parser, flag: &Flag) -> Result<OsString> {
     Ok(value)
 }
 
-fn command(word: &OsStr) -> Result<CommandName> {
+/// What a first word names.
+fn topic(word: &OsStr) -> Result<Topic> {
     let text = word.to_string_lossy();
-    CommandName::of(&text).ok_or_else(|| {
-        let near = did_you_mean(&text, COMMANDS.iter().map(|info| info.name));
+    // `policy validate` in one word is none.
+    let command = CommandName::of(&text).filter(|_| !text.contains(' ')).map(Topic::Command);
+    command.or_else(|| Family::of(&text).map(Topic::Family)).ok_or_else(|| {
         Error::usage(format!("there is no command `{text}`"))
-            .hint(near.unwrap_or_else(|| "`sentinel help` lists the commands".to_owned()))
+            .hint(meant_by(&text).unwrap_or_else(|| "`sentinel help` lists the commands".to_owned()))
     })
+}
+
+/// What a second word names.
+fn member(family: &Family, second: &OsStr) -> Result<CommandName> {
+    let text = second.to_string_lossy();
+    let name = family.name;
+    family.member(&text).ok_or_else(|| {
+        let near = did_you_mean(&text, family.members().map(|(word, _)| word));
+        Error::usage(format!("{name} has no command `{text}`"))
+            .hint(near.unwrap_or_else(|| format!("`sentinel help {name}` lists them")))
+    })
+}
+
+fn no_second_word(family: &Family) -> Error {
+    let words: Vec<&str> = family.members().map(|(word, _)| word).collect();
+    let (name, all) = (family.name, words.join(", "));
+    Error::usage(format!("{name} needs a second word: {all}"))
+        .hint(format!("`sentinel help {name}` says what each does"))
 }
 
 fn find_long(name: &str, command: Option<CommandName>) -> Result<&'static Flag> {
     let dashed = format!("--{name}");
-    match FLAGS.iter().find(|flag| flag.name == name) {
-        Some(flag) if flag.belongs_to(command) => Ok(flag),
-        Some(flag) => Err(misplaced(flag, &dashed, command)),
-        None => {
-            let known = FLAGS.iter().filter(|flag| flag.belongs_to(command)).map(Flag::dashed).collect::<Vec<_>>();
-            let near = did_you_mean(&dashed, known.iter().map(String::as_str).filter(|known| is_near(name, known)));
-            Err(unknown(&dashed, command, near))
-        }
+    let named: Vec<&'static Flag> = FLAGS.iter().filter(|flag| flag.name == name).collect();
+    if named.is_empty() {
+        let known = FLAGS.iter().filter(|flag| flag.belongs_to(command)).map(Flag::dashed).collect::<Vec<_>>();
+        let near = did_you_mean(&dashed, known.iter().map(String::as_str).filter(|known| is_near(name, known)));
+        return Err(unknown(&dashed, command, near));
     }
+    named.iter().find(|flag| flag.belongs_to(command)).copied().ok_or_else(|| misplaced(&named, &dashed, command))
 }
 
 fn find_short(letter: char, command: Option<CommandName>) -> Result<&'static Flag> {
     let dashed = format!("-{letter}");
     match FLAGS.iter().find(|flag| flag.short == Some(letter)) {
         Some(flag) if flag.belongs_to(command) => Ok(flag),
-        Some(flag) => Err(misplaced(flag, &dashed, command)),
+        Some(flag) => Err(misplaced(&[flag], &dashed, command)),
         None => Err(unknown(&dashed, command, None)),
     }
 }
@@ -214,12 +276,19 @@ fn unknown(dashed: &str, command: Option<CommandName>, near: Option<String>) -> 
     Error::usage(format!("{who} has no option {dashed}")).hint(near.unwrap_or(help))
 }
 
-fn misplaced(flag: &Flag, dashed: &str, command: Option<CommandName>) -> Error {
-    let owners: Vec<&str> = flag.commands.iter().map(|command| command.name()).collect();
-    let hint = match (owners.as_slice(), command) {
-        ([], _) => format!("{dashed} stands alone: `sentinel {dashed}`"),
-        (owners, Some(_)) => format!("{dashed} belongs to {}", owners.join(" and ")),
-        (owners, None) => format!("{dashed} belongs to {}: write it after the command", owners.join(" and ")),
+/// These flags share the name, and none is the command's.
+fn misplaced(flags: &[&Flag], dashed: &str, command: Option<CommandName>) -> Error {
+    let owners: Vec<&str> = flags.iter().flat_map(|flag| flag.commands).map(|command| command.name()).collect();
+    let owners = match owners.as_slice() {
+        [] => return unknown(dashed, command, Some(format!("{dashed} stands alone: `sentinel {dashed}`"))),
+        [one] => (*one).to_owned(),
+        [one, two] => format!("{one} and {two}"),
+        [one, two, three] => format!("{one}, {two} and {three}"),
+        [one, two, ..] => format!("{one}, {two} and others"),
+    };
+    let hint = match command {
+        Some(_) => format!("{dashed} belongs to {owners}"),
+        None => format!("{dashed} belongs to {owners}: write it after the command"),
     };
     unknown(dashed, command, Some(hint))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::Common;
+use super::settings::{Common, PolicyPlace, PolicySource};
 use super::{code, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
@@ -81,7 +81,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     };
     let log = log_options(common, env)?;
     let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator))?;
-    let policy = common.policy.as_deref().map(|path| {
+    let policy = policy_file(&common.policy)?.map(|path| {
         let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
         open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
     });
@@ -91,7 +91,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         default_duration: purpose.default_duration,
         no_session: common.no_session,
         served: purpose.served,
-        judged: common.policy.is_some(),
+        judged: common.policy.place.is_some(),
         source_identity: common.source_identity,
         session_policies: SessionPolicies {
             document: common.session_policy.as_deref().map(session_policy::read).transpose()?,
@@ -112,6 +112,16 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
     Ok(Prepared { vendor, profile, clock, operator, has_code })
+}
+
+/// The policy's file, if there is a policy.
+fn policy_file(source: &PolicySource) -> Result<Option<&Path>> {
+    match (&source.place, &source.key) {
+        (_, Some(_)) => Err(Error::new("`--policy-key` is not there yet")),
+        (Some(PolicyPlace::Parameter(_)), None) => Err(Error::new("`--policy-parameter` is not there yet")),
+        (Some(PolicyPlace::File(path)), None) => Ok(Some(path)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
@@ -149,19 +159,25 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 fn log_options(common: &Common, env: &Env) -> Result<Options> {
     Ok(Options {
         file: Some(log_file(common, env)?),
-        stderr: common.log_stderr,
+        stderr: common.log.stderr,
+        key: common.log.key.clone(),
+        fsync: common.log.fsync,
+        anchor: common.log.anchor,
+        syslog: common.log.syslog,
+        syslog_socket: common.log.syslog_socket.clone(),
+        device_id: None,
         // It runs as the user whom it serves.
         deployment: Some("advisory".to_owned()),
-        ..Options::default()
     })
 }
 
 /// The same as [`log_path`], in a directory that is there.
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if common.log_file.is_none() {
-        make_private(&state_directory(common.state_dir.as_deref(), env)?)?;
+    let (log_file, state_dir) = (common.log.file.as_deref(), common.stores.state_dir.as_deref());
+    if log_file.is_none() {
+        make_private(&state_directory(state_dir, env)?)?;
     }
-    log_path(common.log_file.as_deref(), common.state_dir.as_deref(), env)
+    log_path(log_file, state_dir, env)
 }
 
 /// `--log-file`, or decisions.jsonl in the state directory.

@@ -5,6 +5,10 @@ fn of(line: &[&str]) -> Result<Command> {
     read(&line, &Env::default())
 }
 
+fn family(name: &str) -> Option<Topic> {
+    commands::Family::of(name).map(Topic::Family)
+}
+
 #[test]
 fn lines_lead_to_their_commands() {
     let cases: &[(&[&str], Command)] = &[
@@ -12,16 +16,21 @@ fn lines_lead_to_their_commands() {
         (&["help"], Command::Help(None, HelpLength::Long)),
         (&["-h"], Command::Help(None, HelpLength::Short)),
         (&["--help"], Command::Help(None, HelpLength::Long)),
-        (&["help", "exec"], Command::Help(Some(CommandName::Exec), HelpLength::Long)),
-        (&["exec", "-h"], Command::Help(Some(CommandName::Exec), HelpLength::Short)),
-        (&["exec", "prod", "--help"], Command::Help(Some(CommandName::Exec), HelpLength::Long)),
-        (&["credentials", "--help"], Command::Help(Some(CommandName::Credentials), HelpLength::Long)),
+        (&["help", "exec"], Command::Help(Some(Topic::Command(CommandName::Exec)), HelpLength::Long)),
+        (&["exec", "-h"], Command::Help(Some(Topic::Command(CommandName::Exec)), HelpLength::Short)),
+        (&["exec", "prod", "--help"], Command::Help(Some(Topic::Command(CommandName::Exec)), HelpLength::Long)),
+        (&["credentials", "--help"], Command::Help(Some(Topic::Command(CommandName::Credentials)), HelpLength::Long)),
+        (&["help", "policy"], Command::Help(family("policy"), HelpLength::Long)),
+        (&["policy", "--help"], Command::Help(family("policy"), HelpLength::Long)),
+        (&["policy", "-h"], Command::Help(family("policy"), HelpLength::Short)),
+        (&["help", "log", "show"], Command::Help(Some(Topic::Command(CommandName::LogShow)), HelpLength::Long)),
+        (&["log", "show", "--help"], Command::Help(Some(Topic::Command(CommandName::LogShow)), HelpLength::Long)),
         (&["version"], Command::Version),
         (&["--version"], Command::Version),
         (&["-V"], Command::Version),
         (&["man"], Command::Man),
         (&["completions", "zsh"], Command::Completions(completions::Shell::Zsh)),
-        (&["completions", "--help"], Command::Help(Some(CommandName::Completions), HelpLength::Long)),
+        (&["completions", "--help"], Command::Help(Some(Topic::Command(CommandName::Completions)), HelpLength::Long)),
     ];
     for (line, command) in cases {
         assert_eq!(&of(line).expect("a command"), command, "{line:?}");
@@ -33,6 +42,17 @@ fn lines_lead_to_their_commands() {
     assert_eq!(settings.common.profile.as_deref(), Some("prod"));
     let Ok(Command::Credentials(settings)) = of(&["credentials"]) else { panic!("not credentials") };
     assert_eq!(settings.common.profile, None);
+    let id = "0123456789abcdef";
+    assert!(matches!(of(&["whoami"]), Ok(Command::Whoami(_))));
+    assert!(
+        matches!(of(&["policy", "validate", "f"]), Ok(Command::Policy(to)) if matches!(*to, PolicyCommand::Validate(_)))
+    );
+    assert!(matches!(of(&["session", "show", id]), Ok(Command::Session(to)) if matches!(*to, SessionCommand::Show(_))));
+    assert!(matches!(of(&["request", "deny", id]), Ok(Command::Request(to)) if matches!(*to, RequestCommand::Deny(_))));
+    assert!(
+        matches!(of(&["breakglass", "close", id]), Ok(Command::Breakglass(to)) if matches!(*to, BreakglassCommand::Close(_)))
+    );
+    assert!(matches!(of(&["log", "verify"]), Ok(Command::Log(to)) if matches!(*to, LogCommand::Verify(_))));
 }
 
 #[test]

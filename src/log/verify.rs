@@ -140,15 +140,20 @@ impl Verifier {
             // What a process writes to end a line that another could not finish.
             return;
         }
+        self.read(place, bytes);
+        self.met(&sha256(bytes));
+    }
+
+    fn read(&mut self, place: Place, bytes: &[u8]) {
         match Line::read(bytes) {
             Line::Foreign => self.foreign(place, bytes),
             Line::Whole(whole) => self.whole(place, &whole),
+            // It may be whole but for its line feed, or several.
             Line::Glued { torn, whole } => {
-                self.foreign(place, torn);
+                self.read(place, torn);
                 self.whole(place, &whole);
             }
         }
-        self.met(&sha256(bytes));
     }
 
     fn foreign(&mut self, place: Place, bytes: &[u8]) {

@@ -190,7 +190,11 @@ impl Writer {
 
     /// Notes how far a stream came.
     fn give_up(&mut self, stream: StreamId, before: Option<Head>, failed: Failed) -> Error {
-        let written = self.text.as_bytes().get(..failed.written_bytes).unwrap_or_default();
+        let text = self.text.as_bytes();
+        // A line that lacks its line feed alone is whole.
+        let lacks_end = text.get(failed.written_bytes) == Some(&b'\n');
+        let written_bytes = failed.written_bytes.saturating_add(usize::from(lacks_end));
+        let written = text.get(..written_bytes).unwrap_or_default();
         let whole_bytes = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at.saturating_add(1));
         let (whole, piece) = written.split_at_checked(whole_bytes).unwrap_or_default();
         let mut seq = before.map(|head| head.seq);

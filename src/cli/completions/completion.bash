@@ -1,15 +1,24 @@
 # bash completion for sentinel, written by `sentinel completions bash`.
 
-# The options of command $1; without one, the commands and the options of sentinel itself.
+# The options of command $1, and the second words of a family; without one, the first words and sentinel's own options.
 _sentinel_options() {
     case $1 in
 @options@
     esac
 }
 
-# What completes the value of option $1: a list of words, or @profiles, @files, @directories, @nothing. Fails for a switch.
-_sentinel_value() {
+# The second words of the commands that begin with $1. Fails for a command of one word.
+_sentinel_seconds() {
     case $1 in
+@families@
+        *) return 1 ;;
+    esac
+}
+
+# What completes the value of command $1's option $2: a list of words, or @profiles, @files, @directories, @nothing. Fails for
+# a switch.
+_sentinel_value() {
+    case "$1 $2" in
 @values@
         *) return 1 ;;
     esac
@@ -62,14 +71,26 @@ _sentinel_program() {
 }
 
 _sentinel() {
-    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} index word words option='' profile=''
+    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} first=2 index word words option='' profile=''
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         _sentinel_offer "$(_sentinel_options '')"
         return
     fi
+    if _sentinel_seconds "$command" >/dev/null; then
+        if ((COMP_CWORD == 2)); then
+            _sentinel_offer "$(_sentinel_options "$command")"
+            return
+        fi
+        command+=" ${COMP_WORDS[2]}"
+        first=3
+    fi
     words=$(_sentinel_words "$command")
-    for ((index = 2; index < COMP_CWORD; index++)); do
+    if [[ $words == @topics ]]; then
+        words='@top@'
+        ((COMP_CWORD == 2)) || words=$(_sentinel_seconds "${COMP_WORDS[2]}")
+    fi
+    for ((index = first; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         if [[ -n $option ]]; then
             # The `=` of --option=value is a word of its own.
@@ -83,7 +104,7 @@ _sentinel() {
                 ;;
             -*)
                 [[ $word == @profile@ ]] && profile=given
-                _sentinel_value "$word" >/dev/null && option=$word
+                _sentinel_value "$command" "$word" >/dev/null && option=$word
                 ;;
             *)
                 if [[ $words == @program && -n $profile ]]; then
@@ -96,7 +117,7 @@ _sentinel() {
     done
     if [[ -n $option ]]; then
         [[ $cur == = ]] && cur=''
-        _sentinel_offer "$(_sentinel_value "$option")"
+        _sentinel_offer "$(_sentinel_value "$command" "$option")"
     elif [[ $cur == -* || $words == @nothing ]]; then
         _sentinel_offer "$(_sentinel_options "$command")"
     elif [[ $words != @program ]]; then

@@ -10,6 +10,7 @@ end
 # Prints the index of the first word of the command that exec runs, if it has begun before or at the cursor.
 function __sentinel_program
     set -l words (commandline -opc) (commandline -ct)
+    contains -- "$words[2]" @with_program@; or return 1
     set -l profile ''
     set -l option ''
     set -l index 3
@@ -47,10 +48,12 @@ function __sentinel_complete_program
     complete -C (string join ' ' -- (string escape -- $words[$start..-1]) (commandline -ct))
 end
 
-# Whether the cursor is where the words and options of command $argv[1] are wanted; without one, a command.
+# Whether the cursor is where the words and options of command $argv are wanted; without one, a command. An empty second word:
+# it is wanted.
 function __sentinel_at
     set -l words (commandline -opc)
     test "$words[2]" = "$argv[1]"; or return 1
+    test (count $argv) -lt 2 -o "$words[3]" = "$argv[2]"; or return 1
     not contains -- "$argv[1]" @with_program@; or not __sentinel_program >/dev/null
 end
 

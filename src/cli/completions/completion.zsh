@@ -36,6 +36,19 @@ _sentinel_program() {
     return 1
 }
 
+# The commands that help is about: the first word, then the second.
+_sentinel_topics() {
+    local -a topics expl
+    if ((CURRENT == 2)); then
+        topics=(@top@)
+    else
+        case $words[2] in
+@seconds@
+        esac
+    fi
+    _wanted topics expl command compadd -a topics
+}
+
 _sentinel() {
     local REPLY
     local -a commands options
@@ -47,6 +60,15 @@ _sentinel() {
         _arguments : @own_options@
         return
     fi
+    # Both words of such a command become one.
+    case $words[2] in
+        @families@)
+            if ((CURRENT > 3)); then
+                words=("$words[1]" "$words[2] $words[3]" "${(@)words[4,-1]}")
+                ((CURRENT--))
+            fi
+            ;;
+    esac
     case $words[2] in
 @cases@
     esac

@@ -1,32 +1,45 @@
 //! Completions for fish 3.4 and later: `complete` lines, each with the place where it holds.
 
 use super::{
-    COMMANDS, FLAGS, Flag, Value, Words, command_names, commands_with, fill, flags_of, shell_names, spellings,
+    COMMANDS, FAMILIES, Flag, Value, Words, before_a_program, commands_with, fill, flags_of, second_words, shell_names,
+    spellings, top_words,
 };
+use crate::cli::commands::{CommandName, Family, first_words};
 use crate::cli::flags::Id;
 
 pub(super) fn script() -> String {
     let mut lines = String::new();
-    for info in COMMANDS {
-        lines.push_str(&line("", &format!("-a {} -d {}", info.name, quoted(info.summary))));
+    for word in first_words() {
+        let info = CommandName::of(word).and_then(CommandName::info);
+        let summary = info.map(|info| info.summary).or_else(|| Family::of(word).map(|family| family.summary));
+        lines.push_str(&line("", &format!("-a {word} -d {}", quoted(summary.unwrap_or_default()))));
     }
     lines.extend(flags_of(None).map(|flag| option("", flag)));
+    for family in FAMILIES {
+        // The second word is wanted.
+        let place = format!("{} \"\"", family.name);
+        for (second, info) in family.members() {
+            lines.push_str(&line(&place, &format!("-a {second} -d {}", quoted(info.summary))));
+        }
+        lines.extend(Flag::of(Id::Help).map(|flag| option(&place, flag)));
+        lines.push_str(&line(&format!("help {}", family.name), &format!("-a {}", quoted(&second_words(family)))));
+    }
     for info in COMMANDS {
         let words = match info.words {
-            Words::None => None,
-            Words::ProfileAndProgram => Some("(__sentinel_profiles)".to_owned()),
-            Words::Command => Some(command_names()),
-            Words::Shell => Some(shell_names()),
+            Words::None | Words::Id => None,
+            Words::ProfileAndProgram => Some(line(info.name, "-a '(__sentinel_profiles)'")),
+            Words::Command => Some(line(&format!("{} \"\"", info.name), &format!("-a {}", quoted(&top_words())))),
+            Words::Shell => Some(line(info.name, &format!("-a {}", quoted(&shell_names())))),
+            Words::Files(..) => Some(line(info.name, "-F")),
         };
-        lines.extend(words.map(|words| line(info.name, &format!("-a {}", quoted(&words)))));
+        lines.extend(words);
         lines.extend(flags_of(Some(info.command)).map(|flag| option(info.name, flag)));
     }
-    let with_value = FLAGS.iter().filter(|flag| flag.value.is_some() && flag.id != Id::Profile);
     fill(
         include_str!("completion.fish"),
         &[
             ("profile", Flag::of(Id::Profile).map(Flag::dashed).unwrap_or_default()),
-            ("with_value", with_value.flat_map(spellings).collect::<Vec<_>>().join(" ")),
+            ("with_value", before_a_program().flat_map(spellings).collect::<Vec<_>>().join(" ")),
             ("with_program", commands_with(Words::ProfileAndProgram).collect::<Vec<_>>().join(" ")),
             ("complete", lines),
         ],

@@ -62,7 +62,21 @@ impl Drop for Shop {
 fn every_template_is_filled() {
     for shell in Shell::ALL {
         let script = script(shell);
-        for name in ["options", "values", "words", "profile", "commands", "own_options", "cases", "with_value"] {
+        for name in [
+            "options",
+            "families",
+            "values",
+            "words",
+            "top",
+            "seconds",
+            "profile",
+            "commands",
+            "own_options",
+            "cases",
+            "with_value",
+            "with_program",
+            "complete",
+        ] {
             assert!(!script.contains(&format!("@{name}@")), "{} {name}", shell.name());
         }
         assert!(script.ends_with('\n') && !script.contains(" \n"), "{}", shell.name());
@@ -90,5 +104,6 @@ fn the_tables_hold_nothing_that_a_shell_would_take_for_more_than_a_word() {
         assert!(flag.value.is_none_or(plain), "{}", flag.name);
         assert!(flag.short.is_none_or(|letter| letter.is_ascii_alphanumeric()), "{}", flag.name);
     }
-    assert!(COMMANDS.iter().all(|info| plain(info.name)));
+    assert!(COMMANDS.iter().all(|info| info.name.split(' ').count() <= 2 && info.name.split(' ').all(plain)));
+    assert!(FAMILIES.iter().all(|family| plain(family.name)));
 }

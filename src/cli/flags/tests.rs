@@ -1,11 +1,13 @@
 use super::*;
 
 #[test]
-fn names_letters_ids_and_variables_are_unique() {
+fn ids_letters_and_variables_are_unique_and_no_command_takes_a_name_twice() {
     for (index, flag) in FLAGS.iter().enumerate() {
         for other in &FLAGS[index + 1..] {
             assert_ne!(flag.id, other.id);
-            assert_ne!(flag.name, other.name);
+            let shared: Vec<&str> =
+                flag.commands.iter().filter(|name| other.commands.contains(name)).map(|name| name.name()).collect();
+            assert!(flag.name != other.name || shared.is_empty(), "{} {shared:?}", flag.name);
             assert!(flag.short.is_none() || flag.short != other.short, "{}", flag.name);
             assert!(flag.variable.is_none() || flag.variable != other.variable, "{}", flag.name);
         }
@@ -13,21 +15,43 @@ fn names_letters_ids_and_variables_are_unique() {
 }
 
 #[test]
-fn names_are_lower_case_words_joined_by_hyphens() {
+fn flags_that_share_a_name_both_have_a_value_or_none() {
     for flag in FLAGS {
-        assert!(flag.name.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase())));
+        for other in FLAGS.iter().filter(|other| other.name == flag.name) {
+            assert_eq!(flag.value.is_some(), other.value.is_some(), "{}", flag.name);
+        }
     }
 }
 
 #[test]
-fn every_variable_is_derived_from_the_name() {
+fn names_are_lower_case_words_joined_by_hyphens() {
+    for flag in FLAGS {
+        assert!(
+            flag.name
+                .split('-')
+                .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        );
+    }
+}
+
+#[test]
+fn every_variable_is_derived_from_the_name_and_is_for_every_run() {
     for flag in FLAGS {
         let derived = format!("SENTINEL_{}", flag.name.to_ascii_uppercase().replace('-', "_"));
-        let expected = match flag.id {
-            Id::UnixSocket | Id::Nested | Id::Help | Id::Version => None,
-            _ => Some(derived.as_str()),
-        };
-        assert_eq!(flag.variable, expected, "{}", flag.name);
+        let of_one_run = matches!(flag.group, Group::Question | Group::Signing | Group::Selection | Group::Record)
+            || matches!(
+                flag.id,
+                Id::UnixSocket
+                    | Id::ExpectVersion
+                    | Id::Strict
+                    | Id::Head
+                    | Id::Syslog
+                    | Id::Json
+                    | Id::Nested
+                    | Id::Help
+                    | Id::Version
+            );
+        assert_eq!(flag.variable, (!of_one_run).then_some(derived.as_str()), "{}", flag.name);
     }
 }
 
@@ -52,7 +76,7 @@ fn every_flag_is_documented_and_belongs_somewhere() {
         assert!(flag.more.is_empty() || flag.more.ends_with('.'), "{}", flag.name);
         assert!(!flag.commands.is_empty() || flag.belongs_to(None), "{}", flag.name);
         for choice in flag.choices {
-            assert!(flag.help.contains(choice), "{} does not name {choice}", flag.name);
+            assert!([flag.help, flag.more].concat().contains(choice), "{} does not name {choice}", flag.name);
         }
     }
 }
@@ -68,29 +92,76 @@ fn the_flags_that_need_a_server_are_these() {
 
 #[test]
 fn a_command_takes_exactly_its_flags() {
-    let of =
-        |command| -> Vec<&str> { FLAGS.iter().filter(|flag| flag.belongs_to(command)).map(|flag| flag.name).collect() };
-    assert_eq!(of(Some(CommandName::Exec)).len(), FLAGS.len() - 1);
-    assert_eq!(
-        of(Some(CommandName::Credentials)),
-        [
-            "profile",
-            "region",
-            "duration",
-            "no-session",
-            "source-identity",
-            "mfa-token",
-            "mfa-process",
-            "session-policy",
-            "policy-arn",
-            "policy",
-            "state-dir",
-            "log-file",
-            "log-stderr",
-            "debug",
-            "help"
-        ]
-    );
-    assert_eq!(of(Some(CommandName::Version)), ["help"]);
-    assert_eq!(of(None), ["help", "version"]);
+    let of = |command| -> String {
+        FLAGS.iter().filter(|flag| flag.belongs_to(command)).map(|flag| flag.name).collect::<Vec<_>>().join(" ")
+    };
+    let credentials =
+        "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
+    let server = "server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree";
+    let source = "policy policy-parameter policy-key policy-scope aws-profile";
+    let tables = "session-table request-table breakglass-table";
+    let log = "log-file log-stderr log-key log-fsync log-anchor log-syslog syslog-socket";
+    let question = "profile user account mode time uid executable sha256 role-arn os expect";
+    let cases = [
+        (CommandName::Exec, format!("{credentials} {server} {source} state-dir {tables} wait {log} nested debug help")),
+        (CommandName::Credentials, format!("{credentials} {source} state-dir {tables} {log} debug help")),
+        (CommandName::Whoami, format!("profile region {source} state-dir {tables} json help")),
+        (CommandName::PolicyValidate, format!("region {source} strict state-dir help")),
+        (CommandName::PolicyTest, format!("region {question} {source} state-dir json help")),
+        (CommandName::PolicyExplain, format!("region {question} {source} state-dir json help")),
+        (CommandName::PolicySign, "key scope serial not-after out help".to_owned()),
+        (CommandName::PolicyKeygen, "out help".to_owned()),
+        (
+            CommandName::PolicyPull,
+            "region policy-parameter policy-key policy-scope aws-profile out state-dir help".to_owned(),
+        ),
+        (
+            CommandName::PolicyPush,
+            "region policy-parameter policy-key policy-scope aws-profile expect-version state-dir help".to_owned(),
+        ),
+        (
+            CommandName::PolicyDiff,
+            "region policy-parameter policy-key policy-scope aws-profile state-dir help".to_owned(),
+        ),
+        (
+            CommandName::SessionList,
+            "region aws-profile state-dir session-table user profile status limit json help".to_owned(),
+        ),
+        (CommandName::SessionShow, "region aws-profile state-dir session-table json help".to_owned()),
+        (CommandName::SessionRevoke, "region aws-profile state-dir session-table reason help".to_owned()),
+        (
+            CommandName::RequestCreate,
+            format!("profile region {source} state-dir request-table duration justification json help"),
+        ),
+        (
+            CommandName::RequestList,
+            "region aws-profile state-dir request-table user profile status limit json help".to_owned(),
+        ),
+        (CommandName::RequestShow, format!("region {source} state-dir request-table json help")),
+        (CommandName::RequestApprove, format!("region {source} key state-dir request-table comment help")),
+        (CommandName::RequestDeny, format!("region {source} key state-dir request-table comment help")),
+        (CommandName::RequestCancel, "region aws-profile state-dir request-table help".to_owned()),
+        (CommandName::RequestKeygen, "out help".to_owned()),
+        (
+            CommandName::BreakglassOpen,
+            format!("profile region {source} state-dir breakglass-table duration reason-code justification json help"),
+        ),
+        (
+            CommandName::BreakglassList,
+            "region aws-profile state-dir breakglass-table user profile status limit json help".to_owned(),
+        ),
+        (CommandName::BreakglassShow, "region aws-profile state-dir breakglass-table json help".to_owned()),
+        (CommandName::BreakglassClose, "region aws-profile state-dir breakglass-table reason help".to_owned()),
+        (CommandName::LogVerify, "state-dir log-file log-key head syslog json help".to_owned()),
+        (CommandName::LogShow, "state-dir user profile effect since until log-file json help".to_owned()),
+        (CommandName::Version, "help".to_owned()),
+        (CommandName::Help, "help".to_owned()),
+        (CommandName::Completions, "help".to_owned()),
+        (CommandName::Man, "help".to_owned()),
+    ];
+    assert_eq!(cases.len(), EVERY.len());
+    for (command, flags) in cases {
+        assert_eq!(of(Some(command)), flags, "{}", command.name());
+    }
+    assert_eq!(of(None), "help version");
 }

@@ -63,8 +63,11 @@ fn an_option_looks_like_this() {
     let flag = Flag { help: "how long `it` lives (1h)", more: "", ..*Flag::of(Id::Duration).expect("a flag") };
     assert_eq!(
         option(&flag),
-        ".TP\n\\fB\\-d\\fR, \\fB\\-\\-duration\\fR \\fITIME\\fR\nHow long \\fBit\\fR lives (1h).\n"
+        ".TP\n\\fB\\-d\\fR, \\fB\\-\\-duration\\fR \\fITIME\\fR\nHow long \\fBit\\fR lives (1h).\n\
+         So for \\fBexec\\fR, \\fBcredentials\\fR.\n"
     );
+    let strict = Flag::of(Id::Strict).expect("a flag");
+    assert_eq!(option(strict), ".TP\n\\fB\\-\\-strict\\fR\nWarnings count as errors.\n");
 }
 
 #[test]

@@ -55,7 +55,33 @@ fn help_wins_over_what_follows_it() {
     let parsed = parse(&words(&["exec", "prod", "--help", "--no-such-thing"])).expect("help");
     assert_eq!(parsed.help, Some(HelpLength::Long));
     assert_eq!(parse(&words(&["-h"])).expect("help").help, Some(HelpLength::Short));
-    assert_eq!(parse(&words(&["help", "exec"])).expect("help").topic, Some(CommandName::Exec));
+    let topic = |line: &[&str]| parse(&words(line)).expect("help").topic;
+    assert_eq!(topic(&["help", "exec"]), Some(Topic::Command(CommandName::Exec)));
+    assert_eq!(topic(&["help", "policy"]), Family::of("policy").map(Topic::Family));
+    assert_eq!(topic(&["help", "policy", "test"]), Some(Topic::Command(CommandName::PolicyTest)));
+    let family = parse(&words(&["policy", "-h"])).expect("help");
+    assert_eq!((family.command, family.help), (None, Some(HelpLength::Short)));
+    assert_eq!(family.topic, Family::of("policy").map(Topic::Family));
+}
+
+#[test]
+fn two_words_name_a_command_and_further_words_are_kept() {
+    let parsed = parse(&words(&["policy", "validate", "a.json", "--strict", "-", "b.json"])).expect("a right line");
+    assert_eq!(parsed.command, Some(CommandName::PolicyValidate));
+    assert_eq!(parsed.words, words(&["a.json", "-", "b.json"]));
+    assert!(parsed.has(Id::Strict) && parsed.profile.is_none());
+    let parsed = parse(&words(&["session", "revoke", "--reason", "lost", "0123456789abcdef"])).expect("a right line");
+    assert_eq!((parsed.command, parsed.words), (Some(CommandName::SessionRevoke), words(&["0123456789abcdef"])));
+}
+
+#[test]
+fn a_name_that_two_flags_share_is_the_commands_own() {
+    let value = |line: &[&str], id| parse(&words(line)).expect("a right line").value(id).map(OsStr::to_owned);
+    assert_eq!(value(&["request", "create", "--duration", "2h"], Id::Window), Some("2h".into()));
+    assert_eq!(value(&["exec", "--duration", "2h"], Id::Duration), Some("2h".into()));
+    assert_eq!(value(&["request", "list", "--profile", "p"], Id::OfProfile), Some("p".into()));
+    assert_eq!(value(&["policy", "test", "--profile", "p"], Id::AskedProfile), Some("p".into()));
+    assert_eq!(value(&["whoami", "--profile", "p"], Id::Profile), Some("p".into()));
 }
 
 #[test]
@@ -72,6 +98,33 @@ fn wrong_lines_are_refused_in_these_words() {
         (&["exce"], "there is no command `exce`\n  did you mean `exec`?"),
         (&["serve"], "there is no command `serve`\n  `sentinel help` lists the commands"),
         (&["help", "exce"], "there is no command `exce`\n  did you mean `exec`?"),
+        (&["polcy"], "there is no command `polcy`\n  did you mean `policy`?"),
+        (&["approve"], "there is no command `approve`\n  did you mean `request approve`?"),
+        (&["policy validate"], "there is no command `policy validate`\n  did you mean `policy`?"),
+        (
+            &["policy"],
+            "policy needs a second word: validate, test, explain, sign, keygen, pull, push, diff\n  \
+             `sentinel help policy` says what each does",
+        ),
+        (&["log", "--json"], "log needs a second word: verify, show\n  `sentinel help log` says what each does"),
+        (&["policy", "validat"], "policy has no command `validat`\n  did you mean `validate`?"),
+        (&["policy", "zzz"], "policy has no command `zzz`\n  `sentinel help policy` lists them"),
+        (&["help", "policy", "tset"], "policy has no command `tset`\n  did you mean `test`?"),
+        (&["session", "show"], "session show needs ID\n  `sentinel session show ID [options]`"),
+        (
+            &["policy", "push"],
+            "policy push needs FILE\n  `sentinel policy push FILE --policy-parameter NAME [--expect-version N] [options]`",
+        ),
+        (
+            &["session", "show", "a", "b"],
+            "session show takes no ID more, and was given `b`\n  `sentinel help session show` shows how it is written",
+        ),
+        (
+            &["session", "list", "a"],
+            "session list takes no argument `a` here\n  `sentinel help` shows what each command takes",
+        ),
+        (&["policy", "test", "--strict"], "policy test has no option --strict\n  --strict belongs to policy validate"),
+        (&["log", "show", "--", "x"], "log show runs no command, so `--` has no place in it"),
         (
             &["help", "exec", "more"],
             "help takes no argument `more` here\n  `sentinel help` shows what each command takes",
@@ -121,11 +174,11 @@ fn every_refusal_is_of_kind_usage() {
 fn every_flag_is_read_by_every_command_that_takes_it() {
     for flag in FLAGS {
         for command in flag.commands {
-            let line = match flag.value {
-                Some(_) => vec![command.name().to_owned(), flag.dashed(), "x".to_owned()],
-                None => vec![command.name().to_owned(), flag.dashed()],
-            };
-            let line: Vec<OsString> = line.into_iter().map(OsString::from).collect();
+            let mut line: Vec<OsString> = command.name().split(' ').map(OsString::from).collect();
+            line.push(flag.dashed().into());
+            line.extend(flag.value.map(|_| OsString::from("x")));
+            let (needed, _) = command.info().expect("a line").words.kept();
+            line.extend((0..needed).map(|_| OsString::from("word")));
             let parsed = parse(&line).expect("a right command line");
             assert!(parsed.has(flag.id), "{line:?}");
             assert_eq!(parsed.value(flag.id), flag.value.map(|_| OsStr::new("x")), "{line:?}");

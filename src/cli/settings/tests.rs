@@ -1,19 +1,23 @@
-use std::os::unix::ffi::OsStringExt;
+//! The settings of the commands that give credentials; the other families' are in files of their own.
 
-use super::super::flags::FLAGS;
+mod gate;
+mod refusals;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use super::super::flags::{FLAGS, Id};
 use super::super::parse::parse;
 use super::*;
-use crate::error::Kind;
+use crate::env::Env;
+use crate::error::Result;
+use crate::source::Code;
+use crate::source::plan::SourceIdentityRule;
 
 fn read(line: &[&str], env: &[(&str, &str)]) -> Result<Exec> {
     let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-    exec(&parse(&line)?, &env.iter().copied().collect())
-}
-
-fn refusal(line: &[&str], env: &[(&str, &str)]) -> String {
-    let error = read(line, env).expect_err("a refusal");
-    assert_eq!(error.kind(), Kind::Usage, "{line:?}");
-    error.to_string()
+    Exec::of(&Given::new(&parse(&line)?, &env.iter().copied().collect()))
 }
 
 fn code(digits: &str) -> Option<Code> {
@@ -32,16 +36,48 @@ fn defaults() -> Exec {
             mfa_process: None,
             session_policy: None,
             policy_arns: Vec::new(),
-            policy: None,
-            state_dir: None,
-            log_file: None,
-            log_stderr: false,
+            policy: source(),
+            stores: Stores::default(),
+            log: Log::default(),
             debug: false,
         },
         server: None,
+        wait: false,
         nested: false,
         program: "/bin/sh".into(),
         arguments: Vec::new(),
+    }
+}
+
+/// No policy.
+fn source() -> PolicySource {
+    PolicySource { place: None, key: None, scope: "default".to_owned(), access: Access::default() }
+}
+
+fn access() -> Access {
+    Access { profile: Some("a".into()), region: Some("eu-west-1".into()) }
+}
+
+fn stores() -> Stores {
+    Stores {
+        state_dir: Some("/d".into()),
+        session_table: Some("sss".into()),
+        request_table: Some("rrr".into()),
+        breakglass_table: Some("bbb".into()),
+        access: access(),
+    }
+}
+
+/// A log with all that can be said about it.
+fn everywhere() -> Log {
+    Log {
+        file: Some("/l".into()),
+        stderr: true,
+        key: Some("/k".into()),
+        fsync: true,
+        anchor: true,
+        syslog: true,
+        syslog_socket: Some("/y".into()),
     }
 }
 
@@ -73,7 +109,9 @@ fn every_flag_of_exec_reaches_its_setting() {
     let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require -t 012345 --session-policy /sp \
                 --policy-arn arn:aws:iam::aws:policy/A --policy-arn arn:aws:iam::123456789012:policy/x/B,C --unix-socket \
                 --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --policy /p \
-                --state-dir /d --log-file /l --log-stderr --nested --debug -- aws s3 ls";
+                --policy-key k --policy-scope s --aws-profile a --state-dir /d --session-table sss --request-table rrr \
+                --breakglass-table bbb --wait --log-file /l --log-stderr --log-key /k --log-fsync --log-anchor --log-syslog \
+                --syslog-socket /y --nested --debug -- aws s3 ls";
     let line: Vec<&str> = line.split_whitespace().collect();
     let expected = Exec {
         common: Common {
@@ -86,10 +124,14 @@ fn every_flag_of_exec_reaches_its_setting() {
             mfa_process: None,
             session_policy: Some("/sp".into()),
             policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::123456789012:policy/x/B,C".into()],
-            policy: Some("/p".into()),
-            state_dir: Some("/d".into()),
-            log_file: Some("/l".into()),
-            log_stderr: true,
+            policy: PolicySource {
+                place: Some(PolicyPlace::File("/p".into())),
+                key: Some("k".into()),
+                scope: "s".into(),
+                access: access(),
+            },
+            stores: stores(),
+            log: everywhere(),
             debug: true,
         },
         server: Some(Server {
@@ -101,6 +143,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             lazy: true,
             wait_tree: true,
         }),
+        wait: true,
         nested: true,
         program: "aws".into(),
         arguments: vec!["s3".into(), "ls".into()],
@@ -119,7 +162,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             .chain(&over_tcp)
             .chain(&by_program)
             .any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
-        assert!(named || flag.id == Id::Help, "{} is not tested here", flag.name);
+        assert!(named || matches!(flag.id, Id::Help | Id::PolicyParameter), "{} is not tested here", flag.name);
     }
 }
 
@@ -146,7 +189,19 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_POLICY", "/p"),
         ("SENTINEL_STATE_DIR", "/d"),
         ("SENTINEL_LOG_FILE", "/l"),
+        ("SENTINEL_POLICY_KEY", "k"),
+        ("SENTINEL_POLICY_SCOPE", "s"),
+        ("SENTINEL_AWS_PROFILE", "a"),
+        ("SENTINEL_SESSION_TABLE", "sss"),
+        ("SENTINEL_REQUEST_TABLE", "rrr"),
+        ("SENTINEL_BREAKGLASS_TABLE", "bbb"),
+        ("SENTINEL_WAIT", "1"),
         ("SENTINEL_LOG_STDERR", "1"),
+        ("SENTINEL_LOG_KEY", "/k"),
+        ("SENTINEL_LOG_FSYNC", "1"),
+        ("SENTINEL_LOG_ANCHOR", "yes"),
+        ("SENTINEL_LOG_SYSLOG", "1"),
+        ("SENTINEL_SYSLOG_SOCKET", "/y"),
         ("SENTINEL_DEBUG", "True"),
         ("AWS_PROFILE", "other"),
     ];
@@ -160,10 +215,14 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         mfa_process: None,
         session_policy: Some("/sp".into()),
         policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::aws:policy/B".into()],
-        policy: Some("/p".into()),
-        state_dir: Some("/d".into()),
-        log_file: Some("/l".into()),
-        log_stderr: true,
+        policy: PolicySource {
+            place: Some(PolicyPlace::File("/p".into())),
+            key: Some("k".into()),
+            scope: "s".into(),
+            access: access(),
+        },
+        stores: stores(),
+        log: everywhere(),
         debug: true,
     };
     let server = Server {
@@ -175,10 +234,11 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         lazy: true,
         wait_tree: true,
     };
-    let expected = Exec { common, server: Some(server), ..defaults() };
+    let expected = Exec { common, server: Some(server), wait: true, ..defaults() };
     assert_eq!(read(&["exec", "--unix-socket"], &env).expect("settings"), expected);
     for flag in FLAGS.iter().filter_map(|flag| flag.variable) {
-        assert!(env.iter().any(|(name, _)| *name == flag), "{flag} is not tested here");
+        let elsewhere = flag == "SENTINEL_POLICY_PARAMETER";
+        assert!(elsewhere || env.iter().any(|(name, _)| *name == flag), "{flag} is not tested here");
     }
 
     let flags = ["exec", "--profile", "q", "--region", "us-east-1", "-d", "3h", "--policy", "/q", "--", "env"];
@@ -186,7 +246,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
     assert_eq!(beaten.common.profile.as_deref(), Some("q"));
     assert_eq!(beaten.common.region.as_deref(), Some("us-east-1"));
     assert_eq!(beaten.common.duration, Some(Duration::from_secs(3 * 3600)));
-    assert_eq!(beaten.common.policy, Some("/q".into()));
+    assert_eq!(beaten.common.policy.place, Some(PolicyPlace::File("/q".into())));
     // SENTINEL_SERVER alone asks for a server.
     let over_tcp = beaten.server.expect("a server");
     assert_eq!((over_tcp.transport, over_tcp.bind), (Transport::Tcp(4321), Bind::Process));
@@ -239,116 +299,6 @@ fn the_child_defaults_to_the_shell() {
 }
 
 #[test]
-fn flags_about_a_server_need_one_and_variables_do_not() {
-    for flag in FLAGS.iter().filter(|flag| flag.needs_server()) {
-        let name = flag.dashed();
-        let mut line = vec!["exec", &name];
-        line.extend(flag.value);
-        let needs = match flag.id {
-            Id::ServerPort => "--server",
-            Id::UnixSocketPath => "--unix-socket",
-            _ => "--server or --unix-socket",
-        };
-        let expected = format!("{name} needs {needs}\n  add {needs}, or leave {name} out");
-        assert_eq!(refusal(&line, &[]), expected);
-        let variable = flag.variable.expect("a variable");
-        assert_eq!(read(&["exec"], &[(variable, "nonsense")]).expect("settings"), defaults());
-    }
-}
-
-#[test]
-fn wrong_values_are_refused_in_these_words() {
-    // The line, the environment, the refusal.
-    type Case = (&'static [&'static str], &'static [(&'static str, &'static str)], &'static str);
-    let cases: &[Case] = &[
-        (&["exec", "-d", "10m"], &[], "--duration 10m is below 15m, the shortest session that AWS issues"),
-        (&["exec", "-d", "899"], &[], "--duration 899 is below 15m, the shortest session that AWS issues"),
-        (&["exec", "-d", "37h"], &[], "--duration 37h is above 36h, the longest session that AWS issues"),
-        (
-            &["exec", "--unix-socket", "--server-duration", "13h"],
-            &[],
-            "--server-duration 13h is above 12h, the longest session that AWS issues for a role",
-        ),
-        (&["exec", "-d", "soon"], &[], "--duration soon is not a duration\n  write 15m, 1h30m, 900s or seconds"),
-        (
-            &["exec"],
-            &[("SENTINEL_DURATION", "1m")],
-            "SENTINEL_DURATION=1m is below 15m, the shortest session that AWS issues",
-        ),
-        // The duration is looked at before anything else.
-        (
-            &["exec", "-d", "1m", "--region", "?"],
-            &[],
-            "--duration 1m is below 15m, the shortest session that AWS issues",
-        ),
-        (
-            &["exec", "--server", "--server-port", "http"],
-            &[],
-            "--server-port http is not a port\n  write 0 to 65535; 0 is any that is free",
-        ),
-        (
-            &["exec", "-s"],
-            &[("SENTINEL_SERVER_PORT", "65536")],
-            "SENTINEL_SERVER_PORT=65536 is not a port\n  write 0 to 65535; 0 is any that is free",
-        ),
-        (
-            &["exec"],
-            &[("SENTINEL_SERVER", "tcp")],
-            "SENTINEL_SERVER=tcp is neither yes nor no\n  write 1, true or yes, or 0, false or no",
-        ),
-        (&["exec", "--server", "--unix-socket-path", "/s"], &[], "--unix-socket-path needs --unix-socket"),
-        (
-            &["exec", "--server", "--unix-socket", "--server-port", "1"],
-            &[],
-            "--server-port needs --server without --unix-socket",
-        ),
-        (&["exec", "--unix-socket", "--bind", "fork"], &[], "--bind fork is not one of tree, process, uid"),
-        (
-            &["exec", "--unix-socket"],
-            &[("SENTINEL_BIND", "proces")],
-            "SENTINEL_BIND=proces is not one of tree, process, uid\n  did you mean `process`?",
-        ),
-        (
-            &["exec"],
-            &[("SENTINEL_DEBUG", "maybe")],
-            "SENTINEL_DEBUG=maybe is neither yes nor no\n  write 1, true or yes, or 0, false or no",
-        ),
-        (
-            &["exec", "--region", "x.example/"],
-            &[],
-            "--region x.example/ is not a region\n  a region looks like eu-west-1",
-        ),
-        (&["exec", ""], &[], "the profile is empty"),
-        (&["exec", "-t", "12345"], &[], "--mfa-token is not a code of six digits\n  type what the device shows"),
-        (
-            &["exec"],
-            &[("SENTINEL_MFA_TOKEN", "hunter2")],
-            "SENTINEL_MFA_TOKEN is not a code of six digits\n  type what the device shows",
-        ),
-        (
-            &["exec", "-t", "123456", "--mfa-process", "otp"],
-            &[],
-            "--mfa-token and --mfa-process both say what the code is\n  leave one out",
-        ),
-        (
-            &["exec", "--policy-arn", "arn:aws:iam::aws:policy/A", "--policy-arn", "arn:aws:iam::aws:role/A"],
-            &[],
-            "--policy-arn arn:aws:iam::aws:role/A is not a managed policy's ARN\n  \
-             write it as arn:aws:iam::123456789012:policy/NAME",
-        ),
-        (
-            &["exec"],
-            &[("SENTINEL_POLICY_ARN", "arn:aws:iam::12345:policy/A")],
-            "SENTINEL_POLICY_ARN=arn:aws:iam::12345:policy/A is not a managed policy's ARN\n  \
-             write it as arn:aws:iam::123456789012:policy/NAME",
-        ),
-    ];
-    for (line, env, text) in cases {
-        assert_eq!(refusal(line, env), *text, "{line:?} {env:?}");
-    }
-}
-
-#[test]
 fn a_code_is_said_in_one_way_and_a_flag_beats_both_variables() {
     let mfa = |line: &[&str], env: &[(&str, &str)]| {
         let common = read(&[&["exec"], line].concat(), env).expect("settings").common;
@@ -397,26 +347,36 @@ fn paths_may_be_any_bytes_and_names_may_not() {
     let odd = || OsString::from_vec(vec![b'a', 0xff]);
     let settings = |flag: &str| {
         let line = [OsString::from("exec"), flag.into(), odd()];
-        exec(&parse(&line).expect("parsed"), &Env::default())
+        Exec::of(&Given::new(&parse(&line).expect("parsed"), &Env::default()))
     };
-    assert_eq!(settings("--policy").expect("settings").common.policy, Some(odd().into()));
+    assert_eq!(settings("--policy").expect("settings").common.policy.place, Some(PolicyPlace::File(odd().into())));
     for flag in ["--profile", "--region", "--duration", "--source-identity"] {
         let error = settings(flag).expect_err("a refusal");
         assert_eq!(error.to_string(), format!("the value of {flag} is not UTF-8"));
     }
     let env = Env::from_iter([("AWS_PROFILE", odd())]);
-    let error = exec(&parse(&["exec".into()]).expect("parsed"), &env).expect_err("a refusal");
+    let parsed = parse(&["exec".into()]).expect("parsed");
+    let error = Exec::of(&Given::new(&parsed, &env)).expect_err("a refusal");
     assert_eq!(error.to_string(), "the value of AWS_PROFILE is not UTF-8");
 }
 
 #[test]
 fn credentials_has_the_common_settings() {
-    let line: Vec<OsString> = ["credentials", "--profile", "p", "-d", "2h"].iter().map(OsString::from).collect();
-    let common = Common { profile: Some("p".into()), duration: Some(Duration::from_secs(7200)), ..defaults().common };
+    let read = |line: &[&str], env: &[(&str, &str)]| {
+        let line: Vec<OsString> = line.iter().map(OsString::from).collect();
+        Credentials::of(&Given::new(&parse(&line).expect("parsed"), &env.iter().copied().collect())).expect("settings")
+    };
+    let access = Access { profile: Some("p".into()), region: None };
+    let common = Common {
+        profile: Some("p".into()),
+        duration: Some(Duration::from_secs(7200)),
+        policy: PolicySource { access: access.clone(), ..source() },
+        stores: Stores { access, ..Stores::default() },
+        ..defaults().common
+    };
     let expected = Credentials { common, names_profile: true, shaping_flag: Some("--duration".into()) };
-    assert_eq!(credentials(&parse(&line).expect("parsed"), &Env::default()).expect("settings"), expected);
-    let by_variable = Env::from_iter([("AWS_PROFILE", "p")]);
-    let settings = credentials(&parse(&["credentials".into()]).expect("parsed"), &by_variable).expect("settings");
+    assert_eq!(read(&["credentials", "--profile", "p", "-d", "2h"], &[]), expected);
+    let settings = read(&["credentials"], &[("AWS_PROFILE", "p")]);
     assert_eq!((settings.common.profile.as_deref(), settings.names_profile), (Some("p"), false));
     assert_eq!(settings.shaping_flag, None);
 }

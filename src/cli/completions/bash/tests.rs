@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use super::super::Shell;
 use super::super::tests::Shop;
 use super::*;
+use crate::cli::commands::first_words;
 
 /// What bash offers for a command line whose last word is being typed. Words are as readline splits them.
 fn offered_with(setup: &str, words: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
@@ -28,13 +29,29 @@ fn shown(words: &[&str]) -> Vec<String> {
 #[test]
 fn every_command_is_offered_each_of_its_flags() {
     for info in COMMANDS {
-        let found: BTreeSet<String> = offered(&["sentinel", info.name, "-"]).into_iter().collect();
+        let line: Vec<&str> = ["sentinel"].into_iter().chain(info.name.split(' ')).chain(["-"]).collect();
+        let found: BTreeSet<String> = offered(&line).into_iter().collect();
         assert_eq!(found, flags_of(Some(info.command)).flat_map(spellings).collect(), "{}", info.name);
     }
     let own = offered(&["sentinel", ""]);
-    let commands: Vec<&str> = COMMANDS.iter().map(|info| info.name).collect();
+    let commands: Vec<&str> = first_words().collect();
     assert_eq!(own[..commands.len()], commands);
     assert_eq!(own[commands.len()..], ["-h", "--help", "-V", "--version"]);
+}
+
+#[test]
+fn second_words_and_what_follows_them_are_offered() {
+    assert_eq!(offered(&["sentinel", "log", ""]), ["verify", "show", "-h", "--help"]);
+    assert_eq!(offered(&["sentinel", "policy", "pu"]), ["pull", "push"]);
+    assert_eq!(offered(&["sentinel", "help", "po"]), ["policy"]);
+    assert_eq!(offered(&["sentinel", "help", "log", ""]), ["verify", "show"]);
+    assert_eq!(offered(&["sentinel", "help", "exec", ""]), [""; 0]);
+    assert_eq!(offered(&["sentinel", "session", "list", "--status", ""]), ["active", "revoked", "expired"]);
+    assert_eq!(offered(&["sentinel", "breakglass", "list", "--status", "=", "c"]), ["closed"]);
+    assert_eq!(offered(&["sentinel", "request", "list", "--profile", "prod-"]), ["prod-eu"]);
+    assert_eq!(shown(&["sentinel", "policy", "validate", "polic"]), ["policies", "policy.json"]);
+    assert_eq!(shown(&["sentinel", "policy", "sign", "policy.json", "--key", "polic"]), ["policies", "policy.json"]);
+    assert_eq!(offered(&["sentinel", "session", "show", "--j"]), ["--json"]);
 }
 
 #[test]
@@ -91,7 +108,11 @@ fn where_bash_completion_is_loaded_it_completes_the_command_that_exec_runs() {
 #[test]
 fn the_arm_of_an_option_looks_like_this() {
     let of = |id| value(Flag::of(id).expect("a flag"));
-    assert_eq!(of(Id::Bind).as_deref(), Some("        --bind) echo 'tree process uid' ;;\n"));
-    assert_eq!(of(Id::Duration).as_deref(), Some("        -d | --duration) echo '@nothing' ;;\n"));
+    assert_eq!(of(Id::Bind).as_deref(), Some("        *' --bind') echo 'tree process uid' ;;\n"));
+    assert_eq!(of(Id::Duration).as_deref(), Some("        *' -d' | *' --duration') echo '@nothing' ;;\n"));
+    assert_eq!(
+        of(Id::SessionStatus).as_deref(),
+        Some("        'session list --status') echo 'active revoked expired' ;;\n")
+    );
     assert_eq!(of(Id::Server), None);
 }

@@ -32,9 +32,25 @@ fn every_command_is_offered_each_of_its_flags() {
         let flags: BTreeSet<String> = flags_of(Some(info.command)).map(Flag::dashed).collect();
         assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), flags, "{}", info.name);
     }
-    let commands: BTreeSet<String> = COMMANDS.iter().map(|info| info.name.to_owned()).collect();
+    let commands: BTreeSet<String> = first_words().map(str::to_owned).collect();
     assert_eq!(offered("sentinel ").expect("fish").into_iter().collect::<BTreeSet<_>>(), commands);
     assert_eq!(offered("sentinel --").expect("fish"), ["--help", "--version"]);
+}
+
+#[test]
+fn second_words_and_what_follows_them_are_offered() {
+    let Some(seconds) = offered("sentinel log ") else { return };
+    assert_eq!(seconds, ["show", "verify"]);
+    let fish = |line| offered(line).expect("fish");
+    assert_eq!(fish("sentinel policy pu"), ["pull", "push"]);
+    assert_eq!(fish("sentinel policy --"), ["--help"]);
+    assert_eq!(fish("sentinel help po"), ["policy"]);
+    assert_eq!(fish("sentinel help log "), ["show", "verify"]);
+    assert_eq!(fish("sentinel help exec "), [""; 0]);
+    assert_eq!(fish("sentinel session list --status "), ["active", "expired", "revoked"]);
+    assert_eq!(fish("sentinel breakglass list --status=c"), ["--status=closed"]);
+    assert_eq!(fish("sentinel policy validate polic"), ["policies/", "policy.json"]);
+    assert_eq!(fish("sentinel session show --j"), ["--json"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use super::super::Shell;
 use super::super::tests::Shop;
 use super::*;
+use crate::cli::flags::FLAGS;
 
 /// Stand-ins that print what zsh's own functions are given, one call a line.
 const STUBS: &str = "compdef() { }\n_describe() { print -r -- describe ${(P)4} }\n_arguments() { print -r -- arguments $words : $* }\n\
@@ -32,12 +33,32 @@ fn every_command_is_given_each_of_its_flags() {
         for flag in FLAGS {
             assert_eq!(text.contains(&specification(flag)), flag.belongs_to(Some(info.command)), "{}", flag.name);
         }
-        let Some(calls) = asked(&["sentinel", info.name, "-"], &[]) else { return };
+        let line: Vec<&str> = ["sentinel"].into_iter().chain(info.name.split(' ')).chain(["-"]).collect();
+        let Some(calls) = asked(&line, &[]) else { return };
         assert!(calls[0].starts_with(&format!("arguments {} - : -s -S : ", info.name)), "{calls:?}");
         for flag in flags_of(Some(info.command)) {
             assert!(calls[0].contains(&format!("--{}", flag.name)) && calls[0].contains(flag.help), "{}", flag.name);
         }
     }
+}
+
+#[test]
+fn second_words_and_what_follows_them_are_offered() {
+    let Some(calls) = asked(&["sentinel", "log", ""], &[]) else { return };
+    let seconds = "describe verify:find lines that were cut, changed, moved or removed show:print decisions for people";
+    assert_eq!(calls[0], seconds);
+    assert!(calls[1].starts_with("arguments log : : "), "{calls:?}");
+    let topics = |words: &str, current: usize| {
+        let shop = Shop::new();
+        let file = shop.script(Shell::Zsh);
+        let script = format!("{STUBS}source \"$1\"; words=({words}); CURRENT={current}; _sentinel_topics; true");
+        shop.run(Shell::Zsh, &["-f", "-c", &script, "zsh", &file], &[]).expect("zsh")
+    };
+    assert_eq!(topics("help log", 3), ["verify", "show"]);
+    assert_eq!(topics("help", 2).join(" "), top_words());
+    assert_eq!(topics("help exec", 3), [""; 1]);
+    let files = asked(&["sentinel", "policy", "validate", "x"], &[]).expect("zsh");
+    assert!(files[0].ends_with(" *:file:_files"), "{files:?}");
 }
 
 #[test]

@@ -1,0 +1,67 @@
+//! The rest.
+
+use super::{BOTH, EVERY, EXEC, PRINTING};
+use crate::cli::flags::{Flag, Group, Id};
+
+pub(super) const OTHER: &[Flag] = &[
+    Flag {
+        id: Id::Json,
+        name: "json",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "print JSON",
+        more: "",
+        variable: None,
+        commands: PRINTING,
+        group: Group::Other,
+    },
+    Flag {
+        id: Id::Nested,
+        name: "nested",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "run inside another `sentinel exec`",
+        more: "Without it, exec refuses to start where AWS_SENTINEL is set. It has no environment variable.",
+        variable: None,
+        commands: EXEC,
+        group: Group::Other,
+    },
+    Flag {
+        id: Id::Debug,
+        name: "debug",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "say on stderr what is being done",
+        more: "",
+        variable: Some("SENTINEL_DEBUG"),
+        commands: BOTH,
+        group: Group::Other,
+    },
+    Flag {
+        id: Id::Help,
+        name: "help",
+        short: Some('h'),
+        value: None,
+        choices: &[],
+        help: "print help: -h short, --help long",
+        more: "",
+        variable: None,
+        commands: EVERY,
+        group: Group::Other,
+    },
+    Flag {
+        id: Id::Version,
+        name: "version",
+        short: Some('V'),
+        value: None,
+        choices: &[],
+        help: "print the version",
+        more: "",
+        variable: None,
+        commands: &[],
+        group: Group::Other,
+    },
+];

@@ -1,0 +1,72 @@
+//! Keys, signatures, and where what is made goes.
+
+use crate::cli::commands::CommandName;
+use crate::cli::flags::{Flag, Group, Id};
+
+pub(super) const SIGNING: &[Flag] = &[
+    Flag {
+        id: Id::Key,
+        name: "key",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        help: "the private key that signs: PEM, mode 0600",
+        more: "",
+        variable: None,
+        commands: &[CommandName::PolicySign, CommandName::RequestApprove, CommandName::RequestDeny],
+        group: Group::Signing,
+    },
+    Flag {
+        id: Id::Scope,
+        name: "scope",
+        short: None,
+        value: Some("SCOPE"),
+        choices: &[],
+        help: "which of the key's policies this is (default)",
+        more: "Hosts name it with --policy-scope.",
+        variable: None,
+        commands: &[CommandName::PolicySign],
+        group: Group::Signing,
+    },
+    Flag {
+        id: Id::Serial,
+        name: "serial",
+        short: None,
+        value: Some("N"),
+        choices: &[],
+        help: "the number of this version; it grows",
+        more: "",
+        variable: None,
+        commands: &[CommandName::PolicySign],
+        group: Group::Signing,
+    },
+    Flag {
+        id: Id::NotAfter,
+        name: "not-after",
+        short: None,
+        value: Some("TIME"),
+        choices: &[],
+        help: "when the policy runs out",
+        more: "RFC 3339: `2027-01-01T00:00:00Z`.",
+        variable: None,
+        commands: &[CommandName::PolicySign],
+        group: Group::Signing,
+    },
+    Flag {
+        id: Id::Out,
+        name: "out",
+        short: None,
+        value: Some("FILE"),
+        choices: &[],
+        help: "where the result is written",
+        more: "",
+        variable: None,
+        commands: &[
+            CommandName::PolicySign,
+            CommandName::PolicyKeygen,
+            CommandName::PolicyPull,
+            CommandName::RequestKeygen,
+        ],
+        group: Group::Signing,
+    },
+];

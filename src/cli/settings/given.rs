@@ -1,0 +1,280 @@
+//! Reads one value at a time: what a flag says, else its variable.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::flags::{Flag, Id};
+use crate::cli::parse::Parsed;
+use crate::duration;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::nearest::did_you_mean;
+
+/// The command line over the environment.
+pub struct Given<'a> {
+    pub(super) parsed: &'a Parsed,
+    pub(super) env: &'a Env,
+}
+
+/// A value, and how the user wrote it.
+pub(super) struct Said<'a> {
+    pub(super) value: &'a OsStr,
+    /// `--bind` or `SENTINEL_BIND`.
+    pub(super) name: String,
+    /// What stands between name and value: a space, or `=`.
+    pub(super) joint: char,
+    rank: Rank,
+}
+
+/// Where a value comes from; the first is the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Flag,
+    Variable,
+}
+
+impl<'a> Said<'a> {
+    pub(super) fn text(&self) -> Result<&'a str> {
+        self.value.to_str().ok_or_else(|| Error::usage(format!("the value of {} is not UTF-8", self.name)))
+    }
+
+    /// `--bind fork` or `SENTINEL_BIND=fork`.
+    pub(super) fn quoted(&self) -> String {
+        format!("{}{}{}", self.name, self.joint, self.value.display())
+    }
+
+    /// Another value, said in the same way.
+    pub(super) fn with<'b>(&self, value: &'b OsStr) -> Said<'b> {
+        Said { value, name: self.name.clone(), joint: self.joint, rank: self.rank }
+    }
+
+    /// `--serial x is not ...`.
+    fn is_not(&self, what: &str) -> Error {
+        Error::usage(format!("{} is not {what}", self.quoted()))
+    }
+}
+
+impl<'a> Given<'a> {
+    /// What there is to read from.
+    pub fn new(parsed: &'a Parsed, env: &'a Env) -> Self {
+        Self { parsed, env }
+    }
+
+    pub(super) fn said(&self, id: Id) -> Option<Said<'a>> {
+        let flag = Flag::of(id)?;
+        if let Some(value) = self.parsed.value(id) {
+            return Some(Said { value, name: flag.dashed(), joint: ' ', rank: Rank::Flag });
+        }
+        // What the command does not take is for other runs. Whose credentials read a table follows the profile's variables.
+        if !flag.belongs_to(self.parsed.command) && id != Id::Profile {
+            return None;
+        }
+        let variable = flag.variable?;
+        let said = |value| Said { value, name: variable.to_owned(), joint: '=', rank: Rank::Variable };
+        self.env.os(variable).map(said)
+    }
+
+    /// Of two that exclude each other, the one that was said more strongly; both, if as strongly. A flag beats the other's
+    /// variable, which may be there for every run.
+    pub(super) fn stronger(&self, one: Id, other: Id) -> (Option<Said<'a>>, Option<Said<'a>>) {
+        match (self.said(one), self.said(other)) {
+            (Some(first), Some(second)) if first.rank < second.rank => (Some(first), None),
+            (Some(first), Some(second)) if first.rank > second.rank => (None, Some(second)),
+            both => both,
+        }
+    }
+
+    /// The value, or an error that says how the flag is written.
+    pub(super) fn required<T>(&self, id: Id, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| {
+            let command = self.parsed.command.map_or("sentinel", |command| command.name());
+            let flag = Flag::of(id);
+            let name = flag.map(Flag::dashed).unwrap_or_default();
+            let noun = flag.and_then(|flag| flag.value).unwrap_or_default();
+            Error::usage(format!("{command} needs {name}")).hint(format!("`{name} {noun}`"))
+        })
+    }
+
+    pub(super) fn text(&self, id: Id) -> Result<Option<String>> {
+        self.said(id).map(|said| said.text().map(str::to_owned)).transpose()
+    }
+
+    pub(super) fn path(&self, id: Id) -> Option<PathBuf> {
+        self.said(id).map(|said| PathBuf::from(said.value))
+    }
+
+    /// The command's words as files.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        self.parsed.words.iter().map(PathBuf::from).collect()
+    }
+
+    /// The command's one word as a file.
+    pub(super) fn file(&self) -> Result<PathBuf> {
+        self.parsed.words.first().map(PathBuf::from).ok_or_else(|| Error::usage("a file is missing"))
+    }
+
+    /// The command's one word as the id of a record.
+    pub(super) fn record_id(&self) -> Result<String> {
+        let word = self.parsed.words.first().map_or(OsStr::new(""), |word| word.as_os_str());
+        let id = word.to_str().filter(|text| crate::store::record::is_id(text));
+        id.map(str::to_owned).ok_or_else(|| {
+            Error::usage(format!("`{}` is not an id", word.display())).hint("ids have 16 hex digits: 0123456789abcdef")
+        })
+    }
+
+    /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE or AWS_DEFAULT_PROFILE.
+    pub(super) fn profile(&self) -> Result<Option<String>> {
+        let said = |value| Said { value, name: "the profile".to_owned(), joint: ' ', rank: Rank::Flag };
+        let word = self.parsed.profile.as_deref().map(said);
+        let said = match word.or_else(|| self.said(Id::Profile)) {
+            Some(said) => Some(said),
+            None => self.aws_profile()?,
+        };
+        let Some(said) = said else { return Ok(None) };
+        match said.text()? {
+            "" => Err(Error::usage(format!("{} is empty", said.name))),
+            name => Ok(Some(name.to_owned())),
+        }
+    }
+
+    /// AWS's tools differ in which of the two they read first, so that they must not differ.
+    fn aws_profile(&self) -> Result<Option<Said<'a>>> {
+        let named = |name: &str| {
+            self.env.os(name).map(|value| Said { value, name: name.to_owned(), joint: '=', rank: Rank::Variable })
+        };
+        match (named("AWS_PROFILE"), named("AWS_DEFAULT_PROFILE")) {
+            (Some(one), Some(other)) if one.value != other.value => {
+                Err(Error::usage(format!("{} and {} name two profiles", one.quoted(), other.quoted()))
+                    .hint("unset AWS_DEFAULT_PROFILE, the older name, or give --profile"))
+            }
+            (one, other) => Ok(one.or(other)),
+        }
+    }
+
+    /// A region becomes part of host names, so that nothing but a label passes.
+    pub(super) fn region(&self) -> Result<Option<String>> {
+        let Some(said) = self.said(Id::Region) else { return Ok(None) };
+        let text = said.text()?;
+        let is_label =
+            text.len() <= 63 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !is_label {
+            return Err(
+                Error::usage(format!("{} is not a region", said.quoted())).hint("a region looks like eu-west-1")
+            );
+        }
+        Ok(Some(text.to_owned()))
+    }
+
+    pub(super) fn switch(&self, id: Id) -> Result<bool> {
+        if self.parsed.has(id) {
+            return Ok(true);
+        }
+        let Some(said) = self.said(id) else { return Ok(false) };
+        match said.text()?.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" => Ok(true),
+            "0" | "false" | "no" => Ok(false),
+            _ => Err(Error::usage(format!("{} is neither yes nor no", said.quoted()))
+                .hint("write 1, true or yes, or 0, false or no")),
+        }
+    }
+
+    /// One of the flag's choices, which `kinds` lists in the same order.
+    pub(super) fn choice<T: Copy>(&self, id: Id, kinds: &[T]) -> Result<Option<T>> {
+        let choices = Flag::of(id).map_or(&[][..], |flag| flag.choices);
+        let Some(said) = self.said(id) else { return Ok(None) };
+        let text = said.text()?;
+        let found = choices.iter().zip(kinds).find(|(choice, _)| **choice == text).map(|(_, kind)| *kind);
+        found.map(Some).ok_or_else(|| {
+            let error = said.is_not(&format!("one of {}", choices.join(", ")));
+            match did_you_mean(text, choices.iter().copied()) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            }
+        })
+    }
+
+    /// A whole number from `least` on.
+    pub(super) fn number(&self, id: Id, least: u64) -> Result<Option<u64>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
+        match said.text()?.parse() {
+            Ok(number) if number >= least => Ok(Some(number)),
+            _ => Err(said.is_not(&format!("a whole number of {least} or more"))),
+        }
+    }
+
+    pub(super) fn time(&self, id: Id) -> Result<Option<Timestamp>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
+        let time = said.text()?.parse().ok();
+        time.map(Some).ok_or_else(|| said.is_not("a time").hint("write it as 2026-01-31T23:30:00Z"))
+    }
+
+    /// A text of so many characters.
+    pub(super) fn sentence(&self, id: Id, least: usize, most: usize) -> Result<Option<String>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
+        let text = said.text()?;
+        match text.chars().count() {
+            length if (least..=most).contains(&length) => Ok(Some(text.to_owned())),
+            length => {
+                Err(Error::usage(format!("{} has {length} characters, and {least} to {most} are wanted", said.name)))
+            }
+        }
+    }
+
+    /// Text of which each character passes.
+    pub(super) fn word(&self, id: Id, what: &str, passes: impl Fn(&str) -> bool) -> Result<Option<String>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
+        match said.text()? {
+            text if passes(text) => Ok(Some(text.to_owned())),
+            _ => Err(said.is_not(what)),
+        }
+    }
+
+    fn length(&self, id: Id) -> Result<Option<(Duration, String)>> {
+        let Some(said) = self.said(id) else { return Ok(None) };
+        let length = duration::parse(said.text()?);
+        let length = length.ok_or_else(|| said.is_not("a duration").hint("write 15m, 1h30m, 900s or seconds"))?;
+        Ok(Some((length, said.quoted())))
+    }
+
+    /// How long a session lives.
+    pub(super) fn session_length(&self, id: Id, (longest, whose): (Duration, &str)) -> Result<Option<Duration>> {
+        let Some((length, quoted)) = self.length(id)? else { return Ok(None) };
+        if length < SHORTEST_SESSION {
+            let shortest = duration::text(SHORTEST_SESSION);
+            return Err(Error::usage(format!("{quoted} is below {shortest}, the shortest session that AWS issues")));
+        }
+        if length > longest {
+            let limit = hours(longest);
+            return Err(Error::usage(format!("{quoted} is above {limit}, {whose}")));
+        }
+        Ok(Some(length))
+    }
+
+    /// How long the window of an approval or an emergency is.
+    pub(super) fn window(&self, longest: Duration) -> Result<Duration> {
+        const DEFAULT: Duration = Duration::from_secs(3600);
+        let Some((length, quoted)) = self.length(Id::Window)? else { return Ok(DEFAULT) };
+        if (SHORTEST_SESSION..=longest).contains(&length) {
+            return Ok(length);
+        }
+        let (least, most) = (duration::text(SHORTEST_SESSION), hours(longest));
+        Err(Error::usage(format!("{quoted} is not between {least} and {most}")))
+    }
+}
+
+/// `36h`: hours, because AWS states its limits in hours.
+fn hours(length: Duration) -> String {
+    format!("{}h", length.as_secs() / 3600)
+}
+
+/// AssumeRole and GetSessionToken take no less than 900 seconds.
+const SHORTEST_SESSION: Duration = Duration::from_secs(900);
+/// GetSessionToken's limit. AssumeRole's is 12 hours, and is known only once the profile is.
+pub(super) const LONGEST_SESSION: (Duration, &str) =
+    (Duration::from_secs(36 * 3600), "the longest session that AWS issues");
+/// AssumeRole's limit.
+pub(super) const LONGEST_ROLE_SESSION: (Duration, &str) =
+    (Duration::from_secs(12 * 3600), "the longest session that AWS issues for a role");
