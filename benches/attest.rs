@@ -53,7 +53,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
         let peer = Peer::of(&stream, &kernel, &peers).map_err(|why| why.to_string())?;
         let began = SystemClock.boot();
         for _ in 0..RECHECKS {
-            peer.recheck(&kernel).map_err(|why| why.to_string())?;
+            peer.recheck(&kernel, &peers).map_err(|why| why.to_string())?;
         }
         again.push(SystemClock.boot().saturating_sub(began).as_secs_f64() * 1e6 / f64::from(RECHECKS));
     }

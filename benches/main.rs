@@ -3,6 +3,7 @@
 //! | file | subject |
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
+//! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
@@ -15,6 +16,7 @@ mod client;
 #[path = "../tests/fake_sts/mod.rs"]
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
+mod floor;
 mod memory;
 mod report;
 mod responder;
@@ -60,6 +62,7 @@ fn run(words: &[&str]) -> Result<(), Failure> {
         ["responder", socket] => responder::run(Path::new(socket)),
         ["client", socket, port] => client::run(socket, port),
         ["hold"] => client::hold(),
+        ["floor", transport, policy, socket, port] => floor::run(transport, policy, [socket, port]),
         ["library", transport, policy, socket, port] => server::library(transport, policy, [socket, port]),
         ["fetch", noop, program] => start::fetch(noop, program),
         ["descendant", port] => attest::descendant(port),

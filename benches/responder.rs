@@ -67,13 +67,13 @@ fn answer(mut stream: impl Read + Write) {
     }
 }
 
-fn whole_answer() -> Vec<u8> {
-    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 629\r\n\r\n".to_vec();
+pub(crate) fn whole_answer() -> Vec<u8> {
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 628\r\n\r\n".to_vec();
     answer.resize(ANSWER_BYTES, b' ');
     answer
 }
 
-fn start(work: impl FnOnce() + Send + 'static) {
+pub(crate) fn start(work: impl FnOnce() + Send + 'static) {
     // Without a thread the connection is closed, which the client reports.
     drop(Builder::new().stack_size(128 * 1024).spawn(work));
 }

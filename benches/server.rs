@@ -1,7 +1,8 @@
 //! Requests a second, as a share of the bare responder's: with the policy evaluated at every request, without and with the
 //! decision log's line before the answer.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ use crate::{Failure, roles};
 struct Run<'a> {
     transport: &'static str,
     build: Option<&'a str>,
+    /// Whether only the kernel was asked what has to be asked.
+    floor: bool,
     rounds: Vec<Round>,
 }
 
@@ -43,15 +46,17 @@ pub(crate) fn measure(sandbox: &Sandbox, builds: &[(&Path, &str)], report: &mut 
     let port = responder.port.to_string();
     let mut runs = Vec::new();
     for transport in ["unix", "tcp"] {
-        let mut library = sandbox.program(&roles::own_path());
-        library.args(["library", transport]).arg(sandbox.path("policy.json")).arg(&bare_socket).arg(&port);
-        runs.push(Run { transport, build: None, rounds: rounds(library)? });
+        for (role, floor) in [("floor", true), ("library", false)] {
+            let mut server = sandbox.program(&roles::own_path());
+            server.args([role, transport]).arg(sandbox.path("policy.json")).arg(&bare_socket).arg(&port);
+            runs.push(Run { transport, build: None, floor, rounds: rounds(server)? });
+        }
         for (program, build) in builds {
             let mut binary = sandbox.program(program);
             binary.args(["exec", "--profile", "dev", if transport == "unix" { "--unix-socket" } else { "--server" }]);
             binary.arg("--policy").arg(sandbox.path("policy.json")).arg("--");
             binary.arg(roles::own_path()).arg("client").arg(&bare_socket).arg(&port);
-            runs.push(Run { transport, build: Some(build), rounds: rounds(binary)? });
+            runs.push(Run { transport, build: Some(build), floor: false, rounds: rounds(binary)? });
         }
     }
     for run in &runs {
@@ -74,7 +79,11 @@ fn rounds(mut command: Command) -> Result<Vec<Round>, Failure> {
 }
 
 fn describe(run: &Run<'_>, report: &mut Report) {
-    let log = run.build.map_or("no log".to_owned(), |build| format!("log line first ({build})"));
+    let log = match run.build {
+        None if run.floor => "promised calls alone".to_owned(),
+        None => "no log".to_owned(),
+        Some(build) => format!("log line first ({build})"),
+    };
     for (keep, clients) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
         let case = Case { clients, keep };
         let goal = match (keep, run.build.is_some(), clients) {
@@ -96,7 +105,7 @@ fn describe(run: &Run<'_>, report: &mut Report) {
         report.row(
             format!("{}, {name}, {log}, {clients} client{}", run.transport, if clients == 1 { "" } else { "s" }),
             Spread::of(rounds().map(Round::ratio)),
-            Goal::AtLeast(goal, "of bare"),
+            if run.floor { Goal::Told("of bare") } else { Goal::AtLeast(goal, "of bare") },
             note,
         );
     }
@@ -105,7 +114,8 @@ fn describe(run: &Run<'_>, report: &mut Report) {
 /// What the log's line adds to an answer, by way of the ratios: the two runs are not of the same moment.
 fn added(runs: &[Run<'_>], logged: &Run<'_>, clients: u32, report: &mut Report) {
     let case = Case { clients, keep: true };
-    let Some(unlogged) = runs.iter().find(|run| run.transport == logged.transport && run.build.is_none()) else {
+    let Some(unlogged) = runs.iter().find(|run| run.transport == logged.transport && run.build.is_none() && !run.floor)
+    else {
         return;
     };
     let median = |run: &Run<'_>, value: fn(&Round) -> f64| {
@@ -126,27 +136,43 @@ fn added(runs: &[Run<'_>], logged: &Run<'_>, clients: u32, report: &mut Report) 
 
 /// The part that serves from the library: this process is the root of the tree, the client a child.
 pub(crate) fn library(transport: &str, policy: &str, bare: [&str; 2]) -> Result<(), Failure> {
-    let directory = std::path::PathBuf::from(roles::variable("TMPDIR")?);
-    let listener = match transport {
-        "unix" => Listener::Unix(Listening::bind(&directory.join("library"))?),
-        _ => Listener::loopback(0)?,
-    };
-    let mut client = roles::command("client");
-    client.args(bare);
+    let (listener, socket) = listener(transport)?;
     let address = listener.address();
     let (service, token) = service(policy, address)?;
+    let _server = Server::start(listener, Arc::new(service))?;
+    run_client(address, &socket, &token, bare)
+}
+
+/// A listener, and the path of its socket where it has one.
+pub(crate) fn listener(transport: &str) -> Result<(Listener, PathBuf), Failure> {
+    let socket = PathBuf::from(roles::variable("TMPDIR")?).join("library");
+    let listener = match transport {
+        "unix" => Listener::Unix(Listening::bind(&socket)?),
+        _ => Listener::loopback(0)?,
+    };
+    Ok((listener, socket))
+}
+
+/// The client, as a child of this process.
+pub(crate) fn run_client(
+    address: Option<SocketAddr>,
+    socket: &Path,
+    token: &str,
+    bare: [&str; 2],
+) -> Result<(), Failure> {
+    let mut client = roles::command("client");
+    client.args(bare);
     match address {
-        None => client.env("SENTINEL_UNIX_SOCKET", directory.join("library")).env("SENTINEL_AUTH_TOKEN", &token),
+        None => client.env("SENTINEL_UNIX_SOCKET", socket).env("SENTINEL_AUTH_TOKEN", token),
         Some(address) => client
             .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/"))
-            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", &token),
+            .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", token),
     };
-    let _server = Server::start(listener, Arc::new(service))?;
     if client.status()?.success() { Ok(()) } else { Err("the client failed".into()) }
 }
 
 /// What `sentinel exec` puts together, with this process in the warden's place.
-pub(crate) fn service(policy: &str, address: Option<std::net::SocketAddr>) -> Result<(Service, String), Failure> {
+pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Service, String), Failure> {
     let env: Env = std::env::vars_os().collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));

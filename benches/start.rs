@@ -13,6 +13,8 @@ use crate::{Failure, roles};
 
 /// Rounds of each pair; the first is not counted.
 const ROUNDS: usize = 101;
+/// The public authorities' certificates, where Debian has them.
+const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Measures all of it for one build of the program. `goals`: whether what is promised is promised of this build.
 pub(crate) fn measure(
@@ -38,6 +40,19 @@ pub(crate) fn measure(
     for (name, options, wanted) in cases {
         let pairs = paired(alone, || exec(options))?;
         report.row(format!("{name} ({build})"), added(&pairs), wanted, note(&pairs));
+    }
+    // A start without a call to AWS does not read the certificates that such a call would trust.
+    let bundled = || {
+        let mut command = exec(&["--profile", "static", "--no-session"]);
+        command.env("AWS_CA_BUNDLE", CA_BUNDLE);
+        command
+    };
+    if Path::new(CA_BUNDLE).is_file() {
+        let pairs = paired(alone, bundled)?;
+        let name = format!("exec, environment, static keys, with a CA bundle ({build})");
+        report.row(name, added(&pairs), goal(1.0), note(&pairs));
+    } else {
+        report.skipped("exec with a CA bundle", "there is no ca-certificates.crt");
     }
     let version = || {
         let mut command = sandbox.program(program);

@@ -1,10 +1,12 @@
 //! A connection, over a Unix socket or loopback TCP: what both can do.
 
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+
+use crate::sys::socket::read_with_writer;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -13,6 +15,15 @@ pub enum Stream {
     Unix(UnixStream),
     /// Over loopback TCP: the kernel names the socket on the other end, and we look for who holds it.
     Tcp(TcpStream),
+}
+
+/// Who wrote the bytes that were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// The process with this pid; `None` where the kernel gave none.
+    Named(Option<i32>),
+    /// TCP names no writers.
+    NeverNamed,
 }
 
 impl Stream {
@@ -54,6 +65,19 @@ impl Stream {
         match self {
             Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
             Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
+        }
+    }
+
+    /// Reads what has come, and who wrote it.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<(usize, Writer)> {
+        match self {
+            Self::Unix(stream) => {
+                read_with_writer(stream.as_fd(), buffer).map(|(read, writer)| (read, Writer::Named(writer)))
+            }
+            Self::Tcp(stream) => (&mut &*stream).read(buffer).map(|read| (read, Writer::NeverNamed)),
         }
     }
 

@@ -174,7 +174,7 @@ impl Vendor {
         let verdict = &ruling.verdict;
         let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), verdict.effect, &verdict.reason);
         decision.user = user.as_deref();
-        decision.rule = verdict.rule.as_ref().map(|(_, name)| name.as_str());
+        decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.policy_path = policy_path.as_deref();
         decision.request_id = Some(ruling.request_id.as_str());

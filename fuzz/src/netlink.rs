@@ -16,8 +16,8 @@ pub fn check(bytes: &[u8]) {
     let sequence = if right { numbered } else { numbered.wrapping_add(1) };
     if let Ok(Some(message)) = message_in(answer, sequence) {
         assert!(right);
-        assert_eq!(answer.get(16..16 + message.len()), Some(message.as_slice()));
-        about(&message);
+        assert_eq!(answer.get(16..16 + message.len()), Some(message));
+        about(message);
     }
     about(answer);
 }

@@ -63,7 +63,7 @@ fn answers(policy: &Policy, again: &Policy, rules: &[Value]) {
             match &verdict.rule {
                 None => assert_eq!(verdict.effect, Effect::Deny),
                 Some((index, name)) => {
-                    assert_eq!(rules[*index]["name"], name.as_str());
+                    assert_eq!(rules[*index]["name"], **name);
                     assert!(verdict.effect == Effect::Deny || rules[*index]["effect"] == "allow");
                 }
             }

@@ -1,6 +1,7 @@
 //! From a connection and a token to a [`Caller`].
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::watch::Watched;
-use crate::peer::{Arrivals, Kernel, Overflow, Peer, Process, Tree, Unattested, tcp, unix};
+use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Tree, Unattested, unix};
 use crate::stream::Stream;
 use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
@@ -116,17 +117,24 @@ impl Authenticator {
         self.registry.revoke(registered);
     }
 
-    /// The uid on the other end, and its pid where the kernel notes one: enough to drop another user's connection at once.
+    /// The uid and the pid that connected to a Unix socket: enough to drop another user's connection at once.
     ///
     /// # Errors
     /// The kernel would not say.
-    pub fn who(&self, stream: &Stream) -> Result<(Uid, Option<i32>), Unattested> {
-        match (stream, &self.mode) {
-            (Stream::Unix(stream), _) => {
-                unix::credentials(stream).map(|noted| (noted.uid, Some(noted.pid))).map_err(Into::into)
-            }
-            (Stream::Tcp(stream), Mode::Attested { kernel, .. }) => Ok((tcp::owner(stream, kernel)?, None)),
-            (Stream::Tcp(_), Mode::UidOnly { .. }) => Err(unnamed()),
+    pub fn who(&self, stream: &UnixStream) -> Result<(Uid, i32), Unattested> {
+        let noted = unix::credentials(stream)?;
+        Ok((noted.uid, noted.pid))
+    }
+
+    /// The socket on the other end of a TCP connection, of which a look through the tree tells whose it is.
+    ///
+    /// # Errors
+    /// The kernel would not say.
+    pub fn far_end(&self, stream: &TcpStream) -> Result<FarEnd, Unattested> {
+        match &self.mode {
+            Mode::Attested { kernel, .. } => FarEnd::of(stream, kernel),
+            // Without process authentication a loopback port would be open to every process of the host.
+            Mode::UidOnly { .. } => Err(unnamed()),
         }
     }
 
@@ -137,11 +145,10 @@ impl Authenticator {
     }
 
     /// Looks, once through the tree, whose TCP connections these are that have come together.
-    pub fn visitors(&self, streams: &[&TcpStream]) -> Visitors<'_> {
+    pub fn visitors(&self, ends: Vec<FarEnd>) -> Visitors<'_> {
         let arrivals = match (&self.mode, self.unchanged()) {
             (_, Err(refusal)) => Err(refusal),
-            (Mode::Attested { kernel, tree }, Ok(())) => Ok((Arrivals::of(streams, kernel, tree), kernel, tree)),
-            // Without process authentication a loopback port would be open to every process of the host.
+            (Mode::Attested { kernel, tree }, Ok(())) => Ok((Arrivals::of(ends, kernel, tree), kernel, tree)),
             (Mode::UidOnly { .. }, Ok(())) => Err(unnamed().into()),
         };
         Visitors { arrivals }
@@ -189,10 +196,7 @@ impl Authenticator {
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Attested, Refusal> {
         let attested = visitor.attested.as_ref().map_err(Refusal::clone)?;
         if let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) {
-            named.peer.recheck(kernel)?;
-            if !tree.is_alive() {
-                return Err(Refusal::OutsideTree);
-            }
+            named.peer.recheck(kernel, tree)?;
         }
         // Who connected may have passed the connection on; the kernel names the writer of each byte.
         if !writers_agree {

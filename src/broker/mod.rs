@@ -107,7 +107,7 @@ impl Broker {
     fn rule(&self, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
         let request_id = self.request_ids.next()?;
         let verdict = match &rules.0 {
-            None => Verdict { effect: Effect::Allow, rule: None, reason: "no policy".to_owned() },
+            None => Verdict { effect: Effect::Allow, rule: None, reason: "no policy".into() },
             Some(policy) => {
                 let question = Question { profile: &self.profile, user, mode: self.mode, now: self.clock.wall() };
                 policy.evaluate(&question)

@@ -1,6 +1,5 @@
 //! The process on the other end of a connection, established once and checked at every request.
 
-use std::net::TcpStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
@@ -34,7 +33,7 @@ impl Peer {
                 let (process, noted) = unix::establish(stream, kernel)?;
                 Self::new(process, noted.uid, None, kernel)
             }
-            Stream::Tcp(stream) => Arrivals::of(&[stream], kernel, tree).peer(0),
+            Stream::Tcp(stream) => Arrivals::of(vec![tcp::FarEnd::of(stream, kernel)?], kernel, tree).peer(0),
         }
     }
 
@@ -50,11 +49,11 @@ impl Peer {
         Ok(Self { process, uid, gid: facts.gid, image, executable, link })
     }
 
-    /// Whether all that was established still holds: asked at every request.
+    /// Whether all that was established still holds, and the tree's root still runs: asked at every request.
     ///
     /// # Errors
     /// What has changed.
-    pub fn recheck(&self, kernel: &Kernel) -> Result<(), Unattested> {
+    pub fn recheck(&self, kernel: &Kernel, tree: &Tree) -> Result<(), Unattested> {
         if self.process.facts(kernel)?.uid != self.uid {
             return Err(Unattested::UidChanged);
         }
@@ -64,10 +63,13 @@ impl Peer {
         if let Some(link) = &self.link {
             link.recheck(kernel)?;
         }
-        if !self.process.is_alive() {
-            return Err(Unattested::Gone);
+        if tree.is_alive_with(&self.process) {
+            Ok(())
+        } else if self.process.is_alive() {
+            Err(Unattested::TreeEnded)
+        } else {
+            Err(Unattested::Gone)
         }
-        Ok(())
     }
 
     /// Whether a change of program would be seen. Where not (a process that is not dumpable), a connection is good for one
@@ -105,8 +107,8 @@ pub struct Arrivals<'a> {
 
 impl<'a> Arrivals<'a> {
     /// Looks for the processes of `tree` that hold the other ends of these.
-    pub fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
-        Self { ends: tcp::FarEnds::of(streams, kernel, tree), kernel }
+    pub fn of(ends: Vec<tcp::FarEnd>, kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        Self { ends: tcp::FarEnds::of(ends, kernel, tree), kernel }
     }
 
     /// Whose one of them seems to be: good for counting, and for nothing else.
@@ -126,7 +128,7 @@ impl<'a> Arrivals<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{TcpListener, TcpStream};
     use std::os::unix::net::UnixStream;
 
     use super::*;
@@ -143,10 +145,11 @@ mod tests {
     fn the_other_end_of_a_pair_is_this_process() {
         let kernel = Kernel::probe().expect("a tier");
         let (left, _right) = UnixStream::pair().expect("socketpair");
-        let peer = Peer::of(&Stream::Unix(left), &kernel, &tree(&kernel)).expect("a peer");
+        let tree = tree(&kernel);
+        let peer = Peer::of(&Stream::Unix(left), &kernel, &tree).expect("a peer");
         assert_eq!(Some(peer.process().pid()), own_pid());
         assert_eq!(peer.uid(), effective_uid());
-        assert_eq!(peer.recheck(&kernel), Ok(()));
+        assert_eq!(peer.recheck(&kernel, &tree), Ok(()));
         assert!(peer.program_is_watched());
     }
 
@@ -156,11 +159,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
         let (server, _) = listener.accept().expect("accepted");
-        let peer = Peer::of(&Stream::Tcp(server), &kernel, &tree(&kernel)).expect("a peer");
+        let tree = tree(&kernel);
+        let peer = Peer::of(&Stream::Tcp(server), &kernel, &tree).expect("a peer");
         assert_eq!(Some(peer.process().pid()), own_pid());
-        assert_eq!(peer.recheck(&kernel), Ok(()));
+        assert_eq!(peer.recheck(&kernel, &tree), Ok(()));
         drop(client);
-        assert_eq!(peer.recheck(&kernel), Err(Unattested::Gone));
+        assert_eq!(peer.recheck(&kernel, &tree), Err(Unattested::Gone));
     }
 
     #[test]

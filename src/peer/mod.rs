@@ -17,6 +17,7 @@ use std::fmt;
 pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
+pub use tcp::FarEnd;
 pub use tree::Tree;
 
 use crate::sys::process::Pid;
@@ -39,6 +40,8 @@ pub enum Unattested {
     },
     /// The process runs another program than the one that connected.
     ProgramChanged,
+    /// The tree's root has ended.
+    TreeEnded,
     /// The ancestry kept changing while it was walked.
     Unsettled,
     /// The kernel would not say, with its reason.
@@ -59,6 +62,7 @@ impl fmt::Display for Unattested {
                  runs as another user"
             ),
             Self::ProgramChanged => f.write_str("the process executed another program on an open connection"),
+            Self::TreeEnded => f.write_str("the command's tree has ended"),
             Self::Unsettled => f.write_str("the process's ancestry kept changing"),
             Self::Unreadable(why) => write!(f, "the kernel would not say who it is: {why}"),
         }

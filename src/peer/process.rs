@@ -87,6 +87,16 @@ impl Process {
         }
     }
 
+    /// Whether both still run: asked with one call where the kernel can.
+    pub(super) fn both_alive(&self, other: &Self) -> bool {
+        match (&self.handle, &other.handle) {
+            (Handle::PidFd(own), Handle::PidFd(other)) => {
+                PidFd::have_ended([own, other]).is_ok_and(|ended| ended == [false, false])
+            }
+            _ => self.is_alive() && other.is_alive(),
+        }
+    }
+
     /// Whether both are one process.
     pub fn is(&self, other: &Self) -> bool {
         match (self.inode, other.inode) {

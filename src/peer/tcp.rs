@@ -26,51 +26,54 @@ pub(super) struct Link {
 }
 
 /// The socket on the other end of a connection.
-struct FarEnd {
+#[derive(Debug)]
+pub struct FarEnd {
     /// Its own address, and ours.
     addresses: (SocketAddr, SocketAddr),
     socket: TcpSocket,
 }
 
-/// The uid that made the socket on the other end: enough to drop another user's connection at once.
-///
-/// # Errors
-/// There is no such socket here, or no process holds it any more.
-pub fn owner(stream: &TcpStream, kernel: &Kernel) -> Result<Uid, Unattested> {
-    far_end(stream, kernel).map(|end| end.socket.uid)
-}
+impl FarEnd {
+    /// Finds it.
+    ///
+    /// # Errors
+    /// There is no such socket here, or no process holds it any more.
+    pub fn of(stream: &TcpStream, kernel: &Kernel) -> Result<Self, Unattested> {
+        let addresses = (stream.peer_addr()?, stream.local_addr()?);
+        let socket = kernel.diag()?.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
+        // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
+        if socket.inode == 0 { Err(Unattested::Gone) } else { Ok(Self { addresses, socket }) }
+    }
 
-fn far_end(stream: &TcpStream, kernel: &Kernel) -> Result<FarEnd, Unattested> {
-    let addresses = (stream.peer_addr()?, stream.local_addr()?);
-    let socket = kernel.diag()?.tcp_socket(addresses.0, addresses.1, None)?.ok_or(Unattested::Gone)?;
-    // A socket that no process holds any more reports uid 0 as well: so the inode comes first.
-    if socket.inode == 0 { Err(Unattested::Gone) } else { Ok(FarEnd { addresses, socket }) }
+    /// The uid that made the socket: enough to drop another user's connection at once.
+    pub fn uid(&self) -> Uid {
+        self.socket.uid
+    }
 }
 
 /// The other ends of several connections, and who of the tree was seen with them.
 pub(super) struct FarEnds<'a> {
-    ends: Vec<Result<FarEnd, Unattested>>,
+    ends: Vec<FarEnd>,
     search: Search<'a>,
     kernel: &'a Kernel,
 }
 
 impl<'a> FarEnds<'a> {
     /// Looks through the tree once for all of these.
-    pub(super) fn of(streams: &[&TcpStream], kernel: &'a Kernel, tree: &'a Tree) -> Self {
-        let ends: Vec<_> = streams.iter().map(|stream| far_end(stream, kernel)).collect();
-        let sockets = ends.iter().flatten().map(|end| (end.socket.inode, end.socket.uid));
+    pub(super) fn of(ends: Vec<FarEnd>, kernel: &'a Kernel, tree: &'a Tree) -> Self {
+        let sockets = ends.iter().map(|end| (end.socket.inode, end.socket.uid));
         Self { search: Search::run(kernel, tree, sockets), ends, kernel }
     }
 
     /// Who was seen with one of them, not established yet.
     pub(super) fn seen(&self, number: usize) -> Option<Pid> {
-        let end = self.ends.get(number)?.as_ref().ok()?;
+        let end = self.ends.get(number)?;
         self.search.seen_with(end.socket.inode)
     }
 
     /// Establishes who holds one of them.
     pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
-        let end = self.ends.get(number).ok_or(Unattested::Gone)?.as_ref().map_err(Unattested::clone)?;
+        let end = self.ends.get(number).ok_or(Unattested::Gone)?;
         let TcpSocket { uid, inode, cookie } = end.socket;
         if self.kernel.overflow().holds_uid(uid) {
             return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
@@ -130,7 +133,11 @@ mod tests {
         let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
         let _clients = [connect(), connect()];
         let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
-        let ends = FarEnds::of(&[&servers[0], &servers[1]], &kernel, &tree);
+        let ends = FarEnds::of(
+            servers.iter().map(|server| FarEnd::of(server, &kernel).expect("a socket")).collect(),
+            &kernel,
+            &tree,
+        );
         let [(_, _, mut link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
         assert_eq!(link.recheck(&kernel), Ok(()));
         // What a recycled port and a recycled inode would leave of it.

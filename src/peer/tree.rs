@@ -43,6 +43,11 @@ impl Tree {
         self.root.is_alive()
     }
 
+    /// Whether the root and this process both still run.
+    pub(super) fn is_alive_with(&self, process: &Process) -> bool {
+        self.root.both_alive(process)
+    }
+
     /// Whether `leaf` is a descendant of the root. The root itself is not.
     ///
     /// # Errors

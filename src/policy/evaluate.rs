@@ -1,4 +1,6 @@
-//! A question to a policy, and its answer. Pure: no clock, no file, no allocation but the verdict's own text.
+//! A question to a policy, and its answer. Pure: no clock, no file, and no allocation where a rule decides.
+
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -49,9 +51,9 @@ pub struct Verdict {
     /// Whether they may.
     pub effect: Effect,
     /// The index and name of the rule that decided; `None` when none matched.
-    pub rule: Option<(usize, String)>,
+    pub rule: Option<(usize, Arc<str>)>,
     /// Why, for the person who asked and for the record.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// What one rule says to a question.
@@ -72,12 +74,12 @@ impl Policy {
         for (index, rule) in self.rules.iter().enumerate() {
             let (effect, reason) = match rule.matches(question, &mut instant) {
                 Match::No => continue,
-                Match::Yes => (rule.effect, rule.reason()),
-                Match::Unknown => (Effect::Deny, "the caller's identity is not known".to_owned()),
+                Match::Yes => (rule.effect, Arc::clone(&rule.reason)),
+                Match::Unknown => (Effect::Deny, "the caller's identity is not known".into()),
             };
-            return Verdict { effect, rule: Some((index, rule.name.clone())), reason };
+            return Verdict { effect, rule: Some((index, Arc::clone(&rule.name))), reason };
         }
-        Verdict { effect: Effect::Deny, rule: None, reason: "no matching rule".to_owned() }
+        Verdict { effect: Effect::Deny, rule: None, reason: "no matching rule".into() }
     }
 
     /// Whether some rule has a users condition, so that an answer may need the user's name.
@@ -99,15 +101,6 @@ impl Rule {
             (Some(_), None) => Match::Unknown,
             (Some(users), Some(user)) if users.iter().any(|one| one.matches(user)) => Match::Yes,
             (Some(_), Some(_)) => Match::No,
-        }
-    }
-
-    fn reason(&self) -> String {
-        match (&self.reason, self.effect) {
-            (Some(reason), _) => reason.clone(),
-            (None, Effect::Allow) => format!("allowed by the rule {}", self.name),
-            (None, Effect::Deny) => format!("denied by the rule {}", self.name),
-            (None, _) => format!("the rule {} says {}", self.name, self.effect.as_str()),
         }
     }
 }

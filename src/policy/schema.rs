@@ -4,6 +4,7 @@
 //! of them would turn a restriction into a permission.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::evaluate::Mode;
 use super::flaw::{Flaw, Path, did_you_mean, shown};
@@ -54,9 +55,10 @@ pub enum Effect {
 /// One rule. A condition that is `None` matches everything; all must match.
 #[derive(Debug)]
 pub(super) struct Rule {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) effect: Effect,
-    pub(super) reason: Option<String>,
+    /// Its own, or one that names the rule.
+    pub(super) reason: Arc<str>,
     pub(super) profiles: Option<Vec<Pattern>>,
     pub(super) users: Option<Vec<Pattern>>,
     pub(super) modes: Option<Vec<Mode>>,
@@ -99,7 +101,7 @@ impl Policy {
         })?;
         let mut names = HashSet::new();
         for (index, rule) in rules.iter().enumerate() {
-            if !names.insert(rule.name.as_str()) {
+            if !names.insert(&*rule.name) {
                 let what = format!("rules[{index}].name: an earlier rule is named {} too", shown(&rule.name));
                 return Err(Flaw::new(what));
             }
@@ -123,15 +125,15 @@ impl Effect {
 
 fn rule_of(path: &Path<'_>, value: &Json) -> Result<Rule, Flaw> {
     let rule = object(path, value, &RULE)?;
-    let mut read = Rule {
-        name: rule.required("name", text_of)?.to_owned(),
-        effect: rule.required("effect", effect_of)?,
-        reason: rule.optional("reason", text_of)?.map(str::to_owned),
-        profiles: None,
-        users: None,
-        modes: None,
-        time: None,
+    let name = rule.required("name", text_of)?;
+    let effect = rule.required("effect", effect_of)?;
+    let reason = match (rule.optional("reason", text_of)?, effect) {
+        (Some(reason), _) => Arc::from(reason),
+        (None, Effect::Allow) => format!("allowed by the rule {name}").into(),
+        (None, Effect::Deny) => format!("denied by the rule {name}").into(),
+        (None, other) => format!("the rule {name} says {}", other.as_str()).into(),
     };
+    let mut read = Rule { name: Arc::from(name), effect, reason, profiles: None, users: None, modes: None, time: None };
     rule.optional("conditions", |path, value| {
         let conditions = object(path, value, &CONDITIONS)?;
         read.profiles = conditions.optional("profiles", patterns_of)?;

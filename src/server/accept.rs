@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -15,8 +14,10 @@ use super::slots::{Admission, Slot, Slots, Who};
 use super::{Listener, Service};
 use crate::auth::Visitor;
 use crate::error::{Error, Result};
+use crate::peer::FarEnd;
 use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
+use crate::sys::user::Uid;
 
 /// Attesting reads small files of /proc and looks at links. Pages that are not touched cost nothing.
 const STACK_BYTES: usize = 512 * 1024;
@@ -109,12 +110,16 @@ impl Acceptor {
 
     fn accept(&self) {
         match &self.listening {
-            Listener::Unix(_) => {
-                if let Some(stream) = self.next().and_then(|stream| self.of_our_uid(stream)) {
-                    self.take(stream, None);
-                }
-            }
+            Listener::Unix(_) => self.accept_one(),
             Listener::Tcp(_) => self.accept_together(),
+        }
+    }
+
+    fn accept_one(&self) {
+        let Some(Stream::Unix(stream)) = self.next() else { return };
+        let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
+        if self.is_our_uid(uid, Some(pid)) {
+            self.take((Stream::Unix(stream), Who::Pid(pid)), None);
         }
     }
 
@@ -123,11 +128,9 @@ impl Acceptor {
     fn accept_together(&self) {
         let together = self.service.max_connections.saturating_mul(TOGETHER);
         let arrived = std::iter::from_fn(|| self.next()).take(together);
-        let arrived: Vec<Stream> =
-            arrived.filter_map(|stream| self.of_our_uid(stream)).map(|(stream, _)| stream).collect();
-        let over_tcp: Vec<&TcpStream> = arrived.iter().filter_map(Stream::tcp).collect();
-        let visitors = self.service.authenticator.visitors(&over_tcp);
-        let seen: Vec<Option<i32>> = (0..over_tcp.len()).map(|number| visitors.seen(number)).collect();
+        let (arrived, ends): (Vec<Stream>, Vec<FarEnd>) = arrived.filter_map(|stream| self.of_our_uid(stream)).unzip();
+        let visitors = self.service.authenticator.visitors(ends);
+        let seen: Vec<Option<i32>> = (0..arrived.len()).map(|number| visitors.seen(number)).collect();
         let mut slow = HashMap::new();
         for (number, (stream, pid)) in arrived.into_iter().zip(&seen).enumerate() {
             // Of those who come in a crowd and do not say what they want, no more than the share get a look and a thread.
@@ -160,15 +163,19 @@ impl Acceptor {
         None
     }
 
+    fn of_our_uid(&self, stream: Stream) -> Option<(Stream, FarEnd)> {
+        let end = self.service.authenticator.far_end(stream.tcp()?).ok()?;
+        self.is_our_uid(end.uid(), None).then_some((stream, end))
+    }
+
     /// Another uid's connection costs an accept and a question to the kernel, and never a slot.
-    fn of_our_uid(&self, stream: Stream) -> Option<(Stream, Who)> {
-        let (uid, pid) = self.service.authenticator.who(&stream).ok()?;
-        if uid == self.service.uid {
-            return Some((stream, pid.map_or(Who::Stranger, Who::Pid)));
+    fn is_our_uid(&self, uid: Uid, pid: Option<i32>) -> bool {
+        let ours = uid == self.service.uid;
+        if !ours {
+            let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+            self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
         }
-        let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
-        self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
-        None
+        ours
     }
 
     fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {

@@ -12,9 +12,8 @@ use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
 use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
-use crate::stream::Stream;
+use crate::stream::{Stream, Writer};
 use crate::sys::poll::wait_readable;
-use crate::sys::socket::read_with_writer;
 
 /// A whole head must have come this long after the connection, or after the head's first byte.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
@@ -149,20 +148,22 @@ impl Connection<'_> {
 
     fn read(&mut self, deadline: Duration) -> io::Result<Read> {
         // A head that comes in pieces may take what is left of its time, and not a tick more.
-        let left = deadline.saturating_sub(self.service.clock.boot());
         let partial = self.filled > 0;
         if partial {
+            let left = deadline.saturating_sub(self.service.clock.boot());
             self.stream.set_read_timeout(left.clamp(Duration::from_millis(1), READ_TICK))?;
         }
         let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-        let outcome = match read_with_writer(self.stream.as_fd(), room) {
+        let outcome = match self.stream.read(room) {
             Ok((0, _)) => Read::End,
             Ok((read, writer)) => {
                 self.filled = self.filled.saturating_add(read);
                 self.touched = self.touched.max(self.filled);
-                // TCP names no writer: who holds the connection is looked at instead, at every request.
-                let named = matches!(self.stream, Stream::Unix(_));
-                self.writers_agree &= !named || (writer.is_some() && writer == self.visitor.pid());
+                self.writers_agree &= match writer {
+                    Writer::Named(writer) => writer.is_some() && writer == self.visitor.pid(),
+                    // Who holds the connection is looked at instead, at every request.
+                    Writer::NeverNamed => true,
+                };
                 Read::Bytes
             }
             Err(error)

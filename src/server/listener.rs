@@ -45,7 +45,11 @@ impl Listener {
         }
     }
 
-    pub(super) fn accept(&self) -> io::Result<Stream> {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Unix(listening) => listening.listener().accept().map(|(stream, _)| Stream::Unix(stream)),
             Self::Tcp(listener) => {

@@ -1,6 +1,7 @@
 //! A resolved profile, walked: base keys, then role after role.
 
 mod mfa;
+mod services;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use mfa::Factor;
+use services::{Lazy, Services};
 
 use super::base::{BaseKeys, Held};
 use super::plan::{Plan, SourceIdentityRule};
@@ -40,7 +42,7 @@ pub struct Chain {
     base: BaseKeys,
     roles: Vec<Role>,
     factor: Option<Factor>,
-    services: std::result::Result<Services, NoRegion>,
+    services: std::result::Result<Lazy, NoRegion>,
     plan: Plan,
     clock: Arc<dyn Clock>,
     operator: Arc<Operator>,
@@ -48,14 +50,6 @@ pub struct Chain {
     asking_identity: Mutex<()>,
     /// The role's trust policy is known not to allow SourceIdentity.
     source_identity_denied: AtomicBool,
-}
-
-/// Where calls go.
-struct Services {
-    /// The profile's endpoint.
-    sts: Arc<Sts>,
-    /// Who the caller is. Where a policy judges by it: AWS's own endpoint, whatever the profile says.
-    identity: Arc<Sts>,
 }
 
 /// What to say when a call to STS is needed and no region is known.
@@ -67,7 +61,7 @@ impl Chain {
     /// The chain of a resolved profile.
     ///
     /// # Errors
-    /// A plan that does not fit the profile, and an endpoint or network setting that cannot be used.
+    /// A plan that does not fit the profile, and an endpoint or network setting that cannot be understood.
     pub fn new(
         resolved: Resolved,
         plan: Plan,
@@ -90,15 +84,7 @@ impl Chain {
                 // Who decides where the question goes decides the answer. On loopback that is a person's own test.
                 let own = if plan.judged && !endpoint.is_local() { None } else { sts_endpoint_url.as_deref() };
                 let own = endpoint::sts(region, own, variant)?;
-                let to = |endpoint| Sts::new(endpoint, Arc::clone(&clock), &network).map(Arc::new);
-                // Mostly they are one, whose certificates are then read once.
-                let (sts, identity) = if own == endpoint {
-                    let one = to(endpoint)?;
-                    (Arc::clone(&one), one)
-                } else {
-                    (to(endpoint)?, to(own)?)
-                };
-                Ok(Services { sts, identity })
+                Ok(Lazy::new(endpoint, own, network))
             }
             None => Err(NoRegion { file: source_file }),
         };
@@ -136,19 +122,20 @@ impl Chain {
         .hint("leave --no-session out, or the server")
     }
 
-    fn sts(&self) -> Result<&Sts> {
-        self.services().map(|services| services.sts.as_ref())
+    fn sts(&self) -> Result<Arc<Sts>> {
+        self.services().map(|services| services.sts)
     }
 
-    fn services(&self) -> Result<&Services> {
-        self.services.as_ref().map_err(|NoRegion { file }| {
+    fn services(&self) -> Result<Services> {
+        let lazy = self.services.as_ref().map_err(|NoRegion { file }| {
             let where_to = match file {
                 Some(file) => format!("or write `region = ...` under profile `{}` in {}", self.name, file.display()),
                 None => "or set AWS_REGION".to_owned(),
             };
             Error::new(format!("no region is known for profile `{}`, and STS is called in a region", self.name))
                 .hint(format!("give --region, {where_to}"))
-        })
+        })?;
+        lazy.services(&self.clock)
     }
 
     fn deadline(&self) -> Duration {

@@ -434,7 +434,7 @@ impl Fields {
     }
 
     fn time(self, name: &str, time: Timestamp) -> Self {
-        self.text(name, rfc3339_ms(time))
+        self.text(name, rfc3339_ms(time).to_string())
     }
 
     /// Seconds.

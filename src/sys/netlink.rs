@@ -23,9 +23,8 @@ const NO_COOKIE: Cookie = Cookie::new([u32::MAX; 2]);
 /// Largest answer that is read; one connection's is under 300 bytes.
 const ANSWER_BYTES: usize = 1024;
 
-/// Lengths of unix_diag_req and inet_diag_req_v2.
-const UNIX_REQUEST_BYTES: usize = 24;
-const INET_REQUEST_BYTES: usize = 56;
+/// Length of inet_diag_req_v2; unix_diag_req is shorter.
+const LONGEST_REQUEST_BYTES: usize = 56;
 
 /// Kept sock_diag sockets: more than one, because each is asked one question at a time.
 #[derive(Debug)]
@@ -37,6 +36,8 @@ pub struct SockDiag {
 struct Exchange {
     fd: OwnedFd,
     sequence: u32,
+    /// The request that is being made, in a buffer that the next one uses again.
+    request: Vec<u8>,
 }
 
 impl SockDiag {
@@ -53,16 +54,14 @@ impl SockDiag {
     /// # Errors
     /// No unix_diag in this kernel, or an answer that cannot be read.
     pub fn unix_peer_inode(&self, own: u64) -> io::Result<Option<u64>> {
-        let mut body = request(UNIX_REQUEST_BYTES);
+        let mut exchange = self.free();
+        let body = exchange.blank();
         body.extend([u8::try_from(libc::AF_UNIX).map_err(io::Error::other)?, 0, 0, 0]);
         body.extend(u32::MAX.to_ne_bytes()); // every state
         body.extend(u32::try_from(own).map_err(io::Error::other)?.to_ne_bytes());
         body.extend(UDIAG_SHOW_PEER.to_ne_bytes());
         body.extend(NO_COOKIE.bytes());
-        match self.free().ask(body)? {
-            None => Ok(None),
-            Some(message) => Ok(peer_in(&message)),
-        }
+        exchange.ask(|message| Ok(peer_in(message)))
     }
 
     /// The TCP socket that is bound to `local` and connected to `remote`; `None` when there is none. With `cookie`, only if
@@ -82,7 +81,8 @@ impl SockDiag {
             _ => return Err(io::Error::other("addresses of two families")),
         };
         let protocol = u8::try_from(libc::IPPROTO_TCP).map_err(io::Error::other)?;
-        let mut body = request(INET_REQUEST_BYTES);
+        let mut exchange = self.free();
+        let body = exchange.blank();
         body.extend([u8::try_from(family).map_err(io::Error::other)?, protocol, 0, 0]);
         body.extend(u32::MAX.to_ne_bytes()); // every state
         body.extend(local.port().to_be_bytes());
@@ -91,10 +91,7 @@ impl SockDiag {
         body.extend(address(remote.ip()));
         body.extend(0u32.to_ne_bytes()); // any interface
         body.extend(cookie.unwrap_or(NO_COOKIE).bytes());
-        match self.free().ask(body)? {
-            None => Ok(None),
-            Some(message) => tcp_in(&message, local, remote),
-        }
+        exchange.ask(|message| tcp_in(message, local, remote))
     }
 
     /// A socket that nobody is asking, or the first that is free again.
@@ -112,17 +109,25 @@ impl Exchange {
         let raw = cerr(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_SOCK_DIAG) })?;
         // SAFETY: `raw` is a descriptor that socket(2) has just made and that nobody else owns.
         let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-        Ok(Self { fd, sequence: 0 })
+        Ok(Self { fd, sequence: 0, request: Vec::with_capacity(HEADER_BYTES + LONGEST_REQUEST_BYTES) })
     }
 
-    /// Sends one request, whose header is still blank, and reads its answer: the message behind the netlink header, or `None`
-    /// for "no such socket".
-    fn ask(&mut self, request: Vec<u8>) -> io::Result<Option<Vec<u8>>> {
-        self.send(request)?;
-        self.answer()
+    /// The next request, with a blank header.
+    fn blank(&mut self) -> &mut Vec<u8> {
+        self.request.clear();
+        self.request.resize(HEADER_BYTES, 0);
+        &mut self.request
     }
 
-    fn send(&mut self, mut request: Vec<u8>) -> io::Result<()> {
+    /// Sends the request and reads its answer: what `read` makes of the message behind the netlink header, or `None` for "no
+    /// such socket".
+    fn ask<T>(&mut self, read: impl FnOnce(&[u8]) -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+        self.send()?;
+        self.answer(read)
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let request = &mut self.request;
         self.sequence = self.sequence.wrapping_add(1);
         let length = u32::try_from(request.len()).map_err(io::Error::other)?;
         let flags = u16::try_from(libc::NLM_F_REQUEST).map_err(io::Error::other)?;
@@ -138,7 +143,7 @@ impl Exchange {
     /// The answer to the last request. One to an earlier request, whose reading failed, is passed over: or else every later
     /// answer would be taken for the one before it, and refused. So is what the kernel did not send: another process may
     /// write to a netlink socket if it has CAP_NET_ADMIN over the network namespace.
-    fn answer(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn answer<T>(&mut self, read: impl FnOnce(&[u8]) -> io::Result<Option<T>>) -> io::Result<Option<T>> {
         let mut answer = [0u8; ANSWER_BYTES];
         // SAFETY: sockaddr_nl is a C struct of integers, for which all zeros is a valid value.
         let mut sender: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
@@ -146,7 +151,7 @@ impl Exchange {
             let mut length = libc::socklen_t::try_from(size_of_val(&sender)).map_err(io::Error::other)?;
             // SAFETY: the kernel writes at most `answer.len()` bytes to the live, exclusively borrowed array, at most `length`
             // bytes to `sender`, which is that long, and the new length to `length`.
-            let read = cerr(unsafe {
+            let length_bytes = cerr(unsafe {
                 libc::recvfrom(
                     self.fd.as_raw_fd(),
                     answer.as_mut_ptr().cast(),
@@ -156,22 +161,18 @@ impl Exchange {
                     &mut length,
                 )
             })?;
-            let read = usize::try_from(read).map_err(io::Error::other)?;
-            let answer = answer.get(..read).unwrap_or_default();
+            let length_bytes = usize::try_from(length_bytes).map_err(io::Error::other)?;
+            let answer = answer.get(..length_bytes).unwrap_or_default();
             let from_kernel =
                 usize::try_from(length).is_ok_and(|length| length == size_of_val(&sender)) && sender.nl_pid == 0;
             if from_kernel && u32_at(answer, 8) == Some(self.sequence) {
-                return message_in(answer, self.sequence);
+                return match message_in(answer, self.sequence)? {
+                    None => Ok(None),
+                    Some(message) => read(message),
+                };
             }
         }
     }
-}
-
-/// A request with a blank header, and room for a body of this length.
-fn request(body_bytes: usize) -> Vec<u8> {
-    let mut request = Vec::with_capacity(HEADER_BYTES + body_bytes);
-    request.resize(HEADER_BYTES, 0);
-    request
 }
 
 #[cfg(test)]
@@ -233,7 +234,11 @@ mod tests {
     fn an_answer_that_was_left_unread_is_passed_over() {
         let diag = SockDiag::open().expect("sock_diag");
         let (left, right) = UnixStream::pair().expect("socketpair");
-        diag.sockets[0].lock().expect("not poisoned").send(vec![0; 40]).expect("sent");
+        {
+            let mut exchange = diag.sockets[0].lock().expect("not poisoned");
+            exchange.blank().resize(40, 0);
+            exchange.send().expect("sent");
+        }
         assert_eq!(diag.unix_peer_inode(inode(&left)).expect("unix_diag"), Some(inode(&right)));
     }
 

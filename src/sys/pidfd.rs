@@ -76,10 +76,19 @@ impl PidFd {
     /// # Errors
     /// The kernel's refusal to poll.
     pub fn has_ended(&self) -> io::Result<bool> {
-        let mut poll = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: the pointer is to one live pollfd and the count is 1; a timeout of 0 returns at once.
-        cerr(unsafe { libc::poll(&mut poll, 1, 0) })?;
-        Ok(poll.revents != 0)
+        Self::have_ended([self]).map(|[ended]| ended)
+    }
+
+    /// Which of these processes have ended, asked with one call.
+    ///
+    /// # Errors
+    /// The kernel's refusal to poll.
+    pub fn have_ended<const N: usize>(pidfds: [&Self; N]) -> io::Result<[bool; N]> {
+        let mut polls = pidfds.map(|pidfd| libc::pollfd { fd: pidfd.0.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+        let count = libc::nfds_t::try_from(N).map_err(io::Error::other)?;
+        // SAFETY: the pointer is to `count` live pollfds; a timeout of 0 returns at once.
+        cerr(unsafe { libc::poll(polls.as_mut_ptr(), count, 0) })?;
+        Ok(polls.map(|poll| poll.revents != 0))
     }
 
     /// The process's current ids (PIDFD_GET_INFO, Linux 6.13).

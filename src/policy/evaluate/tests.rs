@@ -14,7 +14,7 @@ fn policy(rules: &str) -> Policy {
 }
 
 fn verdict(effect: Effect, rule: Option<(usize, &str)>, reason: &str) -> Verdict {
-    Verdict { effect, rule: rule.map(|(index, name)| (index, name.to_owned())), reason: reason.to_owned() }
+    Verdict { effect, rule: rule.map(|(index, name)| (index, name.into())), reason: reason.into() }
 }
 
 #[test]

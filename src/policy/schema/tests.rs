@@ -32,12 +32,12 @@ fn a_full_policy_is_read() {
     )
     .expect("a policy");
     let [first, second] = &policy.rules[..] else { panic!("two rules") };
-    assert_eq!((first.name.as_str(), first.effect), ("deploy-from-ci", Effect::Allow));
-    assert_eq!(first.reason.as_deref(), Some("CI deploys at night"));
+    assert_eq!((&*first.name, first.effect), ("deploy-from-ci", Effect::Allow));
+    assert_eq!(&*first.reason, "CI deploys at night");
     assert_eq!(first.modes, Some(vec![Mode::Server, Mode::CredentialProcess]));
     assert_eq!(first.profiles.as_ref().map(Vec::len), Some(1));
     assert!(first.users.is_some() && first.time.is_some());
-    assert_eq!((second.name.as_str(), second.effect), ("rest", Effect::Deny));
+    assert_eq!((&*second.name, second.effect), ("rest", Effect::Deny));
     assert!(second.profiles.is_none() && second.users.is_none() && second.modes.is_none() && second.time.is_none());
 }
 

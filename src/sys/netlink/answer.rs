@@ -64,7 +64,7 @@ pub(super) fn address(ip: IpAddr) -> [u8; 16] {
 ///
 /// # Errors
 /// The kernel's refusal, or an answer that is cut or to another request.
-pub fn message_in(answer: &[u8], sequence: u32) -> io::Result<Option<Vec<u8>>> {
+pub fn message_in(answer: &[u8], sequence: u32) -> io::Result<Option<&[u8]>> {
     let length = usize::try_from(u32_at(answer, 0).ok_or_else(malformed)?).map_err(io::Error::other)?;
     let kind = u16_at(answer, 4).ok_or_else(malformed)?;
     if u32_at(answer, 8) != Some(sequence) {
@@ -80,7 +80,7 @@ pub fn message_in(answer: &[u8], sequence: u32) -> io::Result<Option<Vec<u8>>> {
     if kind != SOCK_DIAG_BY_FAMILY {
         return Err(malformed());
     }
-    answer.get(HEADER_BYTES..length).map(|message| Some(message.to_vec())).ok_or_else(malformed)
+    answer.get(HEADER_BYTES..length).map(Some).ok_or_else(malformed)
 }
 
 /// The peer's inode in a unix_diag_msg and its attributes.
