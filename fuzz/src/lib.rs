@@ -8,6 +8,7 @@ pub mod choices;
 pub mod duration;
 pub mod helper;
 pub mod ini;
+pub mod log;
 pub mod matching;
 pub mod netlink;
 pub mod policy;
@@ -20,12 +21,13 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
     ("helper", helper::check),
     ("ini", ini::check),
+    ("log", log::check),
     ("matching", |bytes| {
         matching::check(bytes);
     }),
