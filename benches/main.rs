@@ -7,6 +7,8 @@
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
+//! | `store` | listing many session records |
+//! | `policy` | an answer of a policy of a thousand rules |
 //! | `timing` | whether a refusal's time tells anything about the token |
 //!
 //! `cargo bench --locked --bench bench -- [--write FILE] [SUBJECT...]`. A missed goal is shown and is no error.
@@ -18,6 +20,7 @@ mod client;
 mod fake_sts;
 mod floor;
 mod memory;
+mod policy;
 mod report;
 mod responder;
 mod roles;
@@ -25,6 +28,7 @@ mod sandbox;
 mod server;
 mod start;
 mod stats;
+mod store;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -95,6 +99,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
         report.heading("Naming a TCP peer");
         attest::measure(&mut report)?;
     }
+    if wanted("policy") {
+        report.heading("Asking a policy");
+        policy::measure(&mut report)?;
+    }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");
         for (program, build, goals) in &builds {
@@ -109,6 +117,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     }
     if builds.len() < 2 {
         report.skipped("the static program", "run `make static` first, or name it in SENTINEL_STATIC");
+    }
+    if wanted("store") {
+        report.heading("Listing session records");
+        store::measure(&sandbox, &mut report)?;
     }
     if wanted("timing") {
         report.heading("Time of refusals: Welch's t of two classes of tokens");

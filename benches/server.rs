@@ -14,7 +14,7 @@ use sentinel::http::hosts::Hosts;
 use sentinel::log::decision::DecisionLog;
 use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
-use sentinel::policy::{Mode, PolicyFile};
+use sentinel::policy::{Mode, PolicySource};
 use sentinel::profile::{Wanted, resolve};
 use sentinel::server::{Bodies, Listener, Listening, Server, Service};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
@@ -187,7 +187,8 @@ pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Serv
         session_policies: SessionPolicies::default(),
     };
     let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
-    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(PolicyFile::open(policy)?), Arc::clone(&clock));
+    let policy = Arc::new(PolicySource::file(policy.into(), None, Arc::clone(&clock)));
+    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
     let vendor =
         Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");

@@ -21,8 +21,8 @@
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`digest`], [`ed25519`], [`nearest`], [`duration`], [`stream`], [`trusted`] and [`sys`], the only module
-//! with unsafe code.
+//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`digest`], [`ed25519`], [`nearest`], [`duration`],
+//! [`interpreter`], [`stream`], [`trusted`] and [`sys`], the only module with unsafe code.
 
 #![cfg_attr(
     not(test),
@@ -59,6 +59,8 @@ pub mod env;
 pub mod error;
 #[forbid(unsafe_code)]
 pub mod http;
+#[forbid(unsafe_code)]
+pub mod interpreter;
 #[forbid(unsafe_code)]
 pub mod launch;
 #[forbid(unsafe_code)]

@@ -1,7 +1,8 @@
-//! Files whose content is obeyed: regular, of this user or root, and nobody else's to write.
+//! Files whose content is obeyed: regular, of this user or root, and nobody else's to write. And directories that are this
+//! user's alone (T21).
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -31,6 +32,40 @@ pub fn open(what: &str, path: &Path, writers: Writers) -> Result<(File, Metadata
     }
     judge(what, path, writers, Uid(found.uid()), found.mode(), effective_uid())?;
     Ok((file, found))
+}
+
+/// Opens a directory of durable state, made where it is missing: this user's, 0700, no symbolic link. Whoever may write to
+/// it could put files of theirs in place of ours. `what` is what people call it: `the state directory`.
+///
+/// # Errors
+/// When it cannot be made or opened, or is anything else.
+pub fn private_directory(what: &str, path: &Path) -> Result<File> {
+    let name = path.display();
+    let cannot = |error: std::io::Error| Error::new(format!("cannot use {what} {name}")).because(error);
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+    // First as it is named, because nobody may open what is another's; then what is held, because names may change hands.
+    judge_private(what, path, &fs::symlink_metadata(path).map_err(cannot)?)?;
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let directory = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(cannot)?;
+    judge_private(what, path, &directory.metadata().map_err(cannot)?)?;
+    Ok(directory)
+}
+
+fn judge_private(what: &str, path: &Path, found: &Metadata) -> Result<()> {
+    let (name, us, mode) = (path.display(), effective_uid(), found.mode() & 0o7777);
+    let refused =
+        |why: String| Err(Error::new(format!("{what} {name} {why}")).hint("name another one with --state-dir"));
+    if found.is_symlink() {
+        return refused("is a symbolic link".to_owned());
+    }
+    if found.uid() != us.0 {
+        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
+    }
+    if mode & 0o077 != 0 {
+        return Err(Error::new(format!("{what} {name} is open to its group or others (mode {mode:04o})"))
+            .hint(format!("name another one with --state-dir, or chmod 700 {name} if sentinel alone uses it")));
+    }
+    Ok(())
 }
 
 fn judge(what: &str, path: &Path, writers: Writers, owner: Uid, mode: u32, us: Uid) -> Result<()> {

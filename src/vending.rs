@@ -147,12 +147,14 @@ impl Vendor {
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
     fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let rules = || self.broker.rules().map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let deadline = self.clock.boot().saturating_add(wait);
+        let left = || deadline.saturating_sub(self.clock.boot());
+        let rules = || self.broker.rules(left()).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
         let now = rules()?;
         if !now.needs_user() {
             return Ok((now, self.vault.known_identity()));
         }
-        match self.vault.identity(wait) {
+        match self.vault.identity(left()) {
             // AWS may have been waited for: the policy of then is not the one of now.
             Ok(identity) => Ok((rules()?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
@@ -170,13 +172,12 @@ impl Vendor {
         // The exchange may have found out who the user is.
         let identity = self.vault.known_identity();
         let user = identity.as_deref().map(Identity::user).or_else(|| ruling.user.clone());
-        let policy_path = self.broker.policy_path().map(|path| path.to_string_lossy());
         let verdict = &ruling.verdict;
         let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), verdict.effect, &verdict.reason);
         decision.user = user.as_deref();
         decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
-        decision.policy_path = policy_path.as_deref();
+        decision.policy_path = self.broker.policy_name();
         decision.request_id = Some(ruling.request_id.as_str());
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.endpoint.as_deref();
@@ -194,9 +195,8 @@ impl Vendor {
 
     /// Without a policy, or a user where the policy turns on one, nothing is given: that is a denial on record.
     fn record_undecided(&self, caller: &Caller, reason: &str, error: &str) -> crate::error::Result<()> {
-        let policy_path = self.broker.policy_path().map(|path| path.to_string_lossy());
         let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, reason);
-        decision.policy_path = policy_path.as_deref();
+        decision.policy_path = self.broker.policy_name();
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.endpoint.as_deref();
         decision.binding = self.binding;

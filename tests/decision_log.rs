@@ -108,6 +108,8 @@ fn a_full_disk_gives_no_credentials_and_leaves_a_log_that_is_whole() {
         path.display()
     );
     assert!(said.starts_with(&note), "{said}");
+    // The new stream goes on where the old one had to be given up.
+    assert!(!said.contains("which was not closed"), "{said}");
     // Each answer with credentials has its line, besides that of the start.
     let given = answers.iter().filter(|answer| answer.starts_with("200 ")).count();
     let allowed = log.lines().filter(|line| line.contains(r#""effect":"allow""#) && line.ends_with("\"}")).count();

@@ -21,6 +21,7 @@ mod mfa;
 mod profile_keys;
 mod reading_order;
 mod session_policies;
+mod store;
 mod threats;
 mod threats_table;
 mod unsafe_list;

@@ -44,7 +44,7 @@ type Line = Option<Vec<u8>>;
 fn lines(bytes: &[u8]) -> Vec<Line> {
     let mut lines = Lines::of(bytes);
     let mut found = Vec::new();
-    while let Some(raw) = lines.next().expect("memory can be read") {
+    while let Some(raw) = lines.read().expect("memory can be read") {
         found.push(raw.bytes.map(<[u8]>::to_vec));
     }
     found

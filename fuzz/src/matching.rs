@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
-use sentinel::policy::{Effect, Mode, Policy, Question};
+use sentinel::policy::{Effect, Ground, Mode, Outcome, PeerFacts, Policy, Program, Question};
 
 use super::choices::Choices;
 
 #[derive(Debug)]
 struct OracleRule {
-    allow: bool,
+    effect: &'static str,
     profiles: Option<Vec<String>>,
     users: Option<Vec<String>>,
     modes: Option<Vec<&'static str>>,
@@ -17,8 +17,41 @@ struct OracleRule {
     hours: Option<(i64, i64)>,
     /// A zone without summer time, and its offset in minutes.
     zone: Option<(&'static str, i64)>,
+    systems: Option<Vec<&'static str>>,
+    uids: Option<Vec<u32>>,
+    executables: Option<Vec<&'static str>>,
+    digests: Option<Vec<String>>,
+    roles: Option<Vec<&'static str>>,
+    cap_minutes: Option<u64>,
+    table: Option<&'static str>,
+    narrowed: bool,
 }
 
+/// Who asks, from where.
+#[derive(Debug)]
+struct Asked {
+    profile: String,
+    user: Option<String>,
+    account: Option<&'static str>,
+    role: Option<&'static str>,
+    mode: &'static str,
+    system: &'static str,
+    uid: u32,
+    /// Path and digest.
+    program: Option<(&'static str, String)>,
+    week_minute: i64,
+}
+
+/// Allowing is half of them.
+const EFFECTS: [&str; 8] =
+    ["allow", "allow", "allow", "allow", "deny", "require_approval", "require_server", "require_server_session"];
+const ACCOUNTS: [&str; 2] = ["111111111111", "222222222222"];
+const ROLES: [&str; 3] =
+    ["arn:aws:iam::111111111111:role/a", "arn:aws:iam::111111111111:role/b", "arn:aws:iam::111111111111:role/a/b"];
+const SYSTEMS: [&str; 2] = ["linux", "macos"];
+const EXECUTABLES: [&str; 3] = ["/a", "/a/b", "/b"];
+const UIDS: [u32; 3] = [0, 1, 1000];
+const SESSION_POLICY: &str = r#"{"Statement":[{"Effect":"Deny","Limit":1.5}]}"#;
 const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 const MODES: [&str; 3] = ["server", "cli", "credential_process"];
 const ZONES: [(&str, i64); 4] =
@@ -29,23 +62,82 @@ const A_MONDAY_S: i64 = 4 * 86_400 + 2922 * 7 * 86_400;
 /// Compares the two, and returns their answer: whether it is allowed, and the index of the rule that decided.
 pub fn check(bytes: &[u8]) -> (bool, Option<usize>) {
     let mut choices = Choices(bytes);
-    let profile = name(&mut choices);
-    let user = (choices.below(8) > 0).then(|| name(&mut choices)).filter(|name| !name.is_empty());
-    let mode = choices.pick(&Mode::ALL);
-    let week_minute = i64::try_from(choices.below(7 * 1440)).expect("small");
     let second = i64::try_from(choices.below(60)).expect("small");
-    let now = Timestamp::from_second(A_MONDAY_S + week_minute * 60 + second).expect("a time");
+    let mode = choices.pick(&Mode::ALL);
+    let asked = asked(&mut choices, mode);
+    let now = Timestamp::from_second(A_MONDAY_S + asked.week_minute * 60 + second).expect("a time");
+    let accounts = (choices.below(8) == 1).then(|| vec![choices.pick(&ACCOUNTS)]);
     let count = 1 + choices.below(5);
     let rules: Vec<OracleRule> = (0..count).map(|_| rule(&mut choices)).collect();
 
     let text: Vec<String> = rules.iter().enumerate().map(|(index, rule)| rule_json(index, rule)).collect();
-    let text = format!(r#"{{"version":"1","rules":[{}]}}"#, text.join(","));
+    let sections = json_list("accounts", accounts.as_ref()).map_or(String::new(), |list| list + ",");
+    let text = format!(r#"{{"version":"1","approvals":"store",{sections}"rules":[{}]}}"#, text.join(","));
     let policy = Policy::parse(&text).unwrap_or_else(|flaw| panic!("{flaw}: {text}"));
-    let verdict = policy.evaluate(&Question { profile: &profile, user: user.as_deref(), mode, now });
-    let found = (verdict.effect == Effect::Allow, verdict.rule.map(|(index, _)| index));
-    let expected = oracle(&rules, &profile, user.as_deref(), mode.as_str(), week_minute);
-    assert_eq!(found, expected, "{profile} {user:?} {mode:?} {now} {rules:#?}");
-    found
+    let program = asked.program.as_ref().map(|(path, sha256)| Program { path, sha256 });
+    let question = Question {
+        profile: &asked.profile,
+        user: asked.user.as_deref(),
+        account: asked.account,
+        role_arn: asked.role,
+        mode,
+        peer: PeerFacts { uid: asked.uid, program: program.ok_or("hidden") },
+        os: asked.system,
+        now,
+    };
+    let verdict = policy.evaluate(&question);
+    let rule = verdict.rule.as_ref().map(|(index, _)| *index);
+    let (effect, ground) = (verdict.effect.as_str(), verdict.ground);
+    let expected = match foreign(accounts.as_deref(), &asked) {
+        Some(ground) => ("deny", None, ground),
+        None => oracle(&rules, &asked),
+    };
+    assert_eq!((effect, rule, ground), expected, "{asked:#?} {now} {rules:#?}");
+    let asks = verdict.constraints.as_deref().map_or((None, None, false), |constraints| {
+        let cap = constraints.max_server_duration.map(|cap| cap.as_secs() / 60);
+        (cap, constraints.session_table.as_deref(), constraints.session_policy.as_deref() == Some(SESSION_POLICY))
+    });
+    let decisive = rule.filter(|_| ground == Ground::Rule).map(|index| &rules[index]);
+    assert_eq!(asks, decisive.map_or((None, None, false), |rule| (rule.cap_minutes, rule.table, rule.narrowed)));
+
+    let explanation = policy.explain(&question);
+    assert_eq!(explanation.verdict, verdict);
+    for explained in &explanation.rules {
+        let differs = matches!(&explained.outcome, Outcome::Differs(differences) if !differences.is_empty());
+        let expected = match (rule, ground) {
+            (None, Ground::NoRule) => differs,
+            (None, _) => explained.outcome == Outcome::NotReached,
+            (Some(rule), _) if explained.index < rule => differs,
+            (Some(rule), _) if explained.index > rule => explained.outcome == Outcome::NotReached,
+            (_, Ground::Unknown) => explained.outcome == Outcome::Unknown(verdict.reason.clone()),
+            _ => explained.outcome == Outcome::Matches,
+        };
+        assert!(expected, "{explained:#?} {verdict:#?}");
+    }
+    (verdict.effect == Effect::Allow, rule)
+}
+
+fn asked(choices: &mut Choices<'_>, mode: Mode) -> Asked {
+    Asked {
+        profile: name(choices),
+        user: (choices.below(8) > 0).then(|| name(choices)).filter(|name| !name.is_empty()),
+        account: (choices.below(4) != 1).then(|| choices.pick(&ACCOUNTS)),
+        role: (choices.below(3) > 0).then(|| choices.pick(&ROLES)),
+        mode: mode.as_str(),
+        system: choices.pick(&SYSTEMS),
+        uid: choices.pick(&UIDS),
+        program: (choices.below(4) != 1).then(|| (choices.pick(&EXECUTABLES), digest(choices))),
+        week_minute: i64::try_from(choices.below(7 * 1440)).expect("small"),
+    }
+}
+
+fn digest(choices: &mut Choices<'_>) -> String {
+    choices.pick(&["0a", "f1"]).repeat(32)
+}
+
+/// Now and then one or two of these.
+fn seldom<T>(choices: &mut Choices<'_>, one: impl Fn(&mut Choices<'_>) -> T) -> Option<Vec<T>> {
+    (choices.below(6) == 1).then(|| (0..1 + choices.below(2)).map(|_| one(choices)).collect())
 }
 
 fn name(choices: &mut Choices<'_>) -> String {
@@ -66,13 +158,21 @@ fn rule(choices: &mut Choices<'_>) -> OracleRule {
         i64::try_from(choices.below(24) * 60 + choices.pick(&[0, 1, 30, 59])).expect("small")
     };
     OracleRule {
-        allow: choices.below(2) == 0,
+        effect: choices.pick(&EFFECTS),
         profiles: some(choices, pattern),
         users: some(choices, pattern),
         modes: some(choices, |choices| choices.pick(&MODES)),
         days: some(choices, |choices| choices.pick(&WEEK)),
         hours: (choices.below(2) == 0).then(|| (minute(choices), minute(choices))).filter(|(from, to)| from != to),
         zone: (choices.below(2) == 0).then(|| choices.pick(&ZONES)),
+        systems: seldom(choices, |choices| choices.pick(&SYSTEMS)),
+        uids: seldom(choices, |choices| choices.pick(&UIDS)),
+        executables: seldom(choices, |choices| choices.pick(&EXECUTABLES)),
+        digests: seldom(choices, digest),
+        roles: seldom(choices, |choices| choices.pick(&ROLES)),
+        cap_minutes: (choices.below(4) == 1).then(|| choices.pick(&[15, 60, 720])),
+        table: (choices.below(4) == 1).then(|| choices.pick(&["abc", "live.sessions"])),
+        narrowed: choices.below(4) == 1,
     }
 }
 
@@ -96,10 +196,32 @@ fn rule_json(index: usize, rule: &OracleRule) -> String {
         let parts: Vec<String> = [json_list("days", rule.days.as_ref()), hours, zone].into_iter().flatten().collect();
         conditions.push(format!(r#""time":{{{}}}"#, parts.join(",")));
     }
-    let mut text = format!(r#"{{"name":"r{index}","effect":"{}""#, if rule.allow { "allow" } else { "deny" });
+    let uids = rule.uids.as_ref().map(|uids| {
+        let uids: Vec<String> = uids.iter().map(u32::to_string).collect();
+        format!(r#""uids":[{}]"#, uids.join(","))
+    });
+    // In upper case, because that is the same digest.
+    let digests: Option<Vec<String>> =
+        rule.digests.as_ref().map(|digests| digests.iter().map(|digest| digest.to_uppercase()).collect());
+    let peer = [uids, json_list("executables", rule.executables.as_ref()), json_list("sha256", digests.as_ref())];
+    let peer: Vec<String> = peer.into_iter().flatten().collect();
+    if !peer.is_empty() {
+        conditions.push(format!(r#""peer":{{{}}}"#, peer.join(",")));
+    }
+    if let Some(systems) = json_list("allowed_os_types", rule.systems.as_ref()) {
+        conditions.push(format!(r#""device":{{{systems}}}"#));
+    }
+    let mut text = format!(r#"{{"name":"r{index}","effect":"{}""#, rule.effect);
     if !conditions.is_empty() {
         write!(text, r#","conditions":{{{}}}"#, conditions.join(",")).expect("memory");
     }
+    let fields = [
+        json_list("role_arns", rule.roles.as_ref()),
+        rule.cap_minutes.map(|minutes| format!(r#""max_server_duration":"{minutes}m""#)),
+        rule.table.map(|table| format!(r#""session_table":"{table}""#)),
+        rule.narrowed.then(|| format!(r#""session_policy": {SESSION_POLICY} "#)),
+    ];
+    fields.into_iter().flatten().for_each(|field| write!(text, ",{field}").expect("memory"));
     text + "}"
 }
 
@@ -136,25 +258,41 @@ fn in_window(rule: &OracleRule, week_minute: i64) -> bool {
     rule.days.as_ref().is_none_or(|days| days.contains(&day_of(began)))
 }
 
-fn oracle(
-    rules: &[OracleRule],
-    profile: &str,
-    user: Option<&str>,
-    mode: &str,
-    week_minute: i64,
-) -> (bool, Option<usize>) {
+fn one_of<T: PartialEq>(some: Option<&Vec<T>>, one: &T) -> bool {
+    some.is_none_or(|some| some.contains(one))
+}
+
+fn foreign(accounts: Option<&[&str]>, asked: &Asked) -> Option<Ground> {
+    match (accounts, asked.account) {
+        (Some(_), None) => Some(Ground::Unknown),
+        (Some(accounts), Some(account)) if !accounts.contains(&account) => Some(Ground::Account),
+        _ => None,
+    }
+}
+
+fn oracle(rules: &[OracleRule], asked: &Asked) -> (&'static str, Option<usize>, Ground) {
     for (index, rule) in rules.iter().enumerate() {
-        if !globs(rule.profiles.as_ref(), profile)
-            || !rule.modes.as_ref().is_none_or(|modes| modes.contains(&mode))
-            || !in_window(rule, week_minute)
-        {
+        let others = globs(rule.profiles.as_ref(), &asked.profile)
+            && one_of(rule.modes.as_ref(), &asked.mode)
+            && one_of(rule.systems.as_ref(), &asked.system)
+            && one_of(rule.uids.as_ref(), &asked.uid)
+            && in_window(rule, asked.week_minute);
+        let by_user = asked.user.as_ref().map(|user| globs(rule.users.as_ref(), user));
+        let by_program = asked
+            .program
+            .as_ref()
+            .map(|(path, digest)| one_of(rule.executables.as_ref(), path) && one_of(rule.digests.as_ref(), digest));
+        let by_user = if rule.users.is_none() { Some(true) } else { by_user };
+        let asks_program = rule.executables.is_some() || rule.digests.is_some();
+        let by_program = if asks_program { by_program } else { Some(true) };
+        if !others || by_user == Some(false) || by_program == Some(false) {
             continue;
         }
-        match (&rule.users, user) {
-            (Some(_), None) => return (false, Some(index)),
-            (users, user) if globs(users.as_ref(), user.unwrap_or_default()) => return (rule.allow, Some(index)),
-            _ => {}
+        if by_user.is_none() || by_program.is_none() {
+            return ("deny", Some(index), Ground::Unknown);
         }
+        let given = rule.roles.as_ref().is_none_or(|roles| asked.role.is_some_and(|role| roles.contains(&role)));
+        return if given { (rule.effect, Some(index), Ground::Rule) } else { ("deny", Some(index), Ground::Role) };
     }
-    (false, None)
+    ("deny", None, Ground::NoRule)
 }

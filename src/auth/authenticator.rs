@@ -3,16 +3,16 @@
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::watch::Watched;
-use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Tree, Unattested, unix};
+use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Program, Programs, Tree, Unattested, unix};
 use crate::stream::Stream;
 use crate::sys::process::Pid;
-use crate::sys::user::{Gid, Uid};
+use crate::sys::user::{Gid, Uid, effective_uid};
 
 /// How old a judgement may be when its answer is written. What changes in less is not told from what changes while the
 /// answer is on its way; reading credentials from the cache and writing a line of the log take less.
@@ -24,6 +24,8 @@ pub struct Authenticator {
     mode: Mode,
     /// Device and inode of this program: a peer that runs it is our own credentials helper.
     own_program: Option<(u64, u64)>,
+    /// Where peers' programs are attested; `None` where peers cannot be named.
+    programs: Option<Arc<Programs>>,
     /// What the tree trusts because sentinel made it.
     watched: Vec<Watched>,
 }
@@ -38,7 +40,7 @@ enum Mode {
 
 /// The process on the other end of one connection, attested once; rechecked at every request.
 pub struct Visitor {
-    attested: Result<Attested, Refusal>,
+    attested: Result<Arc<Attested>, Refusal>,
 }
 
 /// Who is on the other ends of TCP connections that have come together.
@@ -46,12 +48,14 @@ pub struct Visitors<'a> {
     arrivals: Result<(Arrivals<'a>, &'a Kernel, &'a Tree), Refusal>,
 }
 
+/// Shared with the callers of every request.
 struct Attested {
     uid: Uid,
-    /// Shared with the callers of every request.
-    summary: Arc<PeerSummary>,
+    summary: PeerSummary,
     /// `None` in the fallback mode.
     named: Option<Named>,
+    /// The program, once somebody has asked; a peer that changes it is refused, so it is asked for once.
+    program: OnceLock<Result<Program, String>>,
 }
 
 struct Named {
@@ -78,7 +82,7 @@ pub struct Caller {
 }
 
 enum Who {
-    Peer { summary: Arc<PeerSummary>, entry: Arc<Entry> },
+    Peer { attested: Arc<Attested>, programs: Option<Arc<Programs>>, entry: Arc<Entry> },
     Invoker,
 }
 
@@ -90,14 +94,15 @@ impl Authenticator {
     pub fn attested(kernel: Kernel, tree: Tree) -> Self {
         let own = crate::sys::process::own_pid().and_then(|pid| Process::open(&kernel, pid).ok());
         let own_program = own.and_then(|process| process.executable_identity());
+        let programs = Some(Arc::new(Programs::new(&kernel, own_program)));
         let mode = Mode::Attested { kernel, tree };
-        Self { registry: Registry::default(), mode, own_program, watched: Vec::new() }
+        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
     }
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
         let mode = Mode::UidOnly { overflow: Overflow::here() };
-        Self { registry: Registry::default(), mode, own_program: None, watched: Vec::new() }
+        Self { registry: Registry::default(), mode, own_program: None, programs: None, watched: Vec::new() }
     }
 
     /// Serves nobody who connects once one of these has changed.
@@ -141,7 +146,7 @@ impl Authenticator {
     /// Attests the peer of an accepted connection. What cannot be attested is kept, and refused at every request, so that
     /// it is answered as any other refusal.
     pub fn visitor(&self, stream: &Stream) -> Visitor {
-        Visitor { attested: self.attest(stream) }
+        Visitor { attested: self.attest(stream).map(Arc::new) }
     }
 
     /// Looks, once through the tree, whose TCP connections these are that have come together.
@@ -161,7 +166,7 @@ impl Authenticator {
                 let Stream::Unix(stream) = stream else { return Err(unnamed().into()) };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
                 let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
-                Ok(Attested { uid: noted.uid, summary: Arc::new(summary), named: None })
+                Ok(Attested { uid: noted.uid, summary, named: None, program: OnceLock::new() })
             }
             Mode::Attested { kernel, tree } => Attested::of(Peer::of(stream, kernel, tree)?, kernel, tree),
         }
@@ -190,10 +195,11 @@ impl Authenticator {
             return Err(Refusal::WrongUid);
         }
         self.inside(&entry, attested)?;
-        Ok(Caller { who: Who::Peer { summary: Arc::clone(&attested.summary), entry } })
+        let (attested, programs) = (Arc::clone(attested), self.programs.clone());
+        Ok(Caller { who: Who::Peer { attested, programs, entry } })
     }
 
-    fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Attested, Refusal> {
+    fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Arc<Attested>, Refusal> {
         let attested = visitor.attested.as_ref().map_err(Refusal::clone)?;
         if let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) {
             named.peer.recheck(kernel, tree)?;
@@ -267,7 +273,7 @@ impl Visitors<'_> {
             }
             Err(refusal) => Err(refusal.clone()),
         };
-        Visitor { attested }
+        Visitor { attested: attested.map(Arc::new) }
     }
 }
 
@@ -281,7 +287,7 @@ impl Attested {
             gid: peer.gid(),
             executable: peer.executable().cloned(),
         };
-        Ok(Self { uid: peer.uid(), summary: Arc::new(summary), named: Some(Named { peer, in_tree }) })
+        Ok(Self { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }), program: OnceLock::new() })
     }
 }
 
@@ -330,9 +336,33 @@ impl Caller {
     /// The peer, where there is one.
     pub fn peer(&self) -> Option<&PeerSummary> {
         match &self.who {
-            Who::Peer { summary, .. } => Some(summary),
+            Who::Peer { attested, .. } => Some(&attested.summary),
             Who::Invoker => None,
         }
+    }
+
+    /// The effective uid of whoever asks.
+    pub fn uid(&self) -> u32 {
+        match &self.who {
+            Who::Peer { attested, .. } => attested.uid.0,
+            Who::Invoker => effective_uid().0,
+        }
+    }
+
+    /// The program that asks: attested when this is asked for the first time on a connection, which may mean that all of
+    /// its file is read.
+    ///
+    /// # Errors
+    /// Why it is not known, as a clause for people.
+    pub fn program(&self) -> Result<&Program, &str> {
+        let Who::Peer { attested, programs, .. } = &self.who else {
+            return Err("no process of a tree asked; a server that is started with --lazy waits for one");
+        };
+        let attest = || match (&attested.named, programs) {
+            (Some(named), Some(programs)) => programs.of(&named.peer),
+            _ => Err("this kernel cannot name processes".to_owned()),
+        };
+        attested.program.get_or_init(attest).as_ref().map_err(String::as_str)
     }
 
     /// Whether the token has not been revoked since.

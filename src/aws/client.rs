@@ -63,6 +63,13 @@ pub struct Answer {
     pub body: Zeroizing<Vec<u8>>,
 }
 
+impl Answer {
+    /// Seconds by which our clock is ahead of the answer's date.
+    pub(super) fn ahead_s(&self, now: Timestamp) -> Option<i64> {
+        self.date.map(|date| now.duration_since(date).as_secs())
+    }
+}
+
 /// A way to one endpoint.
 pub struct Client {
     is_plain: bool,

@@ -35,6 +35,40 @@ const GLOBAL: &str = "aws-global";
 /// Where the global STS is, and what its calls are signed for.
 const GLOBAL_STS: (&str, &str) = ("https://sts.amazonaws.com", "us-east-1");
 
+/// Where DynamoDB's own emulator listens: the region `local` is one to botocore.
+const LOCAL_DYNAMODB: (&str, &str) = ("http://localhost:8000", "us-east-1");
+
+/// A service that is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// The Security Token Service.
+    Sts,
+    /// DynamoDB.
+    DynamoDb,
+    /// Systems Manager, for its Parameter Store.
+    Ssm,
+}
+
+impl Service {
+    /// The name that hosts begin with and that requests are signed for.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sts => "sts",
+            Self::DynamoDb => "dynamodb",
+            Self::Ssm => "ssm",
+        }
+    }
+
+    /// What people call it.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Sts => "STS",
+            Self::DynamoDb => "DynamoDB",
+            Self::Ssm => "SSM",
+        }
+    }
+}
+
 /// Which of a region's endpoints is wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Variant {
@@ -89,13 +123,21 @@ impl Endpoint {
     }
 }
 
-/// STS in `region`, or at `override_url`, signed for `region`.
+/// STS in `region`, or at `override_url`: see [`of`].
+///
+/// # Errors
+/// As [`of`].
+pub fn sts(region: &str, override_url: Option<&str>, variant: Variant) -> Result<Endpoint> {
+    of(Service::Sts, region, override_url, variant)
+}
+
+/// A service in `region`, or at `override_url`, signed for `region`.
 ///
 /// An override is taken as it is, whatever the variant, as botocore takes it.
 ///
 /// # Errors
 /// When the region is not a region's name, it has no such endpoint, or the URL is neither https nor http to loopback.
-pub fn sts(region: &str, override_url: Option<&str>, variant: Variant) -> Result<Endpoint> {
+pub fn of(service: Service, region: &str, override_url: Option<&str>, variant: Variant) -> Result<Endpoint> {
     if !is_region(region) {
         return Err(Error::new(format!("`{}` is not an AWS region", region.escape_debug()))
             .hint("a region looks like eu-west-1"));
@@ -103,35 +145,42 @@ pub fn sts(region: &str, override_url: Option<&str>, variant: Variant) -> Result
     // Names such as us-east-1-fips and fips-us-gov-west-1 are older than the setting.
     let named = region.replace("fips-", "").replace("-fips", "");
     let variant = Variant { fips: variant.fips || named != region, ..variant };
-    let (global_url, global_region) = GLOBAL_STS;
-    let signing = if named == GLOBAL { global_region } else { &named };
-    match override_url {
-        Some(url) => parse(url, signing),
-        None if is_global(&named, variant) => parse(global_url, global_region),
-        None => parse(&regional(&named, variant)?, signing),
+    let elsewhere = elsewhere(service, &named, variant);
+    let signing = if named == GLOBAL { GLOBAL_STS.1 } else { &named };
+    match (override_url, elsewhere) {
+        (Some(url), _) => parse(url, signing),
+        (None, Some((url, signing))) => parse(url, signing),
+        (None, None) => parse(&regional(service, &named, variant)?, signing),
     }
 }
 
-/// Whether the region's STS is the global one.
-fn is_global(region: &str, variant: Variant) -> bool {
-    !variant.fips && !variant.dual_stack && (region == GLOBAL || variant.legacy && LEGACY_REGIONS.contains(&region))
+/// Where the service is, and what it is signed for, if not in the region's own endpoint.
+fn elsewhere(service: Service, region: &str, variant: Variant) -> Option<(&'static str, &'static str)> {
+    let is_plain = !variant.fips && !variant.dual_stack;
+    match service {
+        Service::Sts if region == GLOBAL || variant.legacy && LEGACY_REGIONS.contains(&region) => Some(GLOBAL_STS),
+        Service::DynamoDb if region == "local" => Some(LOCAL_DYNAMODB),
+        _ => None,
+    }
+    .filter(|_| is_plain)
 }
 
-/// The URL of the region's own STS.
-fn regional(region: &str, variant: Variant) -> Result<String> {
+/// The URL of the region's own endpoint.
+fn regional(service: Service, region: &str, variant: Variant) -> Result<String> {
     let partition = partition::of(region);
     // GovCloud's plain endpoint is the validated one.
     let is_plain_fips = partition.name == "aws-us-gov" && !variant.dual_stack;
-    let service = if variant.fips && !is_plain_fips { "sts-fips" } else { "sts" };
+    let fips = if variant.fips && !is_plain_fips { "-fips" } else { "" };
     let suffix = match (variant.dual_stack, partition.dual_stack_suffix) {
         (false, _) => partition.suffix,
         (true, Some(suffix)) => suffix,
         (true, None) => {
-            let what = format!("STS has no dual-stack endpoint in {region}: the partition {} has none", partition.name);
+            let (title, name) = (service.title(), partition.name);
+            let what = format!("{title} has no dual-stack endpoint in {region}: the partition {name} has none");
             return Err(Error::new(what).hint("set use_dualstack_endpoint or AWS_USE_DUALSTACK_ENDPOINT to false"));
         }
     };
-    Ok(format!("https://{service}.{region}.{suffix}"))
+    Ok(format!("https://{}{fips}.{region}.{suffix}", service.name()))
 }
 
 /// Whether this is one DNS label in lower case: nothing that could change the host's suffix.
@@ -258,132 +307,4 @@ fn place_of(address: IpAddr) -> Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_partition_has_its_suffix() {
-        for (region, url) in [
-            ("eu-west-1", "https://sts.eu-west-1.amazonaws.com/"),
-            ("us-gov-west-1", "https://sts.us-gov-west-1.amazonaws.com/"),
-            ("cn-north-1", "https://sts.cn-north-1.amazonaws.com.cn/"),
-            ("eusc-de-east-1", "https://sts.eusc-de-east-1.amazonaws.eu/"),
-            ("us-iso-east-1", "https://sts.us-iso-east-1.c2s.ic.gov/"),
-            ("us-isob-east-1", "https://sts.us-isob-east-1.sc2s.sgov.gov/"),
-            ("us-isof-south-1", "https://sts.us-isof-south-1.csp.hci.ic.gov/"),
-            ("eu-isoe-west-1", "https://sts.eu-isoe-west-1.cloud.adc-e.uk/"),
-        ] {
-            let endpoint = sts(region, None, Variant::default()).expect("a region");
-            assert_eq!((endpoint.url(), endpoint.region()), (url, region));
-            assert!(!endpoint.is_local() && !endpoint.is_plain());
-        }
-        let global = sts("aws-global", None, Variant::default()).expect("a region");
-        assert_eq!((global.url(), global.region()), ("https://sts.amazonaws.com/", "us-east-1"));
-    }
-
-    #[test]
-    fn each_variant_has_its_host() {
-        let (fips, dual_stack, legacy) = (true, true, true);
-        let none = Variant::default();
-        for (region, variant, url, signing) in [
-            ("eu-west-1", Variant { fips, ..none }, "sts-fips.eu-west-1.amazonaws.com", "eu-west-1"),
-            ("eu-west-1", Variant { dual_stack, ..none }, "sts.eu-west-1.api.aws", "eu-west-1"),
-            ("eu-west-1", Variant { fips, dual_stack, ..none }, "sts-fips.eu-west-1.api.aws", "eu-west-1"),
-            ("eu-west-1", Variant { legacy, ..none }, "sts.amazonaws.com", "us-east-1"),
-            ("eu-west-1", Variant { legacy, fips, ..none }, "sts-fips.eu-west-1.amazonaws.com", "eu-west-1"),
-            ("eu-south-1", Variant { legacy, ..none }, "sts.eu-south-1.amazonaws.com", "eu-south-1"),
-            ("us-gov-west-1", Variant { fips, ..none }, "sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-            ("us-east-1-fips", none, "sts-fips.us-east-1.amazonaws.com", "us-east-1"),
-            ("fips-us-gov-west-1", Variant { dual_stack, ..none }, "sts-fips.us-gov-west-1.api.aws", "us-gov-west-1"),
-            ("aws-global", Variant { dual_stack, ..none }, "sts.aws-global.api.aws", "us-east-1"),
-        ] {
-            let endpoint = sts(region, None, variant).expect("a region");
-            assert_eq!((endpoint.url(), endpoint.region()), (format!("https://{url}/").as_str(), signing));
-        }
-        let error = sts("us-isof-south-1", None, Variant { dual_stack, ..none }).expect_err("no such endpoint");
-        assert_eq!(
-            error.to_string(),
-            "STS has no dual-stack endpoint in us-isof-south-1: the partition aws-iso-f has none\n  \
-             set use_dualstack_endpoint or AWS_USE_DUALSTACK_ENDPOINT to false"
-        );
-    }
-
-    #[test]
-    fn an_override_is_taken_whatever_the_variant() {
-        let all = Variant { fips: true, dual_stack: true, legacy: true };
-        let endpoint = sts("us-isof-south-1", Some("https://sts.example.com"), all).expect("an endpoint");
-        assert_eq!((endpoint.url(), endpoint.region()), ("https://sts.example.com/", "us-isof-south-1"));
-    }
-
-    #[test]
-    fn a_region_cannot_name_another_host() {
-        for region in ["", "eu-west-1.evil.example", "x/../", "x@evil", "EU-WEST-1", "-a", "a-", "a b", "a\n", "é"] {
-            assert!(sts(region, None, Variant::default()).is_err(), "{region}");
-        }
-        let error = sts("a\n", None, Variant::default()).expect_err("no region");
-        assert_eq!(error.to_string(), "`a\\n` is not an AWS region\n  a region looks like eu-west-1");
-    }
-
-    #[test]
-    fn https_goes_anywhere_and_http_to_loopback_literals() {
-        for (url, shown, host, local) in [
-            ("https://sts.example.com", "https://sts.example.com/", "sts.example.com", false),
-            ("https://STS.example.com:443/", "https://sts.example.com/", "sts.example.com", false),
-            ("https://sts.example.com:8443/aws/sts", "https://sts.example.com:8443/aws/sts/", "sts.example.com", false),
-            ("http://127.0.0.1:5000", "http://127.0.0.1:5000/", "127.0.0.1", true),
-            ("http://127.9.9.9", "http://127.9.9.9/", "127.9.9.9", true),
-            ("http://[::1]:5000/", "http://[::1]:5000/", "::1", true),
-            ("http://localhost:4566", "http://localhost:4566/", "localhost", true),
-            ("https://127.0.0.1", "https://127.0.0.1/", "127.0.0.1", true),
-            ("https://169.254.0.9", "https://169.254.0.9/", "169.254.0.9", true),
-        ] {
-            let endpoint = sts("eu-west-1", Some(url), Variant::default()).expect(url);
-            assert_eq!((endpoint.url(), endpoint.host(), endpoint.is_local()), (shown, host, local));
-            assert_eq!(endpoint.region(), "eu-west-1");
-        }
-    }
-
-    #[test]
-    fn everything_else_is_refused() {
-        for url in [
-            "http://sts.example.com",
-            "http://localhost.example.com",
-            "http://127.1",
-            "http://0x7f.0.0.1",
-            "http://2130706433",
-            "http://0.0.0.0",
-            "http://[::ffff:127.0.0.1]",
-            "https://[::ffff:169.254.0.9]",
-            "http://127.0.0.1@evil.example",
-            "http://127.0.0.1.evil.example",
-            "http://127.0.0.1\\.evil.example",
-            "ftp://x",
-            "https://",
-            "https://:443",
-            "https://a:0",
-            "https://a:65536",
-            "https://a:+1",
-            "https://a:",
-            "https://a?b",
-            "https://a/#b",
-            "https://a/../b",
-            "https://a//b",
-            "https://a/%2e",
-            "https://a b",
-            "https://[::1",
-            "https://a..b",
-            "HTTPS://a",
-            "",
-        ] {
-            assert!(sts("eu-west-1", Some(url), Variant::default()).is_err(), "{url}");
-        }
-        let error = sts("eu-west-1", Some("http://sts.example.com"), Variant::default()).expect_err("plain");
-        assert_eq!(
-            error.to_string(),
-            "the endpoint `http://sts.example.com` is http to another host, which anyone on the way can read\n  \
-             use https; http is for loopback alone"
-        );
-        let error = sts("eu-west-1", Some("https://me:hunter2@x"), Variant::default()).expect_err("a password");
-        assert!(!error.to_string().contains("hunter2"));
-    }
-}
+mod tests;

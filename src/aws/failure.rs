@@ -114,6 +114,11 @@ impl Failure {
         &self.0.code
     }
 
+    /// AWS's own words, printable; empty when there were none.
+    pub(super) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Whether the same call may succeed in a moment.
     pub fn is_retryable(&self) -> bool {
         use FailureKind::{Server, Throttled, Timeout, Unreachable};

@@ -10,6 +10,9 @@
 //! | [`retry`] | three attempts, jittered, up to a deadline |
 //! | [`answer`] | XML to fields, errors to [`failure::Failure`] |
 //! | [`sts`] | AssumeRole, GetSessionToken, GetCallerIdentity |
+//! | [`json`] | the JSON protocol: what DynamoDB and SSM speak |
+//! | [`ssm`] | parameters, for policies |
+//! | [`dynamodb`] | items of a table, written on conditions |
 //! | [`identity`] | who AWS says the caller is |
 //! | [`source_identity`] | the name that AWS records for what a role does |
 
@@ -17,13 +20,16 @@
 
 pub mod answer;
 pub mod client;
+pub mod dynamodb;
 pub mod endpoint;
 pub mod failure;
 pub mod identity;
+pub mod json;
 pub mod keys;
 pub mod network;
 pub mod partition;
 pub mod retry;
 pub mod sign;
 pub mod source_identity;
+pub mod ssm;
 pub mod sts;

@@ -150,9 +150,9 @@ impl Sts {
             };
             sign::sign(&mut request, keys, self.endpoint.region(), SERVICE, self.clock.wall())?;
             let mut answer = self.client.send(&request, timeout)?;
-            hide_secrets(&mut answer, keys, form.code);
+            keys.hide_in(&mut answer, form.code);
             let now = self.clock.wall();
-            read(&answer, now).map_err(|failure| failure.with_clock(ahead_s(&answer, now)))
+            read(&answer, now).map_err(|failure| failure.with_clock(answer.ahead_s(now)))
         };
         match form.code {
             // AWS may have seen the code, whatever became of its answer, and takes none twice.
@@ -204,11 +204,6 @@ pub fn caller_identity(answer: &Answer) -> Result<Identity, Failure> {
     if identity.is_consistent() { Ok(identity) } else { Err(malformed("its Arn names no caller of its Account")) }
 }
 
-/// Seconds by which our clock is ahead of the answer's date.
-fn ahead_s(answer: &Answer, now: Timestamp) -> Option<i64> {
-    answer.date.map(|date| now.duration_since(date).as_secs())
-}
-
 /// The element `Credentials`, whole and not expired.
 fn credentials(result: Element<'_, '_>, answer: &Answer, now: Timestamp) -> Result<(Keys, Timestamp), Failure> {
     let credentials = result.child("Credentials")?;
@@ -227,7 +222,7 @@ fn credentials(result: Element<'_, '_>, answer: &Answer, now: Timestamp) -> Resu
         return Ok((keys, expiration));
     }
     // Credentials that are over when they come are a wrong clock, if the answer's date says so as well.
-    let clock_is_wrong = ahead_s(answer, now).is_some_and(|ahead_s| ahead_s.unsigned_abs() >= SKEW_LIMIT_S);
+    let clock_is_wrong = answer.ahead_s(now).is_some_and(|ahead_s| ahead_s.unsigned_abs() >= SKEW_LIMIT_S);
     if clock_is_wrong {
         return Err(Failure::new(FailureKind::Clock, ""));
     }
@@ -236,30 +231,6 @@ fn credentials(result: Element<'_, '_>, answer: &Answer, now: Timestamp) -> Resu
         clock::rfc3339_s(expiration),
         clock::rfc3339_s(now)
     )))
-}
-
-/// Blackens the keys' secrets and the MFA code in an answer that is an error: AWS's SignatureDoesNotMatch repeats the request, session
-/// token included, and messages are shown and logged.
-fn hide_secrets(answer: &mut Answer, keys: &Keys, code: Option<&str>) {
-    if answer.status == 200 {
-        return;
-    }
-    for secret in [Some(&keys.secret_access_key), keys.session_token.as_ref()].into_iter().flatten() {
-        blacken(&mut answer.body, secret.expose());
-    }
-    blacken(&mut answer.body, code.unwrap_or_default().as_bytes());
-}
-
-fn blacken(mut text: &mut [u8], secret: &[u8]) {
-    if secret.is_empty() {
-        return;
-    }
-    while let Some(at) = text.windows(secret.len()).position(|window| window == secret) {
-        let halves = text.split_at_mut_checked(at).and_then(|(_, found)| found.split_at_mut_checked(secret.len()));
-        let Some((found, rest)) = halves else { return };
-        found.fill(b'*');
-        text = rest;
-    }
 }
 
 /// A form body, wiped on drop: it may hold an external ID and an MFA code.

@@ -5,8 +5,8 @@
 
 mod request_id;
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use request_id::RequestId;
 use request_id::RequestIds;
@@ -14,18 +14,18 @@ use request_id::RequestIds;
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Mode, Policy, PolicyFile, Question, Verdict};
+use crate::policy::{Effect, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
 /// Decides for one profile, in one mode.
 pub struct Broker {
     profile: String,
     mode: Mode,
-    policy: Option<PolicyFile>,
+    policy: Option<Arc<PolicySource>>,
     clock: Arc<dyn Clock>,
     request_ids: RequestIds,
 }
 
-/// The policy as its file held it when a request asked for it; nothing where none is configured.
+/// The policy as its source held it when a request asked for it; nothing where none is configured.
 pub struct Rules(Option<Arc<Policy>>);
 
 /// What was decided of one request, and why.
@@ -60,7 +60,7 @@ pub enum Denied {
 
 impl Broker {
     /// A broker that asks this policy, or allows everything where none is configured.
-    pub fn new(profile: String, mode: Mode, policy: Option<PolicyFile>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(profile: String, mode: Mode, policy: Option<Arc<PolicySource>>, clock: Arc<dyn Clock>) -> Self {
         Self { profile, mode, policy, clock, request_ids: RequestIds::default() }
     }
 
@@ -69,7 +69,7 @@ impl Broker {
     /// # Errors
     /// The denial.
     pub fn authorize(&self, caller: Caller, rules: &Rules, user: Option<&str>) -> std::result::Result<Grant, Denied> {
-        let ruling = match self.rule(rules, user) {
+        let ruling = match self.rule(&caller, rules, user) {
             Ok(ruling) => ruling,
             Err(error) => return Err(Denied::Undecided(Box::new((caller, error)))),
         };
@@ -81,12 +81,12 @@ impl Broker {
         }
     }
 
-    /// The policy as its file holds it now: to be asked for at every request.
+    /// The policy as its source holds it now, which is waited for at most `wait`: to be asked for at every request.
     ///
     /// # Errors
     /// There is no readable policy.
-    pub fn rules(&self) -> Result<Rules> {
-        self.policy.as_ref().map(PolicyFile::current).transpose().map(Rules)
+    pub fn rules(&self, wait: Duration) -> Result<Rules> {
+        self.policy.as_ref().map(|policy| policy.current(wait)).transpose().map(Rules)
     }
 
     /// The profile that this broker decides for.
@@ -100,20 +100,37 @@ impl Broker {
     }
 
     /// Where the policy is, if there is one.
-    pub fn policy_path(&self) -> Option<&Path> {
-        self.policy.as_ref().map(PolicyFile::path)
+    pub fn policy_name(&self) -> Option<&str> {
+        self.policy.as_ref().map(|policy| policy.name())
     }
 
-    fn rule(&self, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
+    fn rule(&self, caller: &Caller, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
         let request_id = self.request_ids.next()?;
         let verdict = match &rules.0 {
-            None => Verdict { effect: Effect::Allow, rule: None, reason: "no policy".into() },
-            Some(policy) => {
-                let question = Question { profile: &self.profile, user, mode: self.mode, now: self.clock.wall() };
-                policy.evaluate(&question)
-            }
+            None => Verdict::new(Effect::Allow, "no policy"),
+            Some(policy) => self.judge(caller, policy, user),
         };
         Ok(Ruling { request_id, user: user.map(str::to_owned), verdict })
+    }
+
+    fn judge(&self, caller: &Caller, policy: &Policy, user: Option<&str>) -> Verdict {
+        let program = if policy.needs_program() { caller.program() } else { Err("nobody asked") };
+        let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
+        let verdict = policy.evaluate(&Question {
+            profile: &self.profile,
+            user,
+            account: None,
+            role_arn: None,
+            mode: self.mode,
+            peer: PeerFacts { uid: caller.uid(), program },
+            os: std::env::consts::OS,
+            now: self.clock.wall(),
+        });
+        // What cannot be kept to is not promised.
+        match verdict.constraints {
+            None => verdict,
+            Some(_) => Verdict { effect: Effect::Deny, ..verdict },
+        }
     }
 }
 

@@ -196,7 +196,7 @@ impl Group {
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",
-            Self::Stores => "Sessions, requests and emergencies",
+            Self::Stores => "State and records",
             Self::Selection => "Which ones",
             Self::Record => "What is recorded",
             Self::Log => "Decision log",

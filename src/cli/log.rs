@@ -37,7 +37,7 @@ fn verify(settings: &VerifyLog, env: &Env) -> Result<u8> {
     if let Some(path) = &settings.syslog {
         let (file, _) = reader::open("what syslog kept,", path)?;
         let mut lines = Lines::of(file);
-        while let Some(raw) = lines.next().map_err(|error| unreadable(path, error))? {
+        while let Some(raw) = lines.read().map_err(|error| unreadable(path, error))? {
             raw.bytes.into_iter().for_each(|line| verifier.expect_from(line));
         }
     }
@@ -49,14 +49,14 @@ fn verify(settings: &VerifyLog, env: &Env) -> Result<u8> {
     // What is written meanwhile is for the next time: both readings are of the same lines.
     for (path, (file, length)) in &mut opened {
         let mut lines = Lines::of(again(path, file)?.take(*length));
-        while let Some(raw) = lines.next().map_err(|error| unreadable(path, error))? {
+        while let Some(raw) = lines.read().map_err(|error| unreadable(path, error))? {
             raw.bytes.into_iter().for_each(|line| verifier.look_ahead(line));
         }
     }
     for (path, (file, length)) in &mut opened {
         let number = verifier.file(&path.display().to_string());
         let mut lines = Lines::of(again(path, file)?.take(*length));
-        while let Some(raw) = lines.next().map_err(|error| unreadable(path, error))? {
+        while let Some(raw) = lines.read().map_err(|error| unreadable(path, error))? {
             verifier.check(Verifier::place(number, raw.number), raw.bytes);
         }
     }
@@ -121,7 +121,7 @@ fn show(settings: &ShowLog, env: &Env) -> Result<u8> {
         let mut failed = None;
         output(|out| {
             loop {
-                match lines.next() {
+                match lines.read() {
                     Ok(None) => return Ok(()),
                     Err(error) => {
                         failed = Some(unreadable(path, error));

@@ -1,14 +1,12 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::{Common, PolicyPlace, PolicySource};
-use super::{code, session_policy};
+use super::reach::{Place, Reach};
+use super::settings::{Common, PolicyPlace};
+use super::{code, policy_source, session_policy};
 use crate::broker::Broker;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
@@ -16,11 +14,12 @@ use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
 use crate::log::decision::{Decision, DecisionLog, Options};
 use crate::log::operator::Operator;
-use crate::policy::{Effect, Mode, PolicyFile};
+use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Vault};
 use crate::sys::user::effective_uid;
+use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
@@ -73,6 +72,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
     let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
     let mut resolved = resolve(&wanted, env)?;
+    let place = Place::of(&resolved);
     let profile = Profile {
         name: resolved.name.clone(),
         region: resolved.region.clone(),
@@ -81,11 +81,6 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     };
     let log = log_options(common, env)?;
     let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator))?;
-    let policy = policy_file(&common.policy)?.map(|path| {
-        let decision = Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE);
-        open_policy(path, Decision { mode: Some(purpose.mode), ..decision }, &log)
-    });
-    let policy = policy.transpose()?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -99,6 +94,10 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         },
     };
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
+    let denial =
+        Decision { mode: Some(purpose.mode), ..Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE) };
+    let reach = || Reach::of_run(&common.policy.access, place, &chain, env, &clock);
+    let policy = open_policy(common, env, reach, &clock, (denial, &log))?;
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
     match device {
@@ -114,25 +113,28 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     Ok(Prepared { vendor, profile, clock, operator, has_code })
 }
 
-/// The policy's file, if there is a policy.
-fn policy_file(source: &PolicySource) -> Result<Option<&Path>> {
-    match (&source.place, &source.key) {
-        (_, Some(_)) => Err(Error::new("`--policy-key` is not there yet")),
-        (Some(PolicyPlace::Parameter(_)), None) => Err(Error::new("`--policy-parameter` is not there yet")),
-        (Some(PolicyPlace::File(path)), None) => Ok(Some(path)),
-        (None, None) => Ok(None),
-    }
-}
-
-/// Reads the policy for the first time. One that cannot be read denies, so the denial goes on record.
-fn open_policy(path: &Path, denial: Decision<'_>, log: &DecisionLog) -> Result<PolicyFile> {
-    let error = match PolicyFile::open(path) {
-        Ok(policy) => return Ok(policy),
-        Err(error) => error,
+/// Reads the policy for the first time, where there is one. One that cannot be read denies, so the denial goes on record.
+fn open_policy(
+    common: &Common,
+    env: &Env,
+    reach: impl FnOnce() -> Result<Reach>,
+    clock: &Arc<dyn Clock>,
+    (denial, log): (Decision<'_>, &DecisionLog),
+) -> Result<Option<Arc<PolicySource>>> {
+    let state_directory = || {
+        let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
+        trusted::private_directory("the state directory", &directory)?;
+        Ok(directory)
     };
-    let (path, summary) = (path.to_string_lossy(), error.summary());
-    log.record(&Decision { policy_path: Some(&path), error: Some(&summary), ..denial })?;
-    Err(error)
+    let source = policy_source::of(&common.policy, reach, state_directory, clock).and_then(|source| match source {
+        Some(source) => source.current(START_LIMIT).map(|_| Some(Arc::new(source))),
+        None => Ok(None),
+    });
+    source.or_else(|error| {
+        let name = common.policy.place.as_ref().map(PolicyPlace::name);
+        log.record(&Decision { policy_path: name.as_deref(), error: Some(&error.summary()), ..denial })?;
+        Err(error)
+    })
 }
 
 /// Vends to this process's own user, or says why not.
@@ -175,7 +177,7 @@ fn log_options(common: &Common, env: &Env) -> Result<Options> {
 fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
     let (log_file, state_dir) = (common.log.file.as_deref(), common.stores.state_dir.as_deref());
     if log_file.is_none() {
-        make_private(&state_directory(state_dir, env)?)?;
+        trusted::private_directory("the state directory", &state_directory(state_dir, env)?)?;
     }
     log_path(log_file, state_dir, env)
 }
@@ -186,29 +188,6 @@ pub(super) fn log_path(log_file: Option<&Path>, state_dir: Option<&Path>, env: &
         Some(file) => Ok(file.to_owned()),
         None => Ok(state_directory(state_dir, env)?.join("decisions.jsonl")),
     }
-}
-
-/// Makes the state directory, where it is missing; whoever may write to it could put a log of theirs in place of ours.
-fn make_private(path: &Path) -> Result<()> {
-    let name = path.display();
-    let cannot = |error: io::Error| Error::new(format!("cannot use the state directory {name}")).because(error);
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
-    let (found, us) = (fs::symlink_metadata(path).map_err(cannot)?, effective_uid());
-    let refused = |why: String| {
-        Err(Error::new(format!("the state directory {name} {why}")).hint("name another one with --state-dir"))
-    };
-    if !found.is_dir() {
-        return refused("is a symbolic link".to_owned());
-    }
-    if found.uid() != us.0 {
-        return refused(format!("belongs to uid {}, not to uid {us}", found.uid()));
-    }
-    if found.mode() & 0o077 != 0 {
-        let mode = found.mode() & 0o7777;
-        return Err(Error::new(format!("the state directory {name} is open to its group or others (mode {mode:04o})"))
-            .hint(format!("name another one with --state-dir, or chmod 700 {name} if sentinel alone uses it")));
-    }
-    Ok(())
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.

@@ -37,7 +37,7 @@ impl<R: Read> Lines<R> {
     ///
     /// # Errors
     /// When the input cannot be read.
-    pub fn next(&mut self) -> io::Result<Option<Raw<'_>>> {
+    pub fn read(&mut self) -> io::Result<Option<Raw<'_>>> {
         self.line.clear();
         let limit = u64::try_from(LINE_LIMIT_BYTES).unwrap_or(0).saturating_add(1);
         self.input.by_ref().take(limit).read_until(b'\n', &mut self.line)?;
@@ -78,7 +78,7 @@ mod tests {
     fn read(text: &[u8]) -> Vec<(u64, Option<Vec<u8>>)> {
         let mut lines = Lines::of(text);
         let mut found = Vec::new();
-        while let Some(raw) = lines.next().expect("memory can be read") {
+        while let Some(raw) = lines.read().expect("memory can be read") {
             found.push((raw.number, raw.bytes.map(<[u8]>::to_vec)));
         }
         found

@@ -5,10 +5,10 @@
 //! the number of streams and heads, not of lines.
 
 mod known;
+mod torn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use ring::digest::{Context, SHA256};
 use zeroize::Zeroizing;
 
 use super::chain::{Digest, Head, StreamId};
@@ -17,13 +17,12 @@ use super::heads::Heads;
 use super::line::{Kind, Line, Link, Opening, Whole};
 use crate::digest::sha256;
 use known::{End, Known};
+use torn::Torn;
 
 /// Findings and notes that are kept; the rest is counted.
 const KEPT: usize = 1000;
 /// Keys of lines that are not there, which are gone through to get at later ones: some seconds of work in all.
 const SKIP_LIMIT: u64 = 10_000_000;
-/// Bytes that are compared with torn pieces: some seconds of work in all.
-const TORN_LIMIT_BYTES: usize = 4_000_000;
 /// A file's name in a finding.
 const NAME_LIMIT_BYTES: usize = 256;
 
@@ -43,9 +42,8 @@ pub struct Verifier {
     /// Lines that opening lines name as the last before them: whether they were met.
     afters: BTreeMap<Digest, bool>,
     /// Pieces that opening lines name as left behind by failed writes.
-    torn: BTreeSet<Digest>,
+    torn: Torn,
     skips_left: u64,
-    work_left: usize,
     /// What is before the first line is in files that are not here.
     older_missing: bool,
     lines: u64,
@@ -81,9 +79,8 @@ impl Verifier {
             names: Vec::new(),
             streams: BTreeMap::new(),
             afters: BTreeMap::new(),
-            torn: BTreeSet::new(),
+            torn: Torn::default(),
             skips_left: SKIP_LIMIT,
-            work_left: TORN_LIMIT_BYTES,
             older_missing: false,
             lines: 0,
             chained: 0,
@@ -157,39 +154,12 @@ impl Verifier {
     }
 
     fn foreign(&mut self, place: Place, bytes: &[u8]) {
-        if self.is_torn(bytes) {
+        if let Some(pieces) = self.torn.find(bytes) {
+            pieces.iter().for_each(|piece| self.met(piece));
             self.note(place, "was not written to its end: a later opening line says that a write failed, and names it");
         } else {
             self.finding(place, "is not a line of sentinel's: it was put in, changed, or cut");
         }
-    }
-
-    /// Whether these are pieces that opening lines name, one behind the other. One may be the beginning of another.
-    fn is_torn(&mut self, bytes: &[u8]) -> bool {
-        let mut starts = BTreeSet::from([0]);
-        let mut pieces = Vec::new();
-        while let Some(start) = starts.pop_first() {
-            let rest = bytes.get(start..).unwrap_or_default();
-            let Some(left) = self.work_left.checked_sub(rest.len()).filter(|_| !self.torn.is_empty()) else {
-                return false;
-            };
-            self.work_left = left;
-            let mut context = Context::new(&SHA256);
-            for (byte, end) in rest.iter().zip(start.saturating_add(1)..) {
-                context.update(std::slice::from_ref(byte));
-                let digest: Option<Digest> = context.clone().finish().as_ref().first_chunk().copied();
-                pieces.extend(digest.filter(|digest| self.torn.contains(digest)).map(|digest| (end, digest)));
-            }
-            if pieces.iter().any(|(end, _)| *end == bytes.len()) {
-                pieces.iter().for_each(|(_, digest)| self.met(digest));
-                return true;
-            }
-            // Every line begins alike.
-            starts.extend(
-                pieces.iter().map(|(end, _)| *end).filter(|end| *end > start && bytes.get(*end) == Some(&b'{')),
-            );
-        }
-        false
     }
 
     fn met(&mut self, digest: &Digest) {

@@ -78,6 +78,11 @@ impl Peer {
         self.image.is_some()
     }
 
+    /// Whether it runs, for certain, the program that it ran when the peer was established.
+    pub(super) fn runs_the_same(&self) -> bool {
+        self.image.as_ref().is_some_and(Image::is_current) && self.process.is_alive()
+    }
+
     /// The process.
     pub fn process(&self) -> &Process {
         &self.process

@@ -65,6 +65,11 @@ impl Overflow {
         Self { uid: overflow("uid").map(Uid), gid: overflow("gid").map(Gid) }
     }
 
+    /// Whether this user namespace is one that holds every uid: its uid 0 is root.
+    pub(super) fn holds_every_uid(&self) -> bool {
+        self.uid.is_none()
+    }
+
     /// Whether this uid may be anybody's.
     pub(super) fn holds_uid(&self, uid: Uid) -> bool {
         self.uid == Some(uid)

@@ -7,6 +7,7 @@ mod holder;
 mod identity;
 pub mod kernel;
 pub mod process;
+mod program;
 pub mod tcp;
 pub mod text;
 pub mod tree;
@@ -17,6 +18,7 @@ use std::fmt;
 pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
+pub use program::{Program, Programs};
 pub use tcp::FarEnd;
 pub use tree::Tree;
 

@@ -37,9 +37,34 @@ pub fn map_is_total(map: &str) -> bool {
     lengths.fold(0, u64::saturating_add) >= u64::from(u32::MAX)
 }
 
+/// The type of the file system that is mounted from this device (proc_pid_mountinfo(5)).
+pub fn file_system(mounts: &str, device: u64) -> Option<&str> {
+    // As stat(2) packs the two numbers.
+    let major = (device >> 8) & 0xfff | (device >> 32) & !0xfff;
+    let minor = device & 0xff | (device >> 12) & 0xfff_ff00;
+    let numbers = format!("{major}:{minor}");
+    let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some(numbers.as_str()))?;
+    // Before the hyphen are optional fields; no path can forge it, because the kernel escapes spaces.
+    mount.split(' ').skip_while(|field| *field != "-").nth(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mounts_type_is_behind_the_hyphen() {
+        let mounts = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
+                      30 22 0:45 / /mnt/a\\040- rw,nosuid - fuse.sshfs h:/ rw\n\
+                      31 22 259:70000 / /x rw shared:2 master:1 - xfs /dev/n rw\n32 22 0:46 / /cut rw";
+        assert_eq!(file_system(mounts, 8 << 8 | 1), Some("ext4"));
+        assert_eq!(file_system(mounts, 45), Some("fuse.sshfs"));
+        let large = (70_000 & 0xff) | (259 << 8) | ((70_000 & !0xff) << 12);
+        assert_eq!(file_system(mounts, large), Some("xfs"));
+        assert_eq!(file_system(mounts, 46), None);
+        assert_eq!(file_system(mounts, 47), None);
+        assert_eq!(file_system("", 1), None);
+    }
 
     #[test]
     fn the_effective_ids_are_the_second_column() {

@@ -33,8 +33,17 @@ impl Flaw {
 
     /// The error for people: `name` is the document's path or parameter name.
     pub fn in_document(self, name: &str) -> Error {
+        self.within(format!("the policy {name} is not valid"))
+    }
+
+    /// The same for a signed document's envelope.
+    pub(super) fn in_envelope(self, name: &str) -> Error {
+        self.within(format!("the envelope of the policy {name} is not valid"))
+    }
+
+    fn within(self, what: String) -> Error {
         let hint = self.hint.clone();
-        let error = Error::new(format!("the policy {name} is not valid")).because(self);
+        let error = Error::new(what).because(self);
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -79,6 +88,11 @@ pub(super) fn shown(text: &str) -> String {
     let cut = if text.chars().nth(SHOWN_CHARS).is_some() { "..." } else { "" };
     let start: String = text.chars().take(SHOWN_CHARS).flat_map(escaped).collect();
     format!("`{start}{cut}`")
+}
+
+/// Text from the document as a whole, with its control characters escaped.
+pub(super) fn in_one_line(text: &str) -> String {
+    text.chars().flat_map(escaped).collect()
 }
 
 /// `char::escape_debug` without its backslashes before quotes, which need none here.

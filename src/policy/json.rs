@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::Number;
 
 use super::flaw::{Flaw, shown};
 
@@ -14,12 +16,12 @@ pub(super) const MAX_BYTES: usize = 1024 * 1024;
 /// The deepest nesting of objects and lists. The schema needs 6.
 const MAX_DEPTH: usize = 16;
 
-/// A JSON value. What a number or a boolean says is not kept, because no field of a policy takes one.
+/// A JSON value.
 #[derive(Debug, PartialEq)]
 pub(super) enum Json {
     Null,
-    Bool,
-    Number,
+    Bool(bool),
+    Number(Number),
     Text(String),
     List(Vec<Json>),
     Object(BTreeMap<String, Json>),
@@ -30,18 +32,41 @@ impl Json {
     pub(super) fn noun(&self) -> &'static str {
         match self {
             Json::Null => "null",
-            Json::Bool => "a boolean",
-            Json::Number => "a number",
+            Json::Bool(_) => "a boolean",
+            Json::Number(_) => "a number",
             Json::Text(_) => "a string",
             Json::List(_) => "a list",
             Json::Object(_) => "an object",
+        }
+    }
+
+    /// The same value without spaces; fields in the order of their names.
+    pub(super) fn compact(&self) -> Result<String, Flaw> {
+        serde_json::to_string(self).map_err(|error| Flaw::new(error.to_string()))
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(value) => serializer.serialize_bool(*value),
+            Json::Number(number) => number.serialize(serializer),
+            Json::Text(text) => serializer.serialize_str(text),
+            Json::List(items) => serializer.collect_seq(items),
+            Json::Object(fields) => serializer.collect_map(fields),
         }
     }
 }
 
 /// Reads one JSON value, and nothing after it.
 pub(super) fn parse(text: &str) -> Result<Json, Flaw> {
-    if text.len() > MAX_BYTES {
+    parse_up_to(text, MAX_BYTES)
+}
+
+/// [`parse`] with a limit of its own.
+pub(super) fn parse_up_to(text: &str, limit_bytes: usize) -> Result<Json, Flaw> {
+    if text.len() > limit_bytes {
         return Err(Flaw::new("it is larger than 1 MiB"));
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -96,20 +121,20 @@ impl<'de> Visitor<'de> for Seed {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+        Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number.into()))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(number.into()))
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number)
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Json, E> {
+        Number::from_f64(number).map(Json::Number).ok_or_else(|| E::custom("a number that is too large"))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Json, E> {
@@ -150,10 +175,26 @@ mod tests {
     #[test]
     fn every_kind_of_value_is_read() {
         let json = parse(r#"{"a":[null,true,1,-1,1.5,"x"],"b":{}}"#).expect("JSON");
-        let list = vec![Json::Null, Json::Bool, Json::Number, Json::Number, Json::Number, Json::Text("x".to_owned())];
+        let number = |number: f64| Json::Number(Number::from_f64(number).expect("a number"));
+        let list = vec![
+            Json::Null,
+            Json::Bool(true),
+            Json::Number(1.into()),
+            Json::Number((-1).into()),
+            number(1.5),
+            Json::Text("x".to_owned()),
+        ];
         let object =
             BTreeMap::from([("a".to_owned(), Json::List(list)), ("b".to_owned(), Json::Object(BTreeMap::new()))]);
         assert_eq!(json, Json::Object(object));
+    }
+
+    #[test]
+    fn compact_text_is_the_same_value() {
+        let text = "{ \"b\" : [ 1, -2, 1.5, true, null ],\n \"a\": \"\\u00e4 \\\" x\" }";
+        let compact = parse(text).expect("JSON").compact().expect("text");
+        assert_eq!(compact, r#"{"a":"ä \" x","b":[1,-2,1.5,true,null]}"#);
+        assert_eq!(parse(&compact), parse(text));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A policy and its file, kept in step: the only part of the policy that does input.
+//! A policy and its file, kept in step.
 //!
 //! The file is stat'ed for every answer and read again when it is another file or has changed. A file that cannot be
 //! read, or is not valid, is an error until it is mended: the policy read before it is not used again (T14).
@@ -6,14 +6,13 @@
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::json::MAX_BYTES;
+use super::read::{Document, Reader};
 use super::schema::Policy;
-use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::trusted::{self, Writers};
 
@@ -25,21 +24,21 @@ const MAX_READS: usize = 3;
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
 /// A policy that follows its file.
-pub struct PolicyFile {
+pub(super) struct PolicyFile {
     path: PathBuf,
-    clock: Box<dyn Clock>,
+    reader: Reader,
     read: Mutex<Option<Loaded>>,
 }
 
 struct Loaded {
     identity: Identity,
     settled: bool,
-    policy: Arc<Policy>,
+    document: Document,
 }
 
 /// What differs between two files, and between a file and itself after a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     device: u64,
     inode: u64,
     size_bytes: u64,
@@ -48,70 +47,59 @@ struct Identity {
 }
 
 impl PolicyFile {
-    /// Opens the file and reads it once, so that a policy that is not valid is known at the start.
-    ///
-    /// # Errors
-    /// As [`PolicyFile::current`].
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
-        Self::with_clock(path, SystemClock)
+    /// The policy of this file, which is not looked at yet.
+    pub(super) fn new(path: PathBuf, reader: Reader) -> Self {
+        Self { path, reader, read: Mutex::new(None) }
     }
 
-    fn with_clock(path: impl Into<PathBuf>, clock: impl Clock + 'static) -> Result<Self> {
-        let file = Self { path: path.into(), clock: Box::new(clock), read: Mutex::new(None) };
-        file.current()?;
-        Ok(file)
+    /// What people call it.
+    pub(super) fn name(&self) -> &str {
+        &self.reader.name
     }
 
-    /// The path that the policy is read from.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The policy that the file holds now. One stat(2) when the file has not changed.
+    /// The policy that the file holds now. One stat(2) when the file has not changed, and another one where it is signed.
     ///
     /// # Errors
     /// When the file is gone, is not a regular file of this user's or root's that they alone may write, or does not
-    /// hold a valid policy.
-    pub fn current(&self) -> Result<Arc<Policy>> {
+    /// hold a policy that may be obeyed now.
+    pub(super) fn current(&self) -> Result<Arc<Policy>> {
         let metadata = std::fs::metadata(&self.path).map_err(|error| self.cannot_read(error))?;
         let identity = Identity::of(&metadata);
         // The lock is held while the file is read, so that many threads read a changed file once.
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = read.as_ref().filter(|loaded| loaded.settled && loaded.identity == identity) {
-            return Ok(Arc::clone(&loaded.policy));
+            self.reader.confirm(&loaded.document)?;
+            return Ok(Arc::clone(&loaded.document.policy));
         }
         *read = None;
         let loaded = self.load()?;
-        let policy = Arc::clone(&loaded.policy);
+        let policy = Arc::clone(&loaded.document.policy);
         *read = Some(loaded);
         Ok(policy)
     }
 
     fn load(&self) -> Result<Loaded> {
         for _ in 0..MAX_READS {
-            let now = self.clock.wall();
+            let now = self.reader.clock.wall();
             let (file, metadata) = trusted::open("the policy", &self.path, Writers::Owner)?;
-            let text = self.text(&file)?;
+            let bytes = self.bytes(&file)?;
 
             let identity = Identity::of(&metadata);
             let after = file.metadata().map_err(|error| self.cannot_read(error))?;
             if identity == Identity::of(&after) {
-                let policy = Policy::parse(&text).map_err(|flaw| flaw.in_document(&self.path.display().to_string()))?;
-                return Ok(Loaded { identity, settled: identity.settled(now), policy: Arc::new(policy) });
+                return Ok(Loaded { identity, settled: identity.settled(now), document: self.reader.read(bytes)? });
             }
         }
         Err(Error::new(format!("the policy {} changes while it is read", self.path.display()))
             .hint("replace it with rename, not by writing into it"))
     }
 
-    fn text(&self, file: &File) -> Result<String> {
-        let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    fn bytes(&self, file: &File) -> Result<Vec<u8>> {
+        // One byte more than is taken, so that what is too long is seen to be.
+        let limit = u64::try_from(self.reader.limit_bytes()).unwrap_or(u64::MAX).saturating_add(1);
         let mut bytes = Vec::new();
         file.take(limit).read_to_end(&mut bytes).map_err(|error| self.cannot_read(error))?;
-        if bytes.len() > MAX_BYTES {
-            return Err(Error::new(format!("the policy {} is larger than 1 MiB", self.path.display())));
-        }
-        String::from_utf8(bytes).map_err(|_| Error::new(format!("the policy {} is not UTF-8", self.path.display())))
+        Ok(bytes)
     }
 
     fn cannot_read(&self, error: std::io::Error) -> Error {
@@ -120,7 +108,7 @@ impl PolicyFile {
 }
 
 impl Identity {
-    fn of(metadata: &Metadata) -> Self {
+    pub(super) fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),

@@ -1,12 +1,22 @@
 //! Patterns for names: `*` is any run of characters, the empty one included; everything else is itself.
 
 /// A name with `*` in it, or none.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pattern(String);
 
 impl Pattern {
     pub(super) fn new(text: &str) -> Self {
         Self(text.to_owned())
+    }
+
+    /// As the policy has it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether every name matches.
+    pub(super) fn is_everything(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
     }
 
     /// Whether the whole of `name` matches, upper and lower case apart.

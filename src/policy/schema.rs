@@ -1,73 +1,39 @@
 //! What a policy document may say, and the strict way from JSON to it.
 //!
-//! Fields and effects that policies may have and that this version cannot enforce are refused by name. Reading past one
-//! of them would turn a restriction into a permission.
+//! A field that is not known is refused by name. Reading past one of them would turn a restriction into a permission.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+mod reader;
+mod rule;
+mod sections;
 
-use super::evaluate::Mode;
-use super::flaw::{Flaw, Path, did_you_mean, shown};
-use super::json::{self, Json};
-use super::pattern::Pattern;
-use super::time::{self, DAYS, Hours, Minute, Window};
+use std::collections::HashSet;
+
+use super::document::{Approvals, Approver, BreakGlass, Limits};
+use super::flaw::{Flaw, Path, shown};
+use super::json;
+use crate::digest::{hex, sha256};
+use reader::{each, items_of, object, text_of};
+pub(super) use rule::{Conditions, Rule};
+pub use rule::{Constraints, Effect};
 
 /// The most rules a policy may have: evaluation looks at every one, on every request.
 const MAX_RULES: usize = 10_000;
 
-/// The longest string. AWS's longest name, a role ARN, has 2048 characters and is no name of a user or profile.
-const MAX_TEXT_BYTES: usize = 1024;
+const DOCUMENT: [&str; 7] = ["version", "accounts", "approvals", "approvers", "breakglass", "limits", "rules"];
 
-/// Fields of the document, of a rule and of its conditions: those that are read, and those that are refused as beyond
-/// this version.
-const DOCUMENT: Fields = Fields { read: &["version", "rules"], beyond: &["accounts"] };
-const RULE: Fields = Fields {
-    read: &["name", "effect", "conditions", "reason"],
-    beyond: &["role_arns", "session_policy", "max_server_duration", "session_table"],
-};
-const CONDITIONS: Fields = Fields { read: &["profiles", "users", "time", "mode"], beyond: &["peer", "device"] };
-const TIME: Fields = Fields { read: &["days", "hours", "timezone"], beyond: &[] };
-const HOURS: Fields = Fields { read: &["start", "end"], beyond: &[] };
-
-const EFFECTS_BEYOND: [&str; 3] = ["require_approval", "require_server", "require_server_session"];
-
-/// A list of rules, the first match of which decides.
+/// A list of rules, the first match of which decides; and who may approve, break glass, and how much may be asked for.
 #[derive(Debug)]
 pub struct Policy {
     pub(super) rules: Vec<Rule>,
-}
-
-/// What a rule that matches does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
-    /// Credentials may be given.
-    Allow,
-    /// They may not.
-    Deny,
-    /// With an approval.
-    RequireApproval,
-    /// From a server of ours.
-    RequireServer,
-    /// From a server whose session is recorded and live.
-    RequireServerSession,
-}
-
-/// One rule. A condition that is `None` matches everything; all must match.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) name: Arc<str>,
-    pub(super) effect: Effect,
-    /// Its own, or one that names the rule.
-    pub(super) reason: Arc<str>,
-    pub(super) profiles: Option<Vec<Pattern>>,
-    pub(super) users: Option<Vec<Pattern>>,
-    pub(super) modes: Option<Vec<Mode>>,
-    pub(super) time: Option<Window>,
-}
-
-struct Fields {
-    read: &'static [&'static str],
-    beyond: &'static [&'static str],
+    pub(super) accounts: Option<Vec<String>>,
+    approvals: Approvals,
+    approvers: Vec<Approver>,
+    breakglass: Option<BreakGlass>,
+    limits: Limits,
+    digest: String,
+    needs_user: bool,
+    needs_program: bool,
+    needs_approvals: bool,
 }
 
 impl Policy {
@@ -87,207 +53,116 @@ impl Policy {
             )
             .hint(Some("write \"version\": \"1\"".to_owned())));
         }
+        let accounts = document.optional("accounts", sections::accounts_of)?;
+        let approvals = document.optional("approvals", sections::approvals_of)?.unwrap_or_default();
+        let approvers = document.optional("approvers", sections::approvers_of)?.unwrap_or_default();
+        let breakglass = document.optional("breakglass", sections::break_glass_of)?;
+        let limits = document.optional("limits", sections::limits_of)?.unwrap_or_default();
+        let rules = document.required("rules", rules_of)?;
+        approvable(approvals, &approvers, &rules)?;
 
-        let rules = document.required("rules", |path, value| {
-            let items = items_of(path, value)?;
-            if items.is_empty() {
-                let hint = "a policy without rules denies everything: say so with a rule".to_owned();
-                return Err(Flaw::at(path, "an empty list").hint(Some(hint)));
-            }
-            if items.len() > MAX_RULES {
-                return Err(Flaw::at(path, format!("{} rules, and at most {MAX_RULES} are allowed", items.len())));
-            }
-            each(path, items, rule_of)
-        })?;
-        let mut names = HashSet::new();
-        for (index, rule) in rules.iter().enumerate() {
-            if !names.insert(&*rule.name) {
-                let what = format!("rules[{index}].name: an earlier rule is named {} too", shown(&rule.name));
-                return Err(Flaw::new(what));
-            }
-        }
-        Ok(Self { rules })
-    }
-}
-
-impl Effect {
-    /// The name in policies and records: `allow`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Effect::Allow => "allow",
-            Effect::Deny => "deny",
-            Effect::RequireApproval => "require_approval",
-            Effect::RequireServer => "require_server",
-            Effect::RequireServerSession => "require_server_session",
-        }
-    }
-}
-
-fn rule_of(path: &Path<'_>, value: &Json) -> Result<Rule, Flaw> {
-    let rule = object(path, value, &RULE)?;
-    let name = rule.required("name", text_of)?;
-    let effect = rule.required("effect", effect_of)?;
-    let reason = match (rule.optional("reason", text_of)?, effect) {
-        (Some(reason), _) => Arc::from(reason),
-        (None, Effect::Allow) => format!("allowed by the rule {name}").into(),
-        (None, Effect::Deny) => format!("denied by the rule {name}").into(),
-        (None, other) => format!("the rule {name} says {}", other.as_str()).into(),
-    };
-    let mut read = Rule { name: Arc::from(name), effect, reason, profiles: None, users: None, modes: None, time: None };
-    rule.optional("conditions", |path, value| {
-        let conditions = object(path, value, &CONDITIONS)?;
-        read.profiles = conditions.optional("profiles", patterns_of)?;
-        read.users = conditions.optional("users", patterns_of)?;
-        read.modes = conditions.optional("mode", modes_of)?;
-        read.time = conditions.optional("time", window_of)?;
-        Ok(())
-    })?;
-    Ok(read)
-}
-
-fn effect_of(path: &Path<'_>, value: &Json) -> Result<Effect, Flaw> {
-    let name = text_of(path, value)?;
-    if EFFECTS_BEYOND.contains(&name) {
-        return Err(beyond(path, name));
-    }
-    let effects = [Effect::Allow, Effect::Deny];
-    named(path, name, "effect", &effects.map(|effect| (effect.as_str(), effect)))
-}
-
-fn patterns_of(path: &Path<'_>, value: &Json) -> Result<Vec<Pattern>, Flaw> {
-    each(path, list_of(path, value)?, |path, item| text_of(path, item).map(Pattern::new))
-}
-
-fn modes_of(path: &Path<'_>, value: &Json) -> Result<Vec<Mode>, Flaw> {
-    let known = Mode::ALL.map(|mode| (mode.as_str(), mode));
-    each(path, list_of(path, value)?, |path, item| named(path, text_of(path, item)?, "mode", &known))
-}
-
-fn window_of(path: &Path<'_>, value: &Json) -> Result<Window, Flaw> {
-    let window = object(path, value, &TIME)?;
-    let days = window.optional("days", |path, value| {
-        each(path, list_of(path, value)?, |path, item| named(path, text_of(path, item)?, "day", &DAYS))
-    })?;
-    let hours = window.optional("hours", hours_of)?;
-    let zone = window.optional("timezone", |path, value| {
-        let name = text_of(path, value)?;
-        time::zone(name).ok_or_else(|| {
-            let hint =
-                time::did_you_mean_zone(name).unwrap_or_else(|| "zones are named as Europe/Berlin is".to_owned());
-            Flaw::at(path, format!("unknown time zone {}", shown(name))).hint(Some(hint))
+        let any = |holds: fn(&Rule) -> bool| rules.iter().any(holds);
+        let needs_approvals = any(|rule| rule.effect == Effect::RequireApproval);
+        let needs_user = needs_approvals
+            || accounts.is_some()
+            || breakglass.is_some()
+            || any(|rule| rule.conditions.users.is_some());
+        let needs_program = any(|rule| rule.conditions.executables.is_some() || rule.conditions.sha256.is_some());
+        Ok(Self {
+            rules,
+            accounts,
+            approvals,
+            approvers,
+            breakglass,
+            limits,
+            digest: hex(&sha256(text.as_bytes())),
+            needs_user,
+            needs_program,
+            needs_approvals,
         })
-    })?;
-    if days.is_none() && hours.is_none() {
-        return Err(Flaw::at(path, "neither `days` nor `hours` is given, so it restricts nothing"));
-    }
-    Ok(Window { days, hours, zone: zone.unwrap_or(jiff::tz::TimeZone::UTC) })
-}
-
-fn hours_of(path: &Path<'_>, value: &Json) -> Result<Hours, Flaw> {
-    let minute = |path: &Path<'_>, value: &Json| {
-        let text = text_of(path, value)?;
-        Minute::parse(text).ok_or_else(|| {
-            let hint = "write two digits each, 00:00 to 23:59".to_owned();
-            Flaw::at(path, format!("{} is not a time of day as HH:MM", shown(text))).hint(Some(hint))
-        })
-    };
-    let hours = object(path, value, &HOURS)?;
-    let (start, end) = (hours.required("start", minute)?, hours.required("end", minute)?);
-    Hours::new(start, end).ok_or_else(|| {
-        Flaw::at(path, "`start` and `end` are the same").hint(Some("leave `hours` out for the whole day".to_owned()))
-    })
-}
-
-/// An object whose fields are all known.
-struct Object<'a> {
-    path: &'a Path<'a>,
-    fields: &'a BTreeMap<String, Json>,
-}
-
-fn object<'a>(path: &'a Path<'a>, value: &'a Json, known: &Fields) -> Result<Object<'a>, Flaw> {
-    let Json::Object(fields) = value else {
-        return Err(unexpected(path, "an object", value));
-    };
-    for name in fields.keys().map(String::as_str) {
-        if known.beyond.contains(&name) {
-            return Err(beyond(&Path::Field(path, name), name));
-        }
-        if !known.read.contains(&name) {
-            let names = known.read.iter().chain(known.beyond).copied();
-            return Err(Flaw::at(path, format!("unknown field {}", shown(name))).hint(did_you_mean(name, names)));
-        }
-    }
-    Ok(Object { path, fields })
-}
-
-impl<'a> Object<'a> {
-    fn optional<T>(
-        &self,
-        name: &str,
-        read: impl FnOnce(&Path<'_>, &'a Json) -> Result<T, Flaw>,
-    ) -> Result<Option<T>, Flaw> {
-        self.fields.get(name).map(|value| read(&Path::Field(self.path, name), value)).transpose()
     }
 
-    fn required<T>(&self, name: &str, read: impl FnOnce(&Path<'_>, &'a Json) -> Result<T, Flaw>) -> Result<T, Flaw> {
-        self.optional(name, read)?.ok_or_else(|| Flaw::at(self.path, format!("the field `{name}` is missing")))
+    /// The SHA-256 of the document as it was read, in hex: what approvals are bound to.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The accounts in which users' names count; `None` is every account.
+    pub fn accounts(&self) -> Option<&[String]> {
+        self.accounts.as_deref()
+    }
+
+    /// What makes an approval count.
+    pub fn approvals(&self) -> Approvals {
+        self.approvals
+    }
+
+    /// Whose signatures count.
+    pub fn approvers(&self) -> &[Approver] {
+        &self.approvers
+    }
+
+    /// Who may break glass; `None` is nobody.
+    pub fn breakglass(&self) -> Option<&BreakGlass> {
+        self.breakglass.as_ref()
+    }
+
+    /// How much one process tree may ask for.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Whether an answer may turn on who the user is, or on what they may approve or lift.
+    pub fn needs_user(&self) -> bool {
+        self.needs_user
+    }
+
+    /// Whether an answer may turn on which program asks.
+    pub fn needs_program(&self) -> bool {
+        self.needs_program
+    }
+
+    /// Whether an answer may turn on an approval.
+    pub fn needs_approvals(&self) -> bool {
+        self.needs_approvals
     }
 }
 
-fn items_of<'a>(path: &Path<'_>, value: &'a Json) -> Result<&'a [Json], Flaw> {
-    match value {
-        Json::List(items) => Ok(items),
-        _ => Err(unexpected(path, "a list", value)),
-    }
-}
-
-/// A list with something in it: an empty one could mean all or none.
-fn list_of<'a>(path: &Path<'_>, value: &'a Json) -> Result<&'a [Json], Flaw> {
+fn rules_of(path: &Path<'_>, value: &json::Json) -> Result<Vec<Rule>, Flaw> {
     let items = items_of(path, value)?;
     if items.is_empty() {
-        let hint = "leave the field out to match everything, or name what should match".to_owned();
+        let hint = "a policy without rules denies everything: say so with a rule".to_owned();
         return Err(Flaw::at(path, "an empty list").hint(Some(hint)));
     }
-    Ok(items)
-}
-
-fn each<T>(
-    path: &Path<'_>,
-    items: &[Json],
-    read: impl Fn(&Path<'_>, &Json) -> Result<T, Flaw>,
-) -> Result<Vec<T>, Flaw> {
-    items.iter().enumerate().map(|(index, item)| read(&Path::Item(path, index), item)).collect()
-}
-
-fn text_of<'a>(path: &Path<'_>, value: &'a Json) -> Result<&'a str, Flaw> {
-    match value {
-        Json::Text(text) if text.is_empty() => Err(Flaw::at(path, "an empty string")),
-        Json::Text(text) if text.len() > MAX_TEXT_BYTES => {
-            Err(Flaw::at(path, format!("{} bytes, and at most {MAX_TEXT_BYTES} are allowed", text.len())))
-        }
-        Json::Text(text) => Ok(text),
-        _ => Err(unexpected(path, "a string", value)),
+    if items.len() > MAX_RULES {
+        return Err(Flaw::at(path, format!("{} rules, and at most {MAX_RULES} are allowed", items.len())));
     }
+    let rules = each(path, items, rule::rule_of)?;
+    let mut names = HashSet::new();
+    for (index, rule) in rules.iter().enumerate() {
+        if !names.insert(rule.name.as_str()) {
+            let item = Path::Item(path, index);
+            let what = format!("an earlier rule is named {} too", shown(&rule.name));
+            return Err(Flaw::at(&Path::Field(&item, "name"), what));
+        }
+    }
+    Ok(rules)
 }
 
-/// The value of that name among `known`.
-fn named<T: Copy>(path: &Path<'_>, name: &str, kind: &str, known: &[(&str, T)]) -> Result<T, Flaw> {
-    let found = known.iter().find(|(candidate, _)| *candidate == name).map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        let names = || known.iter().map(|(name, _)| *name);
-        let all = || format!("one of {}", names().collect::<Vec<_>>().join(", "));
-        let hint = did_you_mean(name, names()).unwrap_or_else(all);
-        Flaw::at(path, format!("unknown {kind} {}", shown(name))).hint(Some(hint))
-    })
-}
-
-fn unexpected(path: &Path<'_>, wanted: &str, found: &Json) -> Flaw {
-    Flaw::at(path, format!("expected {wanted}, found {}", found.noun()))
-}
-
-fn beyond(path: &Path<'_>, name: &str) -> Flaw {
-    let hint = "remove it if the rule is right without it: it is never ignored".to_owned();
-    Flaw::at(path, format!("this version does not enforce `{name}`")).hint(Some(hint))
+/// A rule that asks for what nobody can give, and approvers whom nobody would ask, are mistakes.
+fn approvable(approvals: Approvals, approvers: &[Approver], rules: &[Rule]) -> Result<(), Flaw> {
+    let asks = rules.iter().position(|rule| rule.effect == Effect::RequireApproval);
+    match (approvals, asks) {
+        (Approvals::Signed, Some(index)) if approvers.is_empty() => {
+            Err(Flaw::new(format!("rules[{index}].effect: nobody could ever approve: there are no `approvers`"))
+                .hint(Some("name them with their keys, or say \"approvals\": \"store\"".to_owned())))
+        }
+        (Approvals::Store, _) if !approvers.is_empty() => {
+            Err(Flaw::new("approvers: with \"approvals\": \"store\" nobody's signature is looked at")
+                .hint(Some("leave out one of the two".to_owned())))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

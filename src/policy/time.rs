@@ -3,6 +3,8 @@
 //! The local clock decides, whatever it does: an hour that the clock skips in spring does not happen, and one that it
 //! repeats in autumn counts both times.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -19,7 +21,7 @@ pub(super) const DAYS: [(&str, Weekday); 7] = [
 ];
 
 /// When a rule applies.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Window {
     /// The days on which the window begins; `None` is every day.
     pub(super) days: Option<Vec<Weekday>>,
@@ -58,6 +60,35 @@ impl Window {
         };
         began.is_some_and(|day| self.days.as_ref().is_none_or(|days| days.contains(&day)))
     }
+
+    /// What the zone's clock shows at an instant: `friday 23:05 Europe/Berlin`.
+    pub(super) fn local_text(&self, now: Timestamp) -> String {
+        let local = Instant::new(now).local(&self.zone);
+        let minute = Minute::of(local.hour(), local.minute());
+        format!("{} {minute} {}", name_of(local.date().weekday()), zone_name(&self.zone))
+    }
+}
+
+impl fmt::Display for Window {
+    /// `friday, saturday 22:00-06:00 Europe/Berlin`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(days) = &self.days {
+            let names: Vec<&str> = days.iter().map(|day| name_of(*day)).collect();
+            write!(f, "{} ", names.join(", "))?;
+        }
+        if let Some(Hours { start, end }) = self.hours {
+            write!(f, "{start}-{end} ")?;
+        }
+        f.write_str(zone_name(&self.zone))
+    }
+}
+
+fn name_of(day: Weekday) -> &'static str {
+    DAYS.iter().find(|(_, known)| *known == day).map_or("", |(name, _)| name)
+}
+
+fn zone_name(zone: &TimeZone) -> &str {
+    zone.iana_name().unwrap_or("UTC")
 }
 
 impl<'a> Instant<'a> {
@@ -113,6 +144,12 @@ impl Minute {
     /// The civil clock's hour and minute, which are never negative.
     fn of(hour: i8, minute: i8) -> Self {
         Self(u16::from(hour.unsigned_abs()) * 60 + u16::from(minute.unsigned_abs()))
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
     }
 }
 

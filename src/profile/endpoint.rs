@@ -1,4 +1,4 @@
-//! Where STS is, and how it is known: the region, which of its endpoints, one that is not AWS's own, the certificates.
+//! Where services are, and how it is known: the region, which of its endpoints, one that is not AWS's own, the certificates.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,33 @@ use super::profiles::{Placed, Profile};
 use super::{CaBundle, Variant, check};
 use crate::env::Env;
 use crate::error::{Error, Result};
+
+/// An endpoint that somebody named for a service, looked at when it is needed: a profile may name for its child what
+/// sentinel would not call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointUrl {
+    subject: String,
+    url: String,
+}
+
+impl EndpointUrl {
+    /// The URL.
+    ///
+    /// # Errors
+    /// When it is neither https nor http to this host.
+    pub fn checked(&self) -> Result<&str> {
+        let Self { subject, url } = self;
+        let refused = |what: String| {
+            Err(Error::new(what).hint("use https, or http to 127.0.0.1, localhost or [::1], without a user name"))
+        };
+        match check::endpoint_problem(url) {
+            None => Ok(url),
+            // A user part may hold a password, so that such a URL is not repeated.
+            Some(problem) if url.contains('@') => refused(format!("{subject} {problem}")),
+            Some(problem) => refused(format!("{subject} {problem}: {url}")),
+        }
+    }
+}
 
 /// The region: the command line, AWS_REGION, AWS_DEFAULT_REGION, the profile.
 ///
@@ -30,29 +57,36 @@ pub(super) fn region(wanted: Option<&str>, env: &Env, profile: Option<&Profile<'
     Ok(Some(text.to_owned()))
 }
 
-/// The endpoint: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, the services section, the profile.
+/// A service's endpoint: AWS_ENDPOINT_URL_STS and its like, AWS_ENDPOINT_URL, the services section, the profile. `service` is
+/// its name in config files: `sts`.
 ///
 /// # Errors
-/// When the first that is there is neither https nor http to this host.
-pub(super) fn sts(env: &Env, profile: Option<&Profile<'_>>, services: Option<Placed<'_>>) -> Result<Option<String>> {
+/// When a value is not UTF-8 or not one line.
+pub(super) fn url(
+    service: &str,
+    env: &Env,
+    profile: Option<&Profile<'_>>,
+    services: Option<Placed<'_>>,
+) -> Result<Option<EndpointUrl>> {
+    let named = |subject: String, url: &str| Ok(Some(EndpointUrl { subject, url: url.to_owned() }));
     if is_ignored(env, profile)? {
         return Ok(None);
     }
-    for name in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
+    let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
+    for name in [own.as_str(), "AWS_ENDPOINT_URL"] {
         if let Some(url) = env.text(name)? {
-            return checked(name, url).map(Some);
+            return named(name.to_owned(), url);
         }
     }
     if let Some(placed) = services
-        && let Some(entry) = placed.section.entry("sts")
+        && let Some(entry) = placed.section.entry(service)
         && let Some((line, url)) = nested_url(entry)
     {
-        let subject = format!("{}:{line}: endpoint_url of sts", placed.path.display());
-        return checked(&subject, url).map(Some);
+        return named(format!("{}:{line}: endpoint_url of {service}", placed.path.display()), url);
     }
     match profile.and_then(|profile| profile.get("endpoint_url")) {
         None => Ok(None),
-        Some(found) => checked(&found.subject(), found.text()?).map(Some),
+        Some(found) => named(found.subject(), found.text()?),
     }
 }
 
@@ -60,17 +94,6 @@ pub(super) fn sts(env: &Env, profile: Option<&Profile<'_>>, services: Option<Pla
 fn nested_url<'a>(entry: &Entry<'a>) -> Option<(usize, &'a str)> {
     let (line, _, url) = entry.nested().filter(|(_, key, _)| *key == "endpoint_url").last()?;
     (!url.is_empty()).then_some((line, url))
-}
-
-fn checked(subject: &str, url: &str) -> Result<String> {
-    match check::endpoint_problem(url) {
-        None => Ok(url.to_owned()),
-        // A user part may hold a password, so that such a URL is not repeated.
-        Some(problem) if url.contains('@') => Err(Error::new(format!("{subject} {problem}"))
-            .hint("use https, or http to 127.0.0.1, localhost or [::1], without a user name")),
-        Some(problem) => Err(Error::new(format!("{subject} {problem}: {url}"))
-            .hint("use https, or http to 127.0.0.1, localhost or [::1], without a user name")),
-    }
 }
 
 /// Whether configured endpoints are switched off.

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use endpoint::EndpointUrl;
 pub use resolve::resolve;
 pub use settings::{Rank, SETTINGS, Setting, Treatment, leads_to_credentials, variable_of};
 
@@ -50,6 +51,10 @@ pub struct Resolved {
     pub region: Option<String>,
     /// The endpoint of STS, if not AWS's own: https, or http to this host.
     pub sts_endpoint_url: Option<String>,
+    /// The endpoint of DynamoDB, if one was named.
+    pub dynamodb_endpoint_url: Option<EndpointUrl>,
+    /// The endpoint of SSM, if one was named.
+    pub ssm_endpoint_url: Option<EndpointUrl>,
     /// Which of the region's endpoints, where it is AWS's own.
     pub variant: Variant,
     /// The certificates that the profile trusts.

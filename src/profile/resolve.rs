@@ -37,6 +37,8 @@ pub fn resolve(wanted: &Wanted<'_>, env: &Env) -> Result<Resolved> {
         }
     };
     let services = profile.map_or(Ok(None), |profile| services(profile, &profiles))?;
+    let placed = services.as_ref().map(|(_, placed)| *placed);
+    let endpoint_url = |service| endpoint::url(service, env, profile, placed);
     // With the environment's keys the profile `default` is read for its settings alone.
     let own_keys = roles.is_empty() && !matches!(base, Base::Environment(_));
     Ok(Resolved {
@@ -45,7 +47,9 @@ pub fn resolve(wanted: &Wanted<'_>, env: &Env) -> Result<Resolved> {
         base,
         roles,
         region: endpoint::region(wanted.region, env, profile)?,
-        sts_endpoint_url: endpoint::sts(env, profile, services.as_ref().map(|(_, placed)| *placed))?,
+        sts_endpoint_url: endpoint_url("sts")?.map(|named| named.checked().map(str::to_owned)).transpose()?,
+        dynamodb_endpoint_url: endpoint_url("dynamodb")?,
+        ssm_endpoint_url: endpoint_url("ssm")?,
         variant: endpoint::variant(env, profile)?,
         ca_bundle: endpoint::ca_bundle(profile)?,
         settings: profile.map(settings).unwrap_or_default(),

@@ -323,6 +323,24 @@ fn the_endpoint_is_the_most_specific_unless_ignored() {
 }
 
 #[test]
+fn each_service_has_its_own_endpoint_which_is_looked_at_when_it_is_needed() {
+    let config = "[default]\nservices = s\n[services s]\ndynamodb =\n  endpoint_url = http://dynamodb.lan:8000\n";
+    let home = Home::with(config, &format!("[default]\n{A_KEYS}"));
+    let resolved = home.good(None);
+    assert_eq!((&resolved.sts_endpoint_url, &resolved.ssm_endpoint_url), (&None, &None));
+    let error = resolved.dynamodb_endpoint_url.expect("it is named").checked().expect_err("it is not for us");
+    let subject = format!("{}:5: endpoint_url of dynamodb", home.path(".aws/config").display());
+    assert!(error.summary().starts_with(&subject), "{error}");
+    assert!(error.summary().ends_with(": http://dynamodb.lan:8000"), "{error}");
+    let home = home
+        .env(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:8000"), ("AWS_ENDPOINT_URL_SSM", "https://ssm.test")]);
+    let resolved = home.good(None);
+    let checked = |named: &Option<EndpointUrl>| named.as_ref().map(|named| named.checked().expect("good").to_owned());
+    assert_eq!(checked(&resolved.dynamodb_endpoint_url).as_deref(), Some("http://127.0.0.1:8000"));
+    assert_eq!(checked(&resolved.ssm_endpoint_url).as_deref(), Some("https://ssm.test"));
+}
+
+#[test]
 fn the_variant_is_the_environments_before_the_profiles() {
     let config = "[default]\nuse_fips_endpoint = TRUE\nuse_dualstack_endpoint = false\nsts_regional_endpoints = legacy\n\
                   ca_bundle = /ca.pem\n";

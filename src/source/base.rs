@@ -27,7 +27,7 @@ pub(super) enum BaseKeys {
 
 /// Keys, and what is known of them.
 pub(super) struct Held {
-    pub(super) keys: Keys,
+    pub(super) keys: Arc<Keys>,
     pub(super) expiration: Option<Timestamp>,
     /// For the person who has to mend it when AWS refuses them.
     pub(super) origin: String,
@@ -89,7 +89,7 @@ impl BaseKeys {
 
 impl Held {
     pub(super) fn new(keys: Keys, expiration: Option<Timestamp>, origin: String, clock: &dyn Clock) -> Self {
-        Self { keys, expiration, origin, since: clock.boot() }
+        Self { keys: Arc::new(keys), expiration, origin, since: clock.boot() }
     }
 
     fn is_recent(&self, clock: &dyn Clock) -> bool {

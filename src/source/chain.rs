@@ -39,7 +39,7 @@ const BETWEEN_ROLES: Duration = Duration::from_secs(900);
 /// One profile's way to credentials.
 pub struct Chain {
     name: String,
-    base: BaseKeys,
+    base: Arc<BaseKeys>,
     roles: Vec<Role>,
     factor: Option<Factor>,
     services: std::result::Result<Lazy, NoRegion>,
@@ -71,7 +71,7 @@ impl Chain {
     ) -> Result<Self> {
         let Resolved { name, base, roles, mfa, region, sts_endpoint_url, variant, ca_bundle, source_file, .. } =
             resolved;
-        let base = BaseKeys::new(base, env, clock.as_ref());
+        let base = Arc::new(BaseKeys::new(base, env, clock.as_ref()));
         plan.check(&name, &roles)?;
         let factor = Factor::of(mfa, &roles)?;
         let services = match &region {
@@ -103,6 +103,11 @@ impl Chain {
         };
         chain.check_serving()?;
         Ok(chain)
+    }
+
+    /// The profile, the keys that it starts with, and the clock: for sentinel's own calls.
+    pub(super) fn beginning(&self) -> (String, Arc<BaseKeys>, Arc<dyn Clock>) {
+        (self.name.clone(), Arc::clone(&self.base), Arc::clone(&self.clock))
     }
 
     /// Long-lived keys are never served: whoever reads them once has them for good.

@@ -7,6 +7,7 @@
 //! | `flight` | one fetch at a time, waited for with a bound, tried again with backoff |
 //! | [`chain`] | a resolved profile, walked: base keys, then role after role |
 //! | `base` | the keys that a chain starts with |
+//! | [`own`] | keys for sentinel's own calls, which nobody is handed |
 //! | [`plan`] | what to ask for |
 //! | [`process`] | base keys from a `credential_process` |
 //! | [`code`] | codes of MFA devices |
@@ -18,6 +19,7 @@ pub mod code;
 pub mod credentials;
 mod flight;
 pub mod helper;
+pub mod own;
 pub mod plan;
 pub mod process;
 pub mod vault;
@@ -26,6 +28,7 @@ pub use chain::Chain;
 pub use code::Code;
 pub use credentials::Credentials;
 pub use flight::Unavailable;
+pub use own::OwnKeys;
 pub use vault::{Receipt, Vault};
 
 use std::sync::Arc;

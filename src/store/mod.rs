@@ -3,12 +3,29 @@
 //! | file | job |
 //! |---|---|
 //! | [`record`] | what each record says, and its fields' names |
+//! | [`local`] | the engine of this host: a directory |
+//! | [`dynamodb`] | the engine of many hosts: tables |
+//! | [`split`] | an engine for each kind |
+//! | [`instances`] | which sessions are being served on this host |
 //!
 //! One trait, [`Engine`], and two engines. Every write is conditional: two writers cannot both win.
 
+mod directory;
+pub mod dynamodb;
+pub mod instances;
+mod listing;
+pub mod local;
 pub mod record;
+pub mod split;
 
+pub use dynamodb::{DynamoDb, Tables};
+pub use instances::Instance;
+pub use listing::Listing;
+pub use local::Local;
 pub use record::{Event, Item, Kind, Record, Request, Session};
+pub use split::Split;
+
+use record::is_id;
 
 use crate::error::Error;
 
@@ -26,17 +43,18 @@ pub trait Engine: Send + Sync {
     /// When the store does not answer, or holds something that is no record.
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Item>, Failed>;
 
-    /// Writes a record in place of the one whose version is one less.
+    /// Writes a record in place of the one whose version is one less. Fields that sentinel does not know stay as they are.
     ///
     /// # Errors
     /// [`Failed::Conflict`] when that one is not there any more: read again and decide again.
     fn replace(&self, kind: Kind, item: &Item) -> Result<(), Failed>;
 
-    /// Records, newest first, at most `limit` of them, that this index leads to; all where there is none.
+    /// Records, newest first, at most `limit` of them, that this index leads to; of all where there is none. Those that cannot
+    /// be read are told, and keep no other from being listed. In DynamoDB an index may lag behind by a moment.
     ///
     /// # Errors
-    /// As [`Engine::get`].
-    fn list(&self, kind: Kind, index: Option<Index<'_>>, limit: usize) -> Result<Vec<Item>, Failed>;
+    /// When the store does not answer.
+    fn list(&self, kind: Kind, index: Option<Index<'_>>, limit: usize) -> Result<Listing, Failed>;
 
     /// Where the records of this kind are, for people and for a rule's `session_table`: a table's name, or a directory.
     fn place(&self, kind: Kind) -> String;

@@ -8,6 +8,7 @@
 
 pub mod alloc;
 pub mod clock;
+pub mod directory;
 pub mod memory;
 pub mod poll;
 pub mod process;

@@ -13,12 +13,12 @@ use crate::harness::{Invocation, Sandbox, skip};
 const SDKS: [&str; 2] = ["sdk_v3.cjs", "sdk_v2.cjs"];
 
 /// Where `make node` has installed them, if it has.
-fn packages(test: &str) -> Option<PathBuf> {
+pub(crate) fn packages(test: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = std::env::var_os("SENTINEL_TEST_NODE").map_or_else(|| root.join(".node"), PathBuf::from);
     let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
     if !has_node || !made.join("made-from").exists() {
-        skip(test, "the AWS SDKs for JavaScript are not installed: `make node` does it where there are node and npm");
+        skip(test, "the JavaScript packages are not installed: `make node` does it where there are node and npm");
         return None;
     }
     Some(made.join("node_modules"))

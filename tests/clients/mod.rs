@@ -4,7 +4,7 @@ mod aws_cli;
 mod boto3;
 mod comparison;
 mod https;
-mod javascript;
+pub(crate) mod javascript;
 pub(crate) mod moto;
 mod table;
 mod world;

@@ -10,8 +10,20 @@ use std::path::{Path, PathBuf};
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 11] =
-    ["error", "secret", "clock", "env", "digest", "ed25519", "nearest", "duration", "stream", "trusted", "sys"];
+const BASE: [&str; 12] = [
+    "error",
+    "secret",
+    "clock",
+    "env",
+    "digest",
+    "ed25519",
+    "nearest",
+    "duration",
+    "interpreter",
+    "stream",
+    "trusted",
+    "sys",
+];
 
 /// The rooms from the bottom up, each with what it may use besides the base. A room uses only rooms above its line here.
 const ROOMS: [(&str, &[&str]); 15] = [

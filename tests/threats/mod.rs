@@ -16,6 +16,7 @@ mod t11_bounds;
 mod t12_ambiguous_http;
 mod t13_secrets_in_memory;
 mod t14_policy;
+mod t14_programs;
 mod t17_decision_log;
 mod t18_never_expired;
 mod t19_environment;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::asker::Asker;
 use crate::fake_sts::{Fault, Sts};
-use crate::harness::{Finished, Sandbox, World, is_root, skip};
+use crate::harness::{Finished, Sandbox, World, is_root, sentinel, skip};
 
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other.
@@ -163,7 +163,16 @@ fn refused(setup: &Setup) -> Vec<(&'static str, Found, &'static str)> {
         ("an unknown field of time", Found::Text(when(r#"{"timezone":"UTC","until":"09:00"}"#)), UNREADABLE),
         ("an unknown field", text(&ALLOW.replacen('{', r#"{"deny":true,"#, 1)), UNREADABLE),
         ("a field twice", Found::Text(rule(r#""effect":"allow""#)), UNREADABLE),
-        ("a demand for an approval", text(&ALLOW.replace("allow", "require_approval")), UNREADABLE),
+        ("a demand that nobody can meet", text(&ALLOW.replace("allow", "require_approval")), UNREADABLE),
+        ("another system", Found::Text(rule(r#""conditions":{"device":{"allowed_os_types":["macos"]}}"#)), NO_MATCH),
+        ("another uid", Found::Text(rule(r#""conditions":{"peer":{"uids":[4294967294]}}"#)), NO_MATCH),
+        (
+            "an interpreter's name",
+            Found::Text(rule(r#""conditions":{"peer":{"executables":["/bin/sh"]}}"#)),
+            UNREADABLE,
+        ),
+        ("a cap that STS cannot give", Found::Text(rule(r#""max_server_duration":"1m""#)), UNREADABLE),
+        ("a session policy of nothing", Found::Text(rule(r#""session_policy":{}"#)), UNREADABLE),
         ("another version", text(&ALLOW.replace(r#""1""#, r#""2""#)), UNREADABLE),
         ("an empty list", Found::Text(rule(r#""conditions":{"profiles":[]}"#)), UNREADABLE),
         ("no rules", text(r#"{"version":"1","rules":[]}"#), UNREADABLE),
@@ -320,7 +329,7 @@ fn the_helper_inside_a_tree_is_a_request_to_the_server() {
     let open = setup.sandbox.write("open.json", ALLOW, 0o644);
     let script = r#"for _ in 1 2; do read line; "$@"; echo "status $?"; done"#;
     let told = format!("SENTINEL_POLICY={}", open.display());
-    let helper = ["env", &told, crate::harness::sentinel(), "credentials"];
+    let helper = ["env", &told, sentinel(), "credentials"];
     fs::write(&setup.policy, rule(r#""conditions":{"mode":["server"]}"#)).unwrap();
     let run = setup.sandbox.sentinel(["exec", "--unix-socket", "--profile", "dev", "--policy"]);
     let run = run.args([&setup.policy]).args(["--", "sh", "-c", script, "sh"]).args(helper);
@@ -369,4 +378,29 @@ fn a_request_of_who_cannot_be_named_yet_is_denied() {
     let answer = asker.ask_until_answered();
     assert!(answer.starts_with("200 "), "{answer}");
     asker.end();
+}
+
+/// In a mount namespace of its own a host can be without time zones.
+#[test]
+fn time_zones_do_not_come_from_the_host() {
+    let test = "time_zones_do_not_come_from_the_host";
+    let setup = Setup::new();
+    // Tokyo is nine hours ahead in every season.
+    let hours = |from: i64, to: i64| {
+        let (start, end) = (clock(9 * 60 + from), clock(9 * 60 + to));
+        when(&format!(r#"{{"hours":{{"start":"{start}","end":"{end}"}},"timezone":"Asia/Tokyo"}}"#))
+    };
+    let script = r#"{ [ ! -e /usr/share/zoneinfo ] || mount -t tmpfs none /usr/share/zoneinfo; } && exec "$@""#;
+    for (text, status) in [(hours(-60, 60), 0), (hours(60, 120), 125)] {
+        fs::write(&setup.policy, text).unwrap();
+        let hidden = setup.sandbox.program("unshare").args(["-Urm", "sh", "-c", script, "sh"]);
+        if hidden.args(["true"]).run().code() != 0 {
+            return skip(test, "no mounts in a user namespace here");
+        }
+        let run =
+            setup.sandbox.program("unshare").args(["-Urm", "sh", "-c", script, "sh"]).env("TZDIR", "/nonexistent");
+        let run = run.args([sentinel(), "exec", "--profile", "dev", "--policy"]).args([&setup.policy]);
+        let done = run.args(["--", "true"]).run();
+        assert_eq!(done.code(), status, "{done}");
+    }
 }

@@ -144,7 +144,7 @@ fn an_end_that_was_cut_off_is_found_by_a_head() {
     assert_eq!(setup.findings(&[]), [""; 0]);
     let last = format!("{LOG}:8: is line 1 of stream B and its last, and a head names its line 2: the end was cut off");
     let head = heads.iter().find(|head| head.starts_with(&setup.stream(6))).expect("a head");
-    assert_eq!(setup.findings(&["--head", head]), [last.clone()]);
+    assert_eq!(setup.findings(&["--head", head]), [last.as_str()]);
     assert_eq!(setup.findings(&["--syslog", kept]), [last]);
     setup.write(&setup.lines[..6]);
     assert_eq!(setup.findings(&[]), [""; 0]);

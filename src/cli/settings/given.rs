@@ -102,6 +102,12 @@ impl<'a> Given<'a> {
         self.said(id).map(|said| said.text().map(str::to_owned)).transpose()
     }
 
+    /// The values of a flag that may be given more than once and has no variable.
+    pub(super) fn texts(&self, id: Id) -> Result<Vec<String>> {
+        let Some(said) = self.said(id) else { return Ok(Vec::new()) };
+        self.parsed.values(id).map(|value| said.with(value).text().map(str::to_owned)).collect()
+    }
+
     pub(super) fn path(&self, id: Id) -> Option<PathBuf> {
         self.said(id).map(|said| PathBuf::from(said.value))
     }

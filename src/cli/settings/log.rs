@@ -104,15 +104,14 @@ impl LogCommand {
     }
 }
 
-/// All values of the flag.
 fn heads(given: &Given<'_>) -> Result<Vec<Head>> {
-    let head = |value: &std::ffi::OsStr| {
-        value.to_str().and_then(Head::parse).ok_or_else(|| {
-            Error::usage(format!("--head {} is not a head", value.display()))
+    let head = |text: &String| {
+        Head::parse(text).ok_or_else(|| {
+            Error::usage(format!("--head {text} is not a head"))
                 .hint("write it as STREAM:SEQ:SHA256, as `sentinel log verify` prints it")
         })
     };
-    given.parsed.values(Id::Head).map(head).collect()
+    given.texts(Id::Head)?.iter().map(head).collect()
 }
 
 fn when(given: &Given<'_>, id: Id) -> Result<Option<When>> {

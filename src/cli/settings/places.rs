@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 /// Whose credentials call SSM and DynamoDB, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Access {
-    /// The profile: of `--aws-profile`, else the one that is asked for; `None` leaves it to AWS's own default.
+    /// The profile that was named for this, whose roles are assumed.
+    pub aws_profile: Option<String>,
+    /// Otherwise the profile of the run, whose first keys are used; `None` leaves it to AWS's own default.
     pub profile: Option<String>,
-    /// The region, in place of that profile's.
+    /// The region, in place of the profile's.
     pub region: Option<String>,
 }
 
@@ -72,13 +74,19 @@ pub struct Log {
     pub syslog_socket: Option<PathBuf>,
 }
 
+impl PolicyPlace {
+    /// What people call it: the path, or `ssm:/name`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Parameter(name) => format!("ssm:{name}"),
+        }
+    }
+}
+
 impl Access {
     pub(super) fn of(given: &Given<'_>) -> Result<Self> {
-        let profile = match given.text(Id::AwsProfile)? {
-            Some(profile) => Some(profile),
-            None => given.profile()?,
-        };
-        Ok(Self { profile, region: given.region()? })
+        Ok(Self { aws_profile: given.text(Id::AwsProfile)?, profile: given.profile()?, region: given.region()? })
     }
 }
 

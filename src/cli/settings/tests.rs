@@ -55,7 +55,7 @@ fn source() -> PolicySource {
 }
 
 fn access() -> Access {
-    Access { profile: Some("a".into()), region: Some("eu-west-1".into()) }
+    Access { aws_profile: Some("a".into()), profile: Some("p".into()), region: Some("eu-west-1".into()) }
 }
 
 fn stores() -> Stores {
@@ -366,7 +366,7 @@ fn credentials_has_the_common_settings() {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
         Credentials::of(&Given::new(&parse(&line).expect("parsed"), &env.iter().copied().collect())).expect("settings")
     };
-    let access = Access { profile: Some("p".into()), region: None };
+    let access = Access { profile: Some("p".into()), ..Access::default() };
     let common = Common {
         profile: Some("p".into()),
         duration: Some(Duration::from_secs(7200)),

@@ -90,7 +90,7 @@ fn full_disk() -> io::Error {
 #[test]
 fn a_full_disk_is_an_error() {
     let (mut sink, written) = scripted(vec![Err(full_disk())]);
-    let failed = sink.append("one\n").err().expect("a full disk");
+    let failed = sink.append("one\n").expect_err("a full disk");
     assert_eq!(failed.written_bytes, 0);
     assert_eq!(
         failed.error.to_string(),
@@ -104,7 +104,7 @@ fn a_full_disk_is_an_error() {
 fn a_torn_line_is_an_error_and_the_next_begins_afresh() {
     // Torn, then nothing written twice, then torn after the line feed alone, then whole.
     let (mut sink, written) = scripted(vec![Ok(2), Err(full_disk()), Ok(0), Ok(1)]);
-    let failures: Vec<Failed> = (0..4).map(|_| sink.append("line\n").err().expect("no room")).collect();
+    let failures: Vec<Failed> = (0..4).map(|_| sink.append("line\n").expect_err("no room")).collect();
     assert_eq!(failures.iter().map(|failed| failed.written_bytes).collect::<Vec<_>>(), [2, 0, 0, 0]);
     let errors: Vec<String> = failures.iter().map(|failed| failed.error.to_string()).collect();
     assert_eq!(errors[0], "only 2 of 5 bytes of a decision were written to the disk\n  is the disk full?");

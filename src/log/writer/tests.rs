@@ -88,12 +88,12 @@ fn writer(disk: &Disk) -> Writer {
 fn verified(bytes: &[u8]) -> Report {
     let mut verifier = Verifier::new(None);
     let mut lines = Lines::of(bytes);
-    while let Some(raw) = lines.next().expect("memory") {
+    while let Some(raw) = lines.read().expect("memory") {
         verifier.look_ahead(raw.bytes.expect("short"));
     }
     let file = verifier.file("disk");
     let mut lines = Lines::of(bytes);
-    while let Some(raw) = lines.next().expect("memory") {
+    while let Some(raw) = lines.read().expect("memory") {
         verifier.check(Verifier::place(file, raw.number), raw.bytes);
     }
     verifier.finish()

@@ -5,8 +5,22 @@ fn friday_night() -> Timestamp {
     "2026-01-02T23:00:00Z".parse().expect("a time")
 }
 
+const ROLE: &str = "arn:aws:iam::123456789012:role/deploy";
+const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/// From a server of Linux, by a program that is known, for a role.
 fn ask<'a>(profile: &'a str, user: Option<&'a str>) -> Question<'a> {
-    Question { profile, user, mode: Mode::Server, now: friday_night() }
+    let program = Ok(Program { path: "/usr/bin/terraform", sha256: DIGEST });
+    Question {
+        profile,
+        user,
+        account: Some("123456789012"),
+        role_arn: Some(ROLE),
+        mode: Mode::Server,
+        peer: PeerFacts { uid: 1001, program },
+        os: "linux",
+        now: friday_night(),
+    }
 }
 
 fn policy(rules: &str) -> Policy {
@@ -14,7 +28,13 @@ fn policy(rules: &str) -> Policy {
 }
 
 fn verdict(effect: Effect, rule: Option<(usize, &str)>, reason: &str) -> Verdict {
-    Verdict { effect, rule: rule.map(|(index, name)| (index, name.into())), reason: reason.into() }
+    Verdict {
+        effect,
+        rule: rule.map(|(index, name)| (index, name.to_owned())),
+        reason: reason.to_owned(),
+        constraints: None,
+        ground: if rule.is_some() { Ground::Rule } else { Ground::NoRule },
+    }
 }
 
 #[test]
@@ -67,7 +87,8 @@ fn an_unknown_user_is_denied_where_the_user_decides() {
             r#"{{"name":"prod","effect":"{effect}","conditions":{{"profiles":["prod"],"users":["{users}"]}}}},
                {{"name":"rest","effect":"allow"}}"#
         ));
-        let unknown = verdict(Effect::Deny, Some((0, "prod")), "the caller's identity is not known");
+        let reason = "the caller's identity is not known";
+        let unknown = Verdict { ground: Ground::Unknown, ..verdict(Effect::Deny, Some((0, "prod")), reason) };
         assert_eq!(policy.evaluate(&ask("prod", None)), unknown);
         assert_eq!(policy.evaluate(&ask("prod", Some(""))), unknown);
         // Where another condition already says no, the user does not matter.
@@ -76,12 +97,132 @@ fn an_unknown_user_is_denied_where_the_user_decides() {
 }
 
 #[test]
-fn the_user_is_needed_only_by_a_users_condition() {
-    assert!(!policy(r#"{"name":"a","effect":"allow","conditions":{"profiles":["a"]}}"#).needs_user());
-    assert!(
-        policy(r#"{"name":"a","effect":"allow"},{"name":"b","effect":"deny","conditions":{"users":["x"]}}"#)
-            .needs_user()
+fn the_user_and_the_program_are_needed_only_where_something_turns_on_them() {
+    let needs = |rules: &str| {
+        let policy = policy(rules);
+        (policy.needs_user(), policy.needs_program())
+    };
+    assert_eq!(
+        needs(r#"{"name":"a","effect":"allow","conditions":{"profiles":["a"],"peer":{"uids":[0]}}}"#),
+        (false, false)
     );
+    let late = |conditions: &str| {
+        format!(r#"{{"name":"a","effect":"allow"}},{{"name":"b","effect":"deny","conditions":{conditions}}}"#)
+    };
+    assert_eq!(needs(&late(r#"{"users":["x"]}"#)), (true, false));
+    assert_eq!(needs(&late(r#"{"peer":{"executables":["/x"]}}"#)), (false, true));
+    assert_eq!(needs(&late(&format!(r#"{{"peer":{{"sha256":["{DIGEST}"]}}}}"#))), (false, true));
+}
+
+#[test]
+fn the_peer_and_the_device_are_conditions() {
+    let policy = policy(&format!(
+        r#"{{"name":"r","effect":"allow","conditions":{{
+             "peer":{{"uids":[0,1001],"executables":["/usr/bin/aws","/usr/bin/terraform"],"sha256":["{DIGEST}"]}},
+             "device":{{"allowed_os_types":["linux"]}}}}}}"#
+    ));
+    let effect = |question: Question<'_>| policy.evaluate(&question).effect;
+    let good = ask("p", None);
+    assert_eq!(effect(good), Effect::Allow);
+    assert_eq!(effect(Question { os: "macos", ..good }), Effect::Deny);
+    assert_eq!(effect(Question { peer: PeerFacts { uid: 1000, ..good.peer }, ..good }), Effect::Deny);
+    let by = |path, sha256| Question { peer: PeerFacts { uid: 0, program: Ok(Program { path, sha256 }) }, ..good };
+    assert_eq!(effect(by("/usr/bin/aws", DIGEST)), Effect::Allow);
+    for other in [
+        by("/usr/bin/terraforn", DIGEST),
+        by("/tmp/usr/bin/terraform", DIGEST),
+        by("/usr/bin/terraform ", DIGEST),
+        by("/usr/bin/terraform", &DIGEST.replace('b', "c")),
+        by("/usr/bin/terraform", ""),
+    ] {
+        assert_eq!(policy.evaluate(&other), verdict(Effect::Deny, None, "no matching rule"));
+    }
+}
+
+#[test]
+fn a_program_that_is_not_known_is_denied_where_the_program_decides() {
+    for (effect, peer) in
+        [("allow", r#""executables":["/x"]"#.to_owned()), ("deny", format!(r#""sha256":["{DIGEST}"]"#))]
+    {
+        let policy = policy(&format!(
+            r#"{{"name":"prod","effect":"{effect}","conditions":{{"profiles":["prod"],"peer":{{{peer}}}}}}},
+               {{"name":"rest","effect":"allow"}}"#
+        ));
+        let unknown =
+            |profile| Question { peer: PeerFacts { uid: 0, program: Err("it was deleted") }, ..ask(profile, None) };
+        let reason = "the caller's program is not known: it was deleted";
+        let denied = Verdict { ground: Ground::Unknown, ..verdict(Effect::Deny, Some((0, "prod")), reason) };
+        assert_eq!(policy.evaluate(&unknown("prod")), denied);
+        assert_eq!(policy.evaluate(&unknown("dev")).effect, Effect::Allow);
+    }
+}
+
+#[test]
+fn what_is_known_to_differ_counts_before_what_is_not_known() {
+    let policy = policy(
+        r#"{"name":"a","effect":"deny","conditions":{"users":["ann"],"peer":{"executables":["/x"]}}},
+           {"name":"b","effect":"allow"}"#,
+    );
+    // The user is not known, but another program asks; and the other way round.
+    assert_eq!(policy.evaluate(&ask("p", None)).effect, Effect::Allow);
+    let hidden = PeerFacts { uid: 0, program: Err("hidden") };
+    assert_eq!(policy.evaluate(&Question { peer: hidden, ..ask("p", Some("bob")) }).effect, Effect::Allow);
+    let neither = policy.evaluate(&Question { peer: hidden, ..ask("p", None) });
+    assert_eq!(neither.reason, "the caller's identity is not known");
+}
+
+#[test]
+fn a_foreign_account_is_denied_whatever_the_rules_say() {
+    let policy = Policy::parse(
+        r#"{"version":"1","accounts":["111111111111","123456789012"],"rules":[{"name":"all","effect":"allow"}]}"#,
+    )
+    .expect("a policy");
+    assert!(policy.needs_user());
+    let from = |account| Question { account, ..ask("p", Some("ann")) };
+    assert_eq!(policy.evaluate(&from(Some("123456789012"))).effect, Effect::Allow);
+    let foreign = policy.evaluate(&from(Some("999999999999")));
+    let reason = "account 999999999999 is not one of the policy's accounts";
+    assert_eq!(foreign, Verdict { ground: Ground::Account, ..verdict(Effect::Deny, None, reason) });
+    assert!(!foreign.may_be_lifted());
+    for unknown in [None, Some("")] {
+        let reason = "the caller's account is not known";
+        let denied = Verdict { ground: Ground::Unknown, ..verdict(Effect::Deny, None, reason) };
+        assert_eq!(policy.evaluate(&from(unknown)), denied);
+    }
+}
+
+#[test]
+fn a_role_that_the_rule_does_not_give_is_denied_by_the_rule() {
+    let policy = policy(&format!(
+        r#"{{"name":"deploy","effect":"allow","role_arns":["{ROLE}"],"max_server_duration":"15m"}},{{"name":"rest","effect":"allow"}}"#
+    ));
+    let given = policy.evaluate(&ask("p", None));
+    assert_eq!(given.effect, Effect::Allow);
+    let cap = given.constraints.as_ref().and_then(|constraints| constraints.max_server_duration);
+    assert_eq!(cap, Some(std::time::Duration::from_secs(900)));
+    for (role_arn, reason) in [
+        (
+            Some("arn:aws:iam::123456789012:role/admin"),
+            "the rule deploy does not give the role arn:aws:iam::123456789012:role/admin",
+        ),
+        (None, "the rule deploy gives roles, and the profile has none"),
+    ] {
+        let denied = policy.evaluate(&Question { role_arn, ..ask("p", None) });
+        assert_eq!(denied, Verdict { ground: Ground::Role, ..verdict(Effect::Deny, Some((0, "deploy")), reason) });
+        assert!(!denied.may_be_lifted());
+    }
+}
+
+#[test]
+fn the_effect_is_the_rules_and_so_is_what_it_asks_for() {
+    let text = r#"{"version":"1","approvals":"store","rules":[{"name":"r","effect":"require_approval",
+        "session_policy":{"Statement":[]},"session_table":"live-sessions"}]}"#;
+    let found = Policy::parse(text).expect("a policy").evaluate(&ask("p", Some("ann")));
+    assert_eq!((found.effect, found.reason.as_str()), (Effect::RequireApproval, "the rule r says require_approval"));
+    let constraints = found.constraints.as_deref().expect("constraints");
+    assert_eq!(constraints.session_policy.as_deref(), Some(r#"{"Statement":[]}"#));
+    assert_eq!(constraints.session_table.as_deref(), Some("live-sessions"));
+    assert!(found.may_be_lifted());
 }
 
 #[test]

@@ -1,10 +1,13 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::policy::{Effect, Mode, Question};
+use crate::clock::{Clock, SystemClock};
+use crate::policy::json::MAX_BYTES;
+use crate::policy::{Effect, Mode, PeerFacts, Question};
 
 const ALLOW: &str = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
 /// As long as the other, so that only the times tell them apart.
@@ -49,22 +52,33 @@ impl Clock for AnHourLater {
     }
 }
 
+fn open(path: impl Into<PathBuf>, clock: impl Clock + 'static) -> Result<PolicyFile> {
+    let path = path.into();
+    let reader = Reader::new(path.display().to_string(), None, Arc::new(clock));
+    let file = PolicyFile::new(path, reader);
+    file.current()?;
+    Ok(file)
+}
+
 fn effect(policy: &Policy) -> Effect {
     let now = Timestamp::UNIX_EPOCH;
-    policy.evaluate(&Question { profile: "p", user: None, mode: Mode::Cli, now }).effect
+    let peer = PeerFacts { uid: 0, program: Err("nobody asked") };
+    let question =
+        Question { profile: "p", user: None, account: None, role_arn: None, mode: Mode::Cli, peer, os: "linux", now };
+    policy.evaluate(&question).effect
 }
 
 /// The error of opening the file, with its path as `FILE`.
 #[track_caller]
 fn refused(path: &Path) -> String {
-    let error = PolicyFile::open(path).err().expect("an error").to_string();
+    let error = open(path, SystemClock).err().expect("an error").to_string();
     error.replace(&path.display().to_string(), "FILE")
 }
 
 #[test]
 fn an_unchanged_file_is_read_once() {
     let directory = Directory::new();
-    let file = PolicyFile::with_clock(directory.file("p", ALLOW), AnHourLater).expect("a policy");
+    let file = open(directory.file("p", ALLOW), AnHourLater).expect("a policy");
     let first = file.current().expect("a policy");
     assert!(Arc::ptr_eq(&first, &file.current().expect("a policy")));
 }
@@ -74,7 +88,7 @@ fn a_file_written_just_now_is_read_again() {
     // A second write within one tick of the file system's clock could leave every time as it is.
     let directory = Directory::new();
     let path = directory.file("p", ALLOW);
-    let file = PolicyFile::open(&path).expect("a policy");
+    let file = open(&path, SystemClock).expect("a policy");
     assert_eq!(effect(&file.current().expect("a policy")), Effect::Allow);
     std::fs::write(&path, DENY).expect("a write");
     assert_eq!(effect(&file.current().expect("a policy")), Effect::Deny);
@@ -84,7 +98,7 @@ fn a_file_written_just_now_is_read_again() {
 fn a_replaced_file_is_read() {
     let directory = Directory::new();
     let path = directory.file("p", ALLOW);
-    let file = PolicyFile::with_clock(&path, AnHourLater).expect("a policy");
+    let file = open(&path, AnHourLater).expect("a policy");
     std::fs::rename(directory.file("new", DENY), &path).expect("rename");
     assert_eq!(effect(&file.current().expect("a policy")), Effect::Deny);
 }
@@ -93,7 +107,7 @@ fn a_replaced_file_is_read() {
 fn a_file_that_vanished_or_broke_is_an_error_until_it_is_mended() {
     let directory = Directory::new();
     let path = directory.file("p", ALLOW);
-    let file = PolicyFile::with_clock(&path, AnHourLater).expect("a policy");
+    let file = open(&path, AnHourLater).expect("a policy");
     let error = || file.current().expect_err("an error").to_string().replace(&path.display().to_string(), "FILE");
 
     std::fs::remove_file(&path).expect("remove");
@@ -143,7 +157,7 @@ fn text_that_cannot_be_a_policy_is_refused() {
 fn many_threads_see_one_policy() {
     let directory = Directory::new();
     let path = directory.file("p", ALLOW);
-    let file = PolicyFile::with_clock(&path, AnHourLater).expect("a policy");
+    let file = open(&path, AnHourLater).expect("a policy");
     std::fs::rename(directory.file("new", DENY), &path).expect("rename");
     let policies: Vec<Arc<Policy>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| file.current().expect("a policy"))).collect();

@@ -130,6 +130,87 @@ fn a_repeated_hour_counts_both_times() {
 }
 
 #[test]
+fn a_window_that_begins_in_a_skipped_hour_begins_after_it() {
+    // Berlin, 2026-03-29: 01:59:59 is followed by 03:00:00, at 01:00 UTC.
+    check(
+        &window(&[Weekday::Sunday], Some(("02:30", "05:00")), "Europe/Berlin"),
+        &[
+            ("2026-03-29T00:59:59Z", false),
+            ("2026-03-29T01:00:00Z", true),
+            ("2026-03-29T02:59:59Z", true),
+            ("2026-03-29T03:00:00Z", false),
+        ],
+    );
+    // And one that ends in it ends before it.
+    check(
+        &window(&[Weekday::Saturday], Some(("22:00", "02:30")), "Europe/Berlin"),
+        &[("2026-03-28T21:00:00Z", true), ("2026-03-29T00:59:59Z", true), ("2026-03-29T01:00:00Z", false)],
+    );
+}
+
+#[test]
+fn a_window_that_ends_in_a_repeated_hour_is_there_both_times() {
+    // Berlin, 2026-10-25: 02:00 to 02:59 happens at 00:00 UTC and again at 01:00 UTC.
+    check(
+        &window(&[Weekday::Sunday], Some(("01:00", "02:30")), "Europe/Berlin"),
+        &[
+            ("2026-10-24T22:59:59Z", false),
+            ("2026-10-24T23:00:00Z", true),
+            ("2026-10-25T00:29:59Z", true),
+            ("2026-10-25T00:30:00Z", false),
+            ("2026-10-25T01:00:00Z", true),
+            ("2026-10-25T01:30:00Z", false),
+        ],
+    );
+    // And one that begins in it is there from its first beginning, but for what comes before the second.
+    check(
+        &window(&[Weekday::Sunday], Some(("02:30", "04:00")), "Europe/Berlin"),
+        &[
+            ("2026-10-25T00:29:59Z", false),
+            ("2026-10-25T00:30:00Z", true),
+            ("2026-10-25T01:00:00Z", false),
+            ("2026-10-25T01:30:00Z", true),
+            ("2026-10-25T02:59:59Z", true),
+            ("2026-10-25T03:00:00Z", false),
+        ],
+    );
+}
+
+#[test]
+fn offsets_need_not_be_whole_hours() {
+    let hours = Some(("09:00", "10:00"));
+    // Kathmandu: +05:45. The Chatham Islands: +13:45 in their summer. Eucla: +08:45. St. John's: -03:30 in winter.
+    for (zone, from, to) in [
+        ("Asia/Kathmandu", "2026-01-05T03:15:00Z", "2026-01-05T04:15:00Z"),
+        ("Pacific/Chatham", "2026-01-04T19:15:00Z", "2026-01-04T20:15:00Z"),
+        ("Australia/Eucla", "2026-01-05T00:15:00Z", "2026-01-05T01:15:00Z"),
+        ("America/St_Johns", "2026-01-05T12:30:00Z", "2026-01-05T13:30:00Z"),
+    ] {
+        let second = |text: &str, by: i64| {
+            let time: Timestamp = text.parse().expect("a time");
+            (time + jiff::SignedDuration::from_secs(by)).to_string()
+        };
+        let (before, last) = (second(from, -1), second(to, -1));
+        let window = window(&[Weekday::Monday], hours, zone);
+        check(&window, &[(before.as_str(), false), (from, true), (last.as_str(), true), (to, false)]);
+    }
+    // Lord Howe puts its clock forward by half an hour: 2026-10-04, 02:00 is followed by 02:30, at 15:30 UTC the day before.
+    check(
+        &window(&[], Some(("02:00", "02:30")), "Australia/Lord_Howe"),
+        &[("2026-10-03T15:29:59Z", false), ("2026-10-03T15:30:00Z", false), ("2026-10-04T15:00:00Z", true)],
+    );
+}
+
+#[test]
+fn a_window_and_its_clock_are_written_as_policies_write_them() {
+    let night = window(&[Weekday::Friday, Weekday::Monday], Some(("22:00", "06:05")), "Europe/Berlin");
+    assert_eq!(night.to_string(), "friday, monday 22:00-06:05 Europe/Berlin");
+    assert_eq!(window(&[Weekday::Sunday], None, "UTC").to_string(), "sunday UTC");
+    let now = "2026-01-02T22:05:00Z".parse().expect("a time");
+    assert_eq!(night.local_text(now), "friday 23:05 Europe/Berlin");
+}
+
+#[test]
 fn a_window_over_midnight_and_a_repeated_hour_is_one_window() {
     // The night from Saturday, 2026-10-24, 22:00 (20:00 UTC) to Sunday 06:00 (05:00 UTC) lasts nine hours.
     check(

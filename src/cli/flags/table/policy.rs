@@ -60,7 +60,7 @@ pub(super) const POLICY: &[Flag] = &[
         value: Some("P"),
         choices: &[],
         help: "whose credentials read policy and tables, in place of --profile's",
-        more: "The profile of the AWS config file whose own keys, before any role is assumed, call SSM and DynamoDB.",
+        more: "Its roles are assumed. Without it SSM and DynamoDB are called with the keys that the run's own profile starts with, before any role.",
         variable: Some("SENTINEL_AWS_PROFILE"),
         commands: AWS,
         group: Group::Policy,

@@ -135,9 +135,9 @@ fn a_policy_comes_from_one_place_and_a_flag_beats_the_others_variable() {
         refusal("whoami", &both),
         "SENTINEL_POLICY and SENTINEL_POLICY_PARAMETER both name a policy\n  leave one out"
     );
-    let access = PolicySource { access: Access { profile: Some("b".into()), region: None }, ..source() };
-    assert_eq!(place("whoami", &[("SENTINEL_AWS_PROFILE", "b"), ("AWS_PROFILE", "a")]), access);
-    assert_eq!(place("whoami", &[("AWS_PROFILE", "b")]), access);
+    let access = Access { aws_profile: Some("b".into()), profile: Some("a".into()), region: None };
+    let named = [("SENTINEL_AWS_PROFILE", "b"), ("AWS_PROFILE", "a")];
+    assert_eq!(place("whoami", &named), PolicySource { access, ..source() });
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn records_are_listed_shown_and_ended() {
 
 #[test]
 fn approvals_are_asked_for_and_given_and_glass_is_broken() {
-    let access = Access { profile: Some("prod".into()), region: None };
+    let access = Access { profile: Some("prod".into()), ..Access::default() };
     let stores = Stores { access: access.clone(), ..Stores::default() };
     let create = CreateRequest {
         stores: stores.clone(),
@@ -273,7 +273,7 @@ fn the_log_is_verified_and_shown() {
 
 #[test]
 fn whoami_is_about_a_profile() {
-    let access = Access { profile: Some("prod".into()), region: Some("eu-west-1".into()) };
+    let access = Access { aws_profile: None, profile: Some("prod".into()), region: Some("eu-west-1".into()) };
     let expected = Whoami {
         profile: Some("prod".into()),
         region: Some("eu-west-1".into()),

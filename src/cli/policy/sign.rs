@@ -1,0 +1,32 @@
+//! `sentinel policy sign` and `sentinel policy keygen`.
+
+use std::sync::Arc;
+
+use super::document::{file, put, say};
+use crate::cli::keys;
+use crate::cli::settings::{Keygen, Sign};
+use crate::clock::{Clock, rfc3339_s};
+use crate::error::{Error, Result};
+use crate::policy::envelope::{Scope, Terms, seal};
+
+/// Prints the policy in a signed envelope. What no host would obey is not signed.
+pub(super) fn sign(settings: &Sign, clock: &Arc<dyn Clock>) -> Result<u8> {
+    let Sign { file: path, key, scope, serial, not_after, out } = settings;
+    if *not_after <= clock.wall() {
+        return Err(Error::usage(format!("--not-after {} is in the past", rfc3339_s(*not_after))));
+    }
+    let found = file(path, None, clock.as_ref())?;
+    for warning in found.checked.policy.warnings() {
+        say(&format!("the policy {}: {warning}", found.name));
+    }
+    let key = keys::private(key)?;
+    let terms = Terms { scope: Scope::parse(scope)?, serial: *serial, not_after: *not_after };
+    let envelope = seal(&found.checked.document, &terms, &key)?;
+    put(&format!("{envelope}\n"), out.as_deref())
+}
+
+/// Makes a key: the private part goes to a file, the public one to stdout.
+pub(super) fn keygen(settings: &Keygen) -> Result<u8> {
+    let key = keys::make(&settings.out)?;
+    crate::cli::print(&format!("{key}\n"))
+}

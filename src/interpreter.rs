@@ -1,0 +1,47 @@
+//! Programs that run what they are given: that one of them runs does not say whose code runs.
+
+/// Shells, languages, machines and wrappers, by the name that their file has without a version.
+const NAMES: &str = "\
+    ash awk bash beam.smp bun busybox csh dash deno dotnet env erl expect fish gawk gdb groovy guile irb java jshell \
+    julia ksh lua luajit mawk mksh mono nawk node nodejs osascript perl php php-cgi php-fpm pwsh pypy python r rbash \
+    rscript ruby scala sh strace su sudo tclsh tcsh toybox wine wish xargs yash zsh";
+
+/// Whether a file of this name is an interpreter or a dynamic loader: `sh`, `python3.11`, `ld-linux-x86-64.so.2`.
+pub fn is_interpreter(file_name: &str) -> bool {
+    let name = file_name.to_ascii_lowercase();
+    let is_named = |known: &str| name.strip_prefix(known).is_some_and(is_version);
+    is_loader(&name) || name.starts_with("qemu-") || NAMES.split(' ').any(is_named)
+}
+
+/// What follows the name: nothing, or something that begins like `3.11`, `-5.1`, `.4`.
+fn is_version(rest: &str) -> bool {
+    rest.is_empty() || rest.trim_start_matches(['-', '.']).starts_with(|first: char| first.is_ascii_digit())
+}
+
+/// glibc's and musl's loaders under all their names: each runs the program that it is given.
+fn is_loader(name: &str) -> bool {
+    (name.starts_with("ld-") || name.starts_with("ld.") || name.starts_with("ld64.")) && name.contains("so")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_runs_others_code_is_known_under_its_versions() {
+        let names = "sh bash dash zsh python python3 python3.11 python3.11-dbg Python perl5.36.0 ruby3.1 node java \
+                     php8.2 php-fpm8.2 lua5.4 busybox env bash-5.1 R ld-linux-x86-64.so.2 ld-linux.so.2 \
+                     ld-musl-x86_64.so.1 ld-2.31.so ld.so ld64.so.2 qemu-aarch64-static";
+        for name in names.split(' ') {
+            assert!(is_interpreter(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_programs_are_programs() {
+        let names = "terraform aws ssh node_exporter javac shfmt pythonista ld ldap kubectl rclone envoy";
+        for name in names.split(' ') {
+            assert!(!is_interpreter(name), "{name}");
+        }
+    }
+}
