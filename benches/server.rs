@@ -21,7 +21,7 @@ use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
 use sentinel::sys::user::effective_uid;
-use sentinel::vending::Vendor;
+use sentinel::vending::{Recorded, Vendor};
 
 use crate::client::{Case, Round};
 use crate::report::{Report, Wanted as Goal};
@@ -190,8 +190,8 @@ pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Serv
     let policy = Arc::new(PolicySource::file(policy.into(), None, Arc::clone(&clock)));
     let broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
-    let vendor =
-        Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock)).bound("tree");
+    let vendor = Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock))
+        .recording(Recorded { binding: Some("tree"), ..Recorded::default() });
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;
     let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;
@@ -199,7 +199,7 @@ pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Serv
     let (token, _registered) = authenticator.registry().register(effective_uid(), Binding::Tree)?;
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving("the bench".to_owned())),
+        vendor: Arc::new(vendor),
         bodies: Bodies::default(),
         hosts: address.map_or_else(Hosts::unix, Hosts::tcp),
         uid: effective_uid(),

@@ -2,12 +2,13 @@
 //!
 //! The only order in which this happens, for every mode. Nothing is handed out without its line in the decision log.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
 use crate::aws::identity::Identity;
-use crate::broker::{Broker, Denied, Lease, Rules, Ruling};
+use crate::broker::terms::{By, Window};
+use crate::broker::{Applicant, Broker, Denied, Rules, Ruling};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::log::decision::{Decision, DecisionLog, Peer};
@@ -18,6 +19,8 @@ use crate::source::{Credentials, Receipt, Unavailable, Vault};
 pub(crate) const UNREADABLE: &str = "the policy cannot be read";
 const UNIDENTIFIED: &str = "the caller's identity is not known";
 const NOT_YET: &str = "AWS has not answered yet";
+/// Requests over the limit are counted, and this often written down: a line each would fill the disk.
+const LIMITED_EVERY: Duration = Duration::from_secs(1);
 
 /// Vends one profile's credentials in one mode.
 pub struct Vendor {
@@ -25,12 +28,29 @@ pub struct Vendor {
     vault: Vault,
     log: DecisionLog,
     clock: Arc<dyn Clock>,
-    /// Where requests come in, for the record: a socket's path, or nothing.
-    endpoint: Option<String>,
-    /// How callers are bound, for the record.
-    binding: Option<&'static str>,
-    /// The right to refresh, from the first grant.
-    lease: OnceLock<Lease>,
+    recorded: Recorded,
+    limited: Mutex<Limited>,
+}
+
+/// What is the same in every line of the decision log.
+#[derive(Debug, Clone, Default)]
+pub struct Recorded {
+    /// Where requests come in: a socket's path, or nothing.
+    pub endpoint: Option<String>,
+    /// How callers are bound.
+    pub binding: Option<&'static str>,
+    /// Whether a policy binds the person.
+    pub deployment: Option<&'static str>,
+    /// The device, hashed.
+    pub device_id: Option<String>,
+}
+
+/// Requests over the limit that no line tells of yet.
+#[derive(Default)]
+struct Limited {
+    count: u64,
+    /// Boot time of the last line about them.
+    told_at: Option<Duration>,
 }
 
 /// Credentials that may be handed to this caller, now that the record is written.
@@ -45,6 +65,12 @@ pub struct Vended {
 pub enum Refused {
     /// The policy says no, for this reason.
     Policy(Verdict),
+    /// The policy says: with an approval.
+    Unapproved(Verdict),
+    /// The session has ended, for this reason.
+    Revoked(String),
+    /// Too much was asked for: come back then.
+    Limited(Duration),
     /// There is no readable policy.
     PolicyFailed(Arc<Error>),
     /// AWS has not answered yet: ask again.
@@ -56,24 +82,18 @@ pub enum Refused {
 impl Vendor {
     /// A vendor of what `vault` holds, to whom `broker` allows it, recorded in `log`.
     pub fn new(broker: Broker, vault: Vault, log: DecisionLog, clock: Arc<dyn Clock>) -> Self {
-        Self { broker, vault, log, clock, endpoint: None, binding: None, lease: OnceLock::new() }
+        let (recorded, limited) = (Recorded::default(), Mutex::default());
+        Self { broker, vault, log, clock, recorded, limited }
     }
 
-    /// Names, for the record, how callers are bound.
+    /// Writes this into every line of the decision log.
     #[must_use]
-    pub fn bound(mut self, binding: &'static str) -> Self {
-        self.binding = Some(binding);
+    pub fn recording(mut self, recorded: Recorded) -> Self {
+        self.recorded = recorded;
         self
     }
 
-    /// Names, for the record, where requests come in.
-    #[must_use]
-    pub fn serving(mut self, endpoint: String) -> Self {
-        self.endpoint = Some(endpoint);
-        self
-    }
-
-    /// Vends to this caller; waits at most `wait` for AWS.
+    /// Vends to this caller; waits at most `wait` for AWS and for stores.
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
@@ -85,48 +105,70 @@ impl Vendor {
                 let (reason, error) = match &refused {
                     Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
                     Refused::Failed(error) => (UNIDENTIFIED, error.summary()),
-                    Refused::Pending | Refused::Policy(_) => (UNIDENTIFIED, NOT_YET.to_owned()),
+                    _ => (UNIDENTIFIED, NOT_YET.to_owned()),
                 };
-                self.record_undecided(&caller, reason, &error).map_err(|error| Refused::Failed(Arc::new(error)))?;
+                self.record_undecided(&caller, reason, Some(&error))?;
                 return Err(refused);
             }
         };
         let user = identity.as_deref().map(Identity::user);
-        let grant = match self.broker.authorize(caller, &rules, user.as_deref()) {
+        let applicant = user.as_deref().zip(identity.as_deref());
+        let applicant = applicant.map(|(user, identity)| Applicant { user, account: &identity.account });
+        let grant = match self.broker.authorize(caller, &rules, applicant, deadline) {
             Ok(grant) => grant,
-            Err(Denied::Policy(denied)) => {
-                let (caller, ruling) = *denied;
-                self.record(&caller, &ruling, None, None).map_err(|error| Refused::Failed(Arc::new(error)))?;
-                return Err(Refused::Policy(ruling.verdict));
-            }
-            Err(Denied::Undecided(undecided)) => {
-                let (caller, error) = *undecided;
-                let summary = error.summary();
-                self.record_undecided(&caller, UNREADABLE, &summary)
-                    .map_err(|error| Refused::Failed(Arc::new(error)))?;
-                return Err(Refused::PolicyFailed(Arc::new(error)));
-            }
+            Err(denied) => return Err(self.denied(denied)),
         };
-        self.lease.get_or_init(|| grant.lease());
         let left = deadline.saturating_sub(self.clock.boot());
-        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left);
+        let admit = || self.broker.exchange(rules.limits());
+        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left, admit);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
             Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),
+            Err(Unavailable::Limited(wait)) => return Err(self.limited(&caller, *wait)),
             Err(Unavailable::Failed(error)) => (None, Some(error.summary())),
         };
-        self.record(&caller, &ruling, credentials.map(Arc::as_ref), failure.as_deref())
-            .map_err(|error| Refused::Failed(Arc::new(error)))?;
+        self.record(&caller, &ruling, credentials.map(Arc::as_ref), failure.as_deref())?;
         match answer {
-            Ok(credentials) => Ok(Vended { caller, credentials }),
+            Ok(credentials) => {
+                self.broker.count(credentials.source_identity());
+                Ok(Vended { caller, credentials })
+            }
             Err(Unavailable::Pending) => Err(Refused::Pending),
+            Err(Unavailable::Limited(wait)) => Err(Refused::Limited(wait)),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),
+        }
+    }
+
+    /// Records a denial, and says it in the way that callers are told.
+    fn denied(&self, denied: Denied) -> Refused {
+        let recorded = match &denied {
+            Denied::Policy(denied) | Denied::Unapproved(denied) | Denied::Revoked(denied) => {
+                let (caller, ruling) = denied.as_ref();
+                self.record(caller, ruling, None, None)
+            }
+            Denied::Undecided(undecided) => {
+                let (caller, undecided) = undecided.as_ref();
+                self.record_undecided(caller, undecided.reason, Some(&undecided.error.summary()))
+            }
+            Denied::Pending(caller) => self.record_undecided(caller, "the store has not answered yet", None),
+            Denied::Limited(caller, wait) => return self.limited(caller, *wait),
+        };
+        if let Err(refused) = recorded {
+            return refused;
+        }
+        match denied {
+            Denied::Policy(denied) => Refused::Policy(denied.1.verdict),
+            Denied::Unapproved(denied) => Refused::Unapproved(denied.1.verdict),
+            Denied::Revoked(denied) => Refused::Revoked(denied.1.verdict.reason.to_string()),
+            Denied::Undecided(undecided) => Refused::Failed(undecided.1.error),
+            Denied::Pending(_) => Refused::Pending,
+            Denied::Limited(_, wait) => Refused::Limited(wait),
         }
     }
 
     /// Keeps what is in use fresh, until [`Vendor::stop`]: to be run on a thread of its own.
     pub fn keep_fresh(&self) {
-        self.vault.keep_fresh(|| self.lease.get());
+        self.vault.keep_fresh();
     }
 
     /// Ends [`Vendor::keep_fresh`], once its thread is unparked.
@@ -144,6 +186,11 @@ impl Vendor {
         self.broker.profile()
     }
 
+    /// The user, if AWS has named them already.
+    pub fn known_user(&self) -> Option<String> {
+        self.vault.known_identity().as_deref().map(Identity::user)
+    }
+
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
     fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
@@ -158,6 +205,7 @@ impl Vendor {
             // AWS may have been waited for: the policy of then is not the one of now.
             Ok(identity) => Ok((rules()?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
+            Err(Unavailable::Limited(wait)) => Err(Refused::Limited(wait)),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),
         }
     }
@@ -168,40 +216,71 @@ impl Vendor {
         ruling: &Ruling,
         credentials: Option<&Credentials>,
         failure: Option<&str>,
-    ) -> crate::error::Result<()> {
+    ) -> Result<(), Refused> {
         // The exchange may have found out who the user is.
         let identity = self.vault.known_identity();
         let user = identity.as_deref().map(Identity::user).or_else(|| ruling.user.clone());
         let verdict = &ruling.verdict;
-        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), verdict.effect, &verdict.reason);
+        let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.user = user.as_deref();
         decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
-        decision.policy_path = self.broker.policy_name();
         decision.request_id = Some(ruling.request_id.as_str());
-        decision.mode = Some(self.broker.mode());
-        decision.endpoint = self.endpoint.as_deref();
-        decision.binding = self.binding;
+        decision.session_id = ruling.session_id.as_deref();
         decision.account = identity.as_deref().map(|identity| identity.account.as_str());
         decision.principal_id = identity.as_deref().map(|identity| identity.user_id.as_str());
-        decision.error = failure;
+        match &ruling.terms.window {
+            Some(Window { by: By::Approval, id, .. }) => decision.approved_request_id = Some(id),
+            Some(Window { by: By::BreakGlass, id, .. }) => decision.break_glass_event_id = Some(id),
+            None => {}
+        }
         if let Some(credentials) = credentials {
             decision.source_identity = credentials.source_identity();
             decision.role_arn = credentials.role_arn();
             decision.session_duration_seconds = credentials.lifetime_s().and_then(|s| u64::try_from(s).ok());
         }
-        self.log.record(&with_peer(decision, caller))
+        self.write(&with_peer(decision, caller))
     }
 
-    /// Without a policy, or a user where the policy turns on one, nothing is given: that is a denial on record.
-    fn record_undecided(&self, caller: &Caller, reason: &str, error: &str) -> crate::error::Result<()> {
-        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), Effect::Deny, reason);
+    /// Where nothing could be decided nothing is given: that is a denial on record.
+    fn record_undecided(&self, caller: &Caller, reason: &str, error: Option<&str>) -> Result<(), Refused> {
+        self.write(&with_peer(self.decision(Effect::Deny, reason, error), caller))
+    }
+
+    /// Counts a request over the limit, and from time to time writes down how many there were.
+    fn limited(&self, caller: &Caller, wait: Duration) -> Refused {
+        let count = {
+            let now = self.clock.boot();
+            let mut limited = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+            limited.count = limited.count.saturating_add(1);
+            let told = limited.told_at.is_some_and(|at| now.saturating_sub(at) < LIMITED_EVERY);
+            if told {
+                return Refused::Limited(wait);
+            }
+            limited.told_at = Some(now);
+            std::mem::take(&mut limited.count)
+        };
+        let reason = format!("rate limit exceeded, {count} times since the last such line");
+        match self.record_undecided(caller, &reason, None) {
+            Ok(()) => Refused::Limited(wait),
+            Err(refused) => refused,
+        }
+    }
+
+    fn decision<'a>(&'a self, effect: Effect, reason: &'a str, error: Option<&'a str>) -> Decision<'a> {
+        let mut decision = Decision::new(self.clock.wall(), self.broker.profile(), effect, reason);
         decision.policy_path = self.broker.policy_name();
         decision.mode = Some(self.broker.mode());
-        decision.endpoint = self.endpoint.as_deref();
-        decision.binding = self.binding;
-        decision.error = Some(error);
-        self.log.record(&with_peer(decision, caller))
+        decision.endpoint = self.recorded.endpoint.as_deref();
+        decision.binding = self.recorded.binding;
+        decision.deployment = self.recorded.deployment;
+        decision.device_id = self.recorded.device_id.as_deref();
+        decision.error = error;
+        decision
+    }
+
+    fn write(&self, decision: &Decision<'_>) -> Result<(), Refused> {
+        self.log.record(decision).map_err(|error| Refused::Failed(Arc::new(error)))
     }
 }
 

@@ -109,7 +109,7 @@ pub fn check(bytes: &[u8]) -> (bool, Option<usize>) {
             (None, _) => explained.outcome == Outcome::NotReached,
             (Some(rule), _) if explained.index < rule => differs,
             (Some(rule), _) if explained.index > rule => explained.outcome == Outcome::NotReached,
-            (_, Ground::Unknown) => explained.outcome == Outcome::Unknown(verdict.reason.clone()),
+            (_, Ground::Unknown) => explained.outcome == Outcome::Unknown(verdict.reason.to_string()),
             _ => explained.outcome == Outcome::Matches,
         };
         assert!(expected, "{explained:#?} {verdict:#?}");

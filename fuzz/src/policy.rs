@@ -96,7 +96,7 @@ fn answers(policy: &Policy, again: &Policy, rules: &[Value]) {
             match &verdict.rule {
                 None => assert_eq!(verdict.effect, Effect::Deny),
                 Some((index, name)) => {
-                    assert_eq!(rules[*index]["name"], name.as_str());
+                    assert_eq!(rules[*index]["name"], **name);
                     let effect = verdict.effect.as_str();
                     assert!(verdict.effect == Effect::Deny || rules[*index]["effect"] == effect);
                 }

@@ -2,25 +2,49 @@
 //!
 //! A grant has a private constructor and is consumed by its exchange, so that code that wants credentials without a decision
 //! does not compile.
+//!
+//! | file | job |
+//! |---|---|
+//! | `decide` | from a rule's effect to yes or no, purely |
+//! | [`approval`], [`break_glass`] | when a record of either kind counts |
+//! | [`standing`] | what is known of the run's session and of those records |
+//! | [`keeper`] | the thread that finds it out, so that no request calls a store |
+//! | `limit` | how much one process tree may ask for |
+//! | [`terms`] | what a grant's credentials are limited to |
 
+pub mod approval;
+pub mod break_glass;
+mod decide;
+pub mod keeper;
+mod limit;
 mod request_id;
+pub mod standing;
+pub mod terms;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use decide::Facts;
+use limit::Limiter;
 pub use request_id::RequestId;
 use request_id::RequestIds;
+use standing::{Records, Session, Standing};
+use terms::Terms;
 
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
+use crate::policy::{Effect, Limits, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
 /// Decides for one profile, in one mode.
 pub struct Broker {
     profile: String,
+    /// The role that the profile's credentials are of, where they are a role's.
+    role_arn: Option<String>,
     mode: Mode,
     policy: Option<Arc<PolicySource>>,
+    standing: Arc<Standing>,
+    limiter: Limiter,
     clock: Arc<dyn Clock>,
     request_ids: RequestIds,
 }
@@ -28,14 +52,27 @@ pub struct Broker {
 /// The policy as its source held it when a request asked for it; nothing where none is configured.
 pub struct Rules(Option<Arc<Policy>>);
 
+/// Who asks, as AWS knows them.
+#[derive(Debug, Clone, Copy)]
+pub struct Applicant<'a> {
+    /// The user, as policies know users.
+    pub user: &'a str,
+    /// Their account.
+    pub account: &'a str,
+}
+
 /// What was decided of one request, and why.
 pub struct Ruling {
     /// New for every request.
     pub request_id: RequestId,
     /// The user that AWS named, where it was asked.
     pub user: Option<String>,
-    /// Effect, rule and reason.
+    /// Effect (allow or deny), rule and reason.
     pub verdict: Verdict,
+    /// What the credentials are limited to.
+    pub terms: Terms,
+    /// The session that the request belongs to.
+    pub session_id: Option<Arc<str>>,
 }
 
 /// The decision that this caller may have this profile's credentials, once. It cannot be copied.
@@ -48,40 +85,136 @@ pub struct Grant {
 /// The right to fetch credentials into the cache, which leave it only for a [`Grant`].
 pub struct Lease {
     request_id: RequestId,
+    terms: Terms,
 }
 
 /// Why there is no grant.
 pub enum Denied {
     /// The policy says no.
     Policy(Box<(Caller, Ruling)>),
-    /// There is no readable policy, or no random bytes: nothing can be decided.
-    Undecided(Box<(Caller, Error)>),
+    /// The policy says: with an approval.
+    Unapproved(Box<(Caller, Ruling)>),
+    /// The run's session has ended.
+    Revoked(Box<(Caller, Ruling)>),
+    /// The tree asks for more than it may: come back then.
+    Limited(Box<Caller>, Duration),
+    /// The store has not answered yet: ask again.
+    Pending(Box<Caller>),
+    /// There is no readable policy, no session that is confirmed, or no random bytes: nothing can be decided.
+    Undecided(Box<(Caller, Undecided)>),
+}
+
+/// What is missing for a decision.
+pub struct Undecided {
+    /// For the record: one of a few.
+    pub reason: &'static str,
+    /// What failed.
+    pub error: Arc<Error>,
 }
 
 impl Broker {
     /// A broker that asks this policy, or allows everything where none is configured.
     pub fn new(profile: String, mode: Mode, policy: Option<Arc<PolicySource>>, clock: Arc<dyn Clock>) -> Self {
-        Self { profile, mode, policy, clock, request_ids: RequestIds::default() }
-    }
-
-    /// Decides one request by `rules`, which are to be those of now. `user` is whom AWS named; `None` where nobody asked.
-    ///
-    /// # Errors
-    /// The denial.
-    pub fn authorize(&self, caller: Caller, rules: &Rules, user: Option<&str>) -> std::result::Result<Grant, Denied> {
-        let ruling = match self.rule(&caller, rules, user) {
-            Ok(ruling) => ruling,
-            Err(error) => return Err(Denied::Undecided(Box::new((caller, error)))),
-        };
-        if ruling.verdict.effect == Effect::Allow {
-            let lease = Lease { request_id: ruling.request_id };
-            Ok(Grant { caller, ruling, lease })
-        } else {
-            Err(Denied::Policy(Box::new((caller, ruling))))
+        Self {
+            profile,
+            role_arn: None,
+            mode,
+            policy,
+            standing: Arc::new(Standing::new(false, Arc::clone(&clock))),
+            limiter: Limiter::default(),
+            clock,
+            request_ids: RequestIds::default(),
         }
     }
 
-    /// The policy as its source holds it now, which is waited for at most `wait`: to be asked for at every request.
+    /// Names the role that the profile's credentials are of.
+    #[must_use]
+    pub fn of_role(mut self, role_arn: Option<String>) -> Self {
+        self.role_arn = role_arn;
+        self
+    }
+
+    /// Believes this of sessions, approvals and break-glass events.
+    #[must_use]
+    pub fn believing(mut self, standing: Arc<Standing>) -> Self {
+        self.standing = standing;
+        self
+    }
+
+    /// Decides one request by `rules`, which are to be those of now. Waits for the store until `deadline` on the boot clock where
+    /// nothing is known yet. `applicant` is whom AWS named; `None` where nobody asked.
+    ///
+    /// # Errors
+    /// The denial.
+    pub fn authorize(
+        &self,
+        caller: Caller,
+        rules: &Rules,
+        applicant: Option<Applicant<'_>>,
+        deadline: Duration,
+    ) -> std::result::Result<Grant, Denied> {
+        let limits = rules.limits();
+        if let Err(wait) = self.limiter.request(self.clock.boot(), limits) {
+            return Err(Denied::Limited(Box::new(caller), wait));
+        }
+        let request_id = match self.request_ids.next() {
+            Ok(id) => id,
+            Err(error) => return Err(undecided(caller, "there are no random bytes", Arc::new(error))),
+        };
+        let session = self.standing.session(deadline);
+        let session_id = match &session {
+            Session::None => None,
+            Session::Live { id, .. } => Some(Arc::clone(id)),
+            Session::Ended { id, why } => {
+                let verdict = Verdict::new(Effect::Deny, Arc::clone(why));
+                let user = applicant.map(|who| who.user.to_owned());
+                let session_id = Some(Arc::clone(id));
+                let ruling = Ruling { request_id, user, verdict, terms: Terms::default(), session_id };
+                return Err(Denied::Revoked(Box::new((caller, ruling))));
+            }
+            Session::Unknown(None) => return Err(Denied::Pending(Box::new(caller))),
+            Session::Unknown(Some(error)) => {
+                return Err(undecided(caller, "the session cannot be confirmed", Arc::clone(error)));
+            }
+        };
+        let records = match self.records(rules, applicant, deadline) {
+            Ok(records) => records,
+            Err(None) => return Err(Denied::Pending(Box::new(caller))),
+            Err(Some(error)) => return Err(undecided(caller, "approvals cannot be read", error)),
+        };
+        let decided = decide::decide(&Facts {
+            policy: rules.0.as_deref(),
+            question: self.question(&caller, rules, applicant),
+            session: &session,
+            records: &records,
+        });
+        let allowed = decided.verdict.effect == Effect::Allow;
+        let user = applicant.map(|who| who.user.to_owned());
+        let ruling = Ruling { request_id, user, verdict: decided.verdict, terms: decided.terms, session_id };
+        match (allowed, decided.awaits_approval) {
+            (true, _) => {
+                let lease = Lease { request_id, terms: ruling.terms.clone() };
+                Ok(Grant { caller, ruling, lease })
+            }
+            (false, true) => Err(Denied::Unapproved(Box::new((caller, ruling)))),
+            (false, false) => Err(Denied::Policy(Box::new((caller, ruling)))),
+        }
+    }
+
+    /// Takes the allowance for an exchange with AWS.
+    ///
+    /// # Errors
+    /// There is none left: when there will be.
+    pub fn exchange(&self, limits: Limits) -> std::result::Result<(), Duration> {
+        self.limiter.exchange(self.clock.boot(), limits)
+    }
+
+    /// Counts a request that got credentials, which AWS knows by this SourceIdentity.
+    pub fn count(&self, source_identity: Option<&str>) {
+        self.standing.count(source_identity);
+    }
+
+    /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.
     ///
     /// # Errors
     /// There is no readable policy.
@@ -104,34 +237,36 @@ impl Broker {
         self.policy.as_ref().map(|policy| policy.name())
     }
 
-    fn rule(&self, caller: &Caller, rules: &Rules, user: Option<&str>) -> Result<Ruling> {
-        let request_id = self.request_ids.next()?;
-        let verdict = match &rules.0 {
-            None => Verdict::new(Effect::Allow, "no policy"),
-            Some(policy) => self.judge(caller, policy, user),
-        };
-        Ok(Ruling { request_id, user: user.map(str::to_owned), verdict })
-    }
-
-    fn judge(&self, caller: &Caller, policy: &Policy, user: Option<&str>) -> Verdict {
-        let program = if policy.needs_program() { caller.program() } else { Err("nobody asked") };
-        let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
-        let verdict = policy.evaluate(&Question {
-            profile: &self.profile,
-            user,
-            account: None,
-            role_arn: None,
-            mode: self.mode,
-            peer: PeerFacts { uid: caller.uid(), program },
-            os: std::env::consts::OS,
-            now: self.clock.wall(),
-        });
-        // What cannot be kept to is not promised.
-        match verdict.constraints {
-            None => verdict,
-            Some(_) => Verdict { effect: Effect::Deny, ..verdict },
+    fn records(
+        &self,
+        rules: &Rules,
+        applicant: Option<Applicant<'_>>,
+        deadline: Duration,
+    ) -> std::result::Result<Arc<Records>, Option<Arc<Error>>> {
+        match applicant.filter(|_| rules.needs_records()) {
+            Some(applicant) => self.standing.records(applicant.user, deadline),
+            None => Ok(Arc::default()),
         }
     }
+
+    fn question<'a>(&'a self, caller: &'a Caller, rules: &Rules, applicant: Option<Applicant<'a>>) -> Question<'a> {
+        let program = if rules.needs_program() { caller.program() } else { Err("nobody asked") };
+        let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
+        Question {
+            profile: &self.profile,
+            user: applicant.map(|who| who.user),
+            account: applicant.map(|who| who.account),
+            mode: self.mode,
+            now: self.clock.wall(),
+            role_arn: self.role_arn.as_deref(),
+            peer: PeerFacts { uid: caller.uid(), program },
+            os: std::env::consts::OS,
+        }
+    }
+}
+
+fn undecided(caller: Caller, reason: &'static str, error: Arc<Error>) -> Denied {
+    Denied::Undecided(Box::new((caller, Undecided { reason, error })))
 }
 
 impl Rules {
@@ -139,17 +274,26 @@ impl Rules {
     pub fn needs_user(&self) -> bool {
         self.0.as_ref().is_some_and(|policy| policy.needs_user())
     }
+
+    /// How much one process tree may ask for.
+    pub fn limits(&self) -> Limits {
+        self.0.as_ref().map_or_else(Limits::default, |policy| policy.limits())
+    }
+
+    fn needs_program(&self) -> bool {
+        self.0.as_ref().is_some_and(|policy| policy.needs_program())
+    }
+
+    /// Whether approvals or break-glass events may count.
+    pub fn needs_records(&self) -> bool {
+        self.0.as_ref().is_some_and(|policy| policy.needs_approvals() || policy.breakglass().is_some())
+    }
 }
 
 impl Grant {
     /// Takes the grant apart, for its one exchange.
     pub(crate) fn redeem(self) -> (Caller, Ruling, Lease) {
         (self.caller, self.ruling, self.lease)
-    }
-
-    /// The right to keep the cache fresh for as long as requests are granted from it.
-    pub fn lease(&self) -> Lease {
-        self.lease.renewed()
     }
 }
 
@@ -159,8 +303,16 @@ impl Lease {
         self.request_id.as_str()
     }
 
+    /// What the credentials are limited to.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     /// The same right once more, for the next refresh.
     pub(crate) fn renewed(&self) -> Self {
-        Self { request_id: self.request_id }
+        Self { request_id: self.request_id, terms: self.terms.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

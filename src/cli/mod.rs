@@ -27,6 +27,7 @@ mod serve;
 mod session;
 mod session_policy;
 pub mod settings;
+mod stores;
 mod whoami;
 
 use std::ffi::OsString;

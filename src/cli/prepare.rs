@@ -1,13 +1,16 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::reach::{Place, Reach};
 use super::settings::{Common, PolicyPlace};
-use super::{code, policy_source, session_policy};
+use super::{code, policy_source, session_policy, stores};
+use crate::aws::identity::Identity;
 use crate::broker::Broker;
+use crate::broker::keeper::{self, Charge, Keeper, Start};
+use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -16,8 +19,9 @@ use crate::log::decision::{Decision, DecisionLog, Options};
 use crate::log::operator::Operator;
 use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
+use crate::server::Closer;
 use crate::source::plan::{Plan, SessionPolicies};
-use crate::source::{Chain, Vault};
+use crate::source::{Chain, Source, Vault};
 use crate::sys::user::effective_uid;
 use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -35,6 +39,12 @@ pub(super) struct Prepared {
     pub(super) operator: Arc<Operator>,
     /// There is a code, which does not keep: the first credentials cannot wait for a request.
     pub(super) has_code: bool,
+    /// Keeps the session and what was approved; ends the session when it is dropped.
+    pub(super) keeper: Option<Keeper>,
+    /// The session of a server.
+    pub(super) session_id: Option<Arc<str>>,
+    /// What closes the server's connections when its session is revoked, once there is a server.
+    pub(super) closer: Arc<OnceLock<Closer>>,
 }
 
 /// What of a profile is not about credentials.
@@ -96,7 +106,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let chain = Chain::new(resolved, plan, env, Arc::clone(&clock), Arc::clone(&operator))?;
     let denial =
         Decision { mode: Some(purpose.mode), ..Decision::new(clock.wall(), &profile.name, Effect::Deny, UNREADABLE) };
-    let reach = || Reach::of_run(&common.policy.access, place, &chain, env, &clock);
+    let reach = || Reach::of_run(&common.policy.access, place.clone(), &chain, env, &clock);
     let policy = open_policy(common, env, reach, &clock, (denial, &log))?;
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
@@ -107,10 +117,61 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         }
         None => {}
     }
-    let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock));
-    let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
+    let chain = Arc::new(chain);
+    let standing = Arc::new(Standing::new(purpose.served, Arc::clone(&clock)));
+    let closer = Arc::new(OnceLock::new());
+    let session_id = if purpose.served { Some(keeper::session_id()?) } else { None };
+    let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
+    let keeper = if purpose.served || records() {
+        let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
+        let state_directory = state_directory(common.stores.state_dir.as_deref(), env)?;
+        let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
+        let reach = common.stores.in_tables().then(reach).transpose()?;
+        let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
+        let directory = state_directory.clone();
+        Some(Keeper::start(Charge {
+            open: Box::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores)),
+            state_directory,
+            standing: Arc::clone(&standing),
+            policy: policy.clone(),
+            session,
+            profile: profile.name.clone(),
+            clock: Arc::clone(&clock),
+            operator: Arc::clone(&operator),
+        })?)
+    } else {
+        None
+    };
+    let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock))
+        .of_role(chain.role_arn().map(str::to_owned))
+        .believing(standing);
+    let vault = Vault::new(chain, Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator, has_code })
+    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer })
+}
+
+/// Whether approvals or break-glass events may count. A policy that cannot be read any more says no to everything.
+fn needs_records(policy: &PolicySource) -> bool {
+    let policy = policy.current(START_LIMIT);
+    policy.is_ok_and(|policy| policy.needs_approvals() || policy.breakglass().is_some())
+}
+
+fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
+    let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
+    let device_id: Option<String> = None;
+    let device = device_id.as_deref().unwrap_or("unknown");
+    let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
+    Start {
+        id,
+        instance,
+        device_id,
+        user: Box::new(move || chain.known_identity().as_deref().map(Identity::user)),
+        on_end: Box::new(move || {
+            if let Some(closer) = closer.get() {
+                closer.hang_up();
+            }
+        }),
+    }
 }
 
 /// Reads the policy for the first time, where there is one. One that cannot be read denies, so the denial goes on record.
@@ -148,6 +209,13 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
                     Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
                     None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
                 }),
+            Refused::Unapproved(verdict) => {
+                Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
+                    .hint("--wait waits for an approval of a request that is there")
+            }
+            Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
+            Refused::Limited(wait) => Error::new("rate limit exceeded")
+                .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
             Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s"))
                 .hint("AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again"),
             Refused::PolicyFailed(error) | Refused::Failed(error) => {

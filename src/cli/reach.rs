@@ -26,6 +26,7 @@ pub(super) struct Place {
 }
 
 /// A way to AWS.
+#[derive(Clone)]
 pub(super) struct Reach {
     place: Place,
     network: Network,

@@ -27,7 +27,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
-use crate::vending::Vendor;
+use crate::vending::{Recorded, Vendor};
 use crate::warden::{PASSED_ON, Program, Report, Warden};
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
@@ -36,8 +36,8 @@ const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
 const MAX_CONNECTIONS: usize = 64;
 /// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
 const CONNECTION_DESCRIPTORS: usize = 6;
-/// Descriptors that everything else needs: sockets, logs, files, calls to AWS.
-const OTHER_DESCRIPTORS: usize = 32;
+/// Descriptors that everything else needs: sockets, logs, files, records, calls to AWS.
+const OTHER_DESCRIPTORS: usize = 40;
 /// The refresher only looks at the clock and starts fetches.
 const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
@@ -49,12 +49,12 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let warden = Warden::fork()?;
     let purpose =
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
-    let Prepared { vendor, profile, clock, operator, has_code } = prepare(&settings.common, env, &purpose)?;
+    let Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer } =
+        prepare(&settings.common, env, &purpose)?;
     if server.duration_misplaced {
         operator.log("duration", "--duration has no effect on a server: give --server-duration");
     }
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
-    let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
     if !server.lazy || has_code {
         vend_to_invoker(&vendor)?;
@@ -75,10 +75,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
+    let recorded = Recorded { endpoint: Some(place.name()), binding: Some(recorded), ..Recorded::default() };
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(place.name())),
+        vendor: Arc::new(vendor.recording(recorded)),
         bodies: Bodies::default(),
         hosts: place.hosts(),
         uid: effective_uid(),
@@ -96,10 +97,15 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         wait_for_tree: server.wait_tree,
     };
     let serving = Serving::start(place.listener, service, registered)?;
+    if let Some(server) = &serving.server {
+        // It is set once.
+        let _first = closer.set(server.closer());
+    }
     warden.start(&program).map_err(lost)?;
     drop(program);
     let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
     drop(serving);
+    drop(keeper);
     if let Err(error) = directory.close() {
         // The child's status is worth more than this.
         reporter.log("clean-up", &error.line());

@@ -77,9 +77,9 @@ pub struct Verdict {
     /// Whether they may, or what it takes.
     pub effect: Effect,
     /// The index and name of the rule that decided; `None` when none did.
-    pub rule: Option<(usize, String)>,
+    pub rule: Option<(usize, Arc<str>)>,
     /// Why, for the person who asked and for the record.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// What the credentials have to keep to; `None` is nothing.
     pub constraints: Option<Arc<Constraints>>,
     /// What this rests on.
@@ -182,7 +182,7 @@ impl Policy {
 
 impl Verdict {
     /// An answer that no policy gave.
-    pub fn new(effect: Effect, reason: impl Into<String>) -> Self {
+    pub fn new(effect: Effect, reason: impl Into<Arc<str>>) -> Self {
         Self { effect, rule: None, reason: reason.into(), constraints: None, ground: Ground::Elsewhere }
     }
 
@@ -193,18 +193,18 @@ impl Verdict {
     }
 
     pub(super) fn unmatched() -> Self {
-        Self::denial(None, Ground::NoRule, "no matching rule".to_owned())
+        Self::denial(None, Ground::NoRule, "no matching rule")
     }
 
-    fn denial(rule: Option<(usize, String)>, ground: Ground, reason: String) -> Self {
-        Self { effect: Effect::Deny, rule, reason, constraints: None, ground }
+    fn denial(rule: Option<(usize, Arc<str>)>, ground: Ground, reason: impl Into<Arc<str>>) -> Self {
+        Self { effect: Effect::Deny, rule, reason: reason.into(), constraints: None, ground }
     }
 }
 
 impl Rule {
     /// The answer of this rule, which matches.
     pub(super) fn verdict(&self, index: usize, question: &Question<'_>) -> Verdict {
-        let rule = Some((index, self.name.clone()));
+        let rule = Some((index, Arc::clone(&self.name)));
         if let Some(roles) = &self.role_arns
             && !question.role_arn.is_some_and(|role| roles.iter().any(|given| given == role))
         {
@@ -215,21 +215,12 @@ impl Rule {
             return Verdict::denial(rule, Ground::Role, reason);
         }
         let constraints = self.constraints.clone();
-        Verdict { effect: self.effect, rule, reason: self.reason(), constraints, ground: Ground::Rule }
+        Verdict { effect: self.effect, rule, reason: Arc::clone(&self.reason), constraints, ground: Ground::Rule }
     }
 
     /// The denial for want of something that this rule turns on.
     pub(super) fn undecided(&self, index: usize, what: Unknown<'_>) -> Verdict {
-        Verdict::denial(Some((index, self.name.clone())), Ground::Unknown, what.reason())
-    }
-
-    fn reason(&self) -> String {
-        match (&self.reason, self.effect) {
-            (Some(reason), _) => reason.clone(),
-            (None, Effect::Allow) => format!("allowed by the rule {}", self.name),
-            (None, Effect::Deny) => format!("denied by the rule {}", self.name),
-            (None, _) => format!("the rule {} says {}", self.name, self.effect.as_str()),
-        }
+        Verdict::denial(Some((index, Arc::clone(&self.name))), Ground::Unknown, what.reason())
     }
 }
 

@@ -76,7 +76,7 @@ impl Policy {
                     }
                 },
             };
-            rules.push(RuleExplained { index, name: rule.name.clone(), effect: rule.effect, outcome });
+            rules.push(RuleExplained { index, name: rule.name.to_string(), effect: rule.effect, outcome });
         }
         Explanation { rules, verdict: decided.unwrap_or_else(Verdict::unmatched) }
     }

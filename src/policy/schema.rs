@@ -140,7 +140,7 @@ fn rules_of(path: &Path<'_>, value: &json::Json) -> Result<Vec<Rule>, Flaw> {
     let rules = each(path, items, rule::rule_of)?;
     let mut names = HashSet::new();
     for (index, rule) in rules.iter().enumerate() {
-        if !names.insert(rule.name.as_str()) {
+        if !names.insert(&*rule.name) {
             let item = Path::Item(path, index);
             let what = format!("an earlier rule is named {} too", shown(&rule.name));
             return Err(Flaw::at(&Path::Field(&item, "name"), what));

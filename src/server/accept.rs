@@ -38,6 +38,9 @@ pub struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Closes a server's connections, from another thread.
+pub struct Closer(Arc<Slots>);
+
 impl Server {
     /// Serves on a bound socket.
     ///
@@ -57,6 +60,18 @@ impl Server {
             .spawn(move || acceptor.run())
             .map_err(cannot)?;
         Ok(Self { slots, stop, thread: Some(thread) })
+    }
+
+    /// A handle that closes connections.
+    pub fn closer(&self) -> Closer {
+        Closer(Arc::clone(&self.slots))
+    }
+}
+
+impl Closer {
+    /// Closes every connection of now. New ones are accepted, and judged.
+    pub fn hang_up(&self) {
+        self.0.hang_up();
     }
 }
 

@@ -80,6 +80,19 @@ fn explain(refused: Refused, service: &Service) -> ErrorAnswer {
             service.operator.log("policy", &format!("policy denied {}: {reason}{rule}", service.vendor.profile()));
             ErrorAnswer::PolicyDenied
         }
+        Refused::Unapproved(Verdict { reason, .. }) => {
+            service.operator.log("policy", &format!("policy denied {}: {reason}", service.vendor.profile()));
+            ErrorAnswer::PolicyDenied
+        }
+        Refused::Revoked(why) => {
+            service.operator.log("session", &format!("refused: {why}"));
+            ErrorAnswer::SessionRevoked
+        }
+        Refused::Limited(wait) => {
+            service.operator.log("limit", "refused: rate limit exceeded (the policy's `limits`)");
+            let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+            ErrorAnswer::RateLimited { retry_after_s: u32::try_from(whole.max(1)).unwrap_or(u32::MAX) }
+        }
         Refused::PolicyFailed(error) => {
             service.operator.log("policy", &error.line());
             ErrorAnswer::PolicyFailed

@@ -18,7 +18,7 @@ pub mod listen;
 mod listener;
 mod slots;
 
-pub use accept::{Server, TOGETHER};
+pub use accept::{Closer, Server, TOGETHER};
 pub use container::Bodies;
 pub use listen::Listening;
 pub use listener::Listener;

@@ -140,6 +140,13 @@ impl Slots {
         self.freed.notify_all();
     }
 
+    /// Closes every connection of now: what was judged before has no say any more.
+    pub(super) fn hang_up(&self) {
+        for held in self.table().held.values() {
+            held.shut();
+        }
+    }
+
     /// Closes every connection, now and from now on, and waits (bounded) until their threads have ended.
     pub(super) fn close(&self, longest: Duration) {
         let mut table = self.table();
@@ -345,6 +352,18 @@ mod tests {
         slots.admit_no_more();
         assert!(matches!(admit(), Admission::Closed));
         assert!(!is_closed(&theirs), "what is held is closed by `close`");
+    }
+
+    #[test]
+    fn hanging_up_ends_all_and_admits_others() {
+        let slots = Slots::new(4);
+        let (waiting, one) = admit(&slots, 1, 0);
+        let (answering, other) = admit(&slots, 1, 0);
+        answering.as_ref().expect("admitted").answering();
+        slots.hang_up();
+        assert!(is_closed(&one) && is_closed(&other));
+        drop((waiting, answering));
+        assert!(admit(&slots, 1, 1).0.is_some());
     }
 
     #[test]

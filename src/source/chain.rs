@@ -22,6 +22,7 @@ use crate::aws::network::{CaBundle, Network};
 use crate::aws::source_identity::source_identity;
 use crate::aws::sts::{AssumeRole, Sts};
 use crate::broker::Lease;
+use crate::broker::terms::Window;
 use crate::clock::Clock;
 use crate::duration;
 use crate::env::Env;
@@ -143,13 +144,24 @@ impl Chain {
         lazy.services(&self.clock)
     }
 
+    /// The role whose credentials these are, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.roles.last().map(|role| role.role_arn.as_str())
+    }
+
     fn deadline(&self) -> Duration {
         self.clock.boot().saturating_add(FETCH_LIMIT)
     }
 
-    fn fetch_own(&self, base: &Held) -> Result<Credentials> {
+    fn fetch_own(&self, base: &Held, lease: &Lease) -> Result<Credentials> {
         let now = self.clock.wall();
-        let wanted = self.plan.duration.unwrap_or(self.plan.default_duration);
+        let most = self.most(lease, now)?;
+        if lease.terms().session_policy.is_some() {
+            let name = &self.name;
+            return Err(Error::new(format!("the policy narrows a role's session, and profile `{name}` has no role"))
+                .hint("take `session_policy` out of the rule, or give the profile a role_arn"));
+        }
+        let wanted = shorter(self.plan.duration.unwrap_or(self.plan.default_duration), most);
         let temporary = base.keys.session_token.is_some();
         if !temporary && self.plan.no_session && self.plan.served {
             return Err(self.would_serve_long_lived_keys());
@@ -157,7 +169,7 @@ impl Chain {
         if !temporary && !self.plan.no_session {
             let (wanted, code) = match &self.factor {
                 None => (wanted, None),
-                Some(factor) => (self.own_session(), Some((factor, factor.take()?))),
+                Some(factor) => (shorter(self.own_session(), most), Some((factor, factor.take()?))),
             };
             let shown = code.as_ref().map(|(factor, code)| factor.shown(code));
             let issued = self
@@ -170,6 +182,7 @@ impl Chain {
             return Ok(self.made(issued, now, self.known_account(), None, None));
         }
         let mut expiration = base.expiration;
+        self.check_end(most, expiration, now)?;
         if temporary && expiration.is_none() {
             // Nobody wrote down when they end: AWS is asked whether they are good now.
             self.sts()?
@@ -197,31 +210,36 @@ impl Chain {
         let first = session.as_deref().unwrap_or(base);
         // Without a session AWS has to see the code at the first role.
         let unopened = self.factor.as_ref().filter(|_| session.is_none());
+        let approval = lease.terms().window.as_ref().map(|window| &*window.id);
+        let narrowed = self.session_policy(lease)?;
         let mut keys: Option<Keys> = None;
         let mut recorded = None;
         for (index, role) in self.roles.iter().enumerate() {
             let signer = keys.as_ref().unwrap_or(&first.keys);
             let last = index + 1 == self.roles.len();
             let now = self.clock.wall();
-            let wanted = if last { self.role_duration(role, signer, unopened.is_some())? } else { BETWEEN_ROLES };
+            let wanted = if last {
+                shorter(self.role_duration(role, signer, unopened.is_some())?, self.most(lease, now)?)
+            } else {
+                BETWEEN_ROLES
+            };
             let factor = unopened.filter(|_| index == 0);
             // Before anything is said or asked: without a code there is nothing to do.
             let code = factor.map(Factor::take).transpose()?;
             let rule = self.source_identity_rule(index, role, factor.is_some());
             let name = match (&role.session_name, rule) {
                 (Some(_), SourceIdentityRule::Off) => String::new(),
-                _ => source_identity(&self.identity_of(base, deadline)?.user(), None, lease.request_id()),
+                _ => source_identity(&self.identity_of(base, deadline)?.user(), approval, lease.request_id()),
             };
-            // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
-            let policies = last.then_some(&self.plan.session_policies);
             let mut ask = AssumeRole {
                 role_arn: &role.role_arn,
                 session_name: role.session_name.as_deref().unwrap_or(&name),
                 external_id: role.external_id.as_deref(),
                 duration: wanted,
                 source_identity: (rule != SourceIdentityRule::Off).then_some(name.as_str()),
-                policy: policies.and_then(|policies| policies.document.as_deref()),
-                policy_arns: policies.map_or(&[], |policies| &policies.arns),
+                // On the way nothing is narrowed: a session policy may not even allow to assume the next role.
+                policy: narrowed.filter(|_| last),
+                policy_arns: if last { &self.plan.session_policies.arns } else { &[] },
                 mfa: factor.zip(code.as_ref()).map(|(factor, code)| factor.shown(code)),
             };
             let issued = self.assume(&mut ask, signer, rule == SourceIdentityRule::Auto, deadline);
@@ -237,6 +255,39 @@ impl Chain {
             keys = Some(issued.keys);
         }
         Err(Error::new(format!("profile `{}` has no role to assume", self.name)))
+    }
+
+    /// The longest that what is fetched now may live.
+    fn most(&self, lease: &Lease, now: Timestamp) -> Result<Option<Duration>> {
+        lease.terms().longest(now).map_err(|left_s| {
+            let window = lease.terms().window.as_ref().map_or_else(String::new, Window::name);
+            let left = duration::text(Duration::from_secs(left_s));
+            Error::new(format!("{left} are left of {window}, and STS's shortest session is 15m"))
+                .hint("ask for a new one")
+        })
+    }
+
+    /// Base keys are handed out as they are, so they have to end in time by themselves.
+    fn check_end(&self, most: Option<Duration>, ends: Option<Timestamp>, now: Timestamp) -> Result<()> {
+        let Some(most) = most else { return Ok(()) };
+        let latest = SignedDuration::try_from(most).ok().and_then(|most| now.checked_add(most).ok());
+        if ends.zip(latest).is_some_and(|(ends, latest)| ends <= latest) {
+            return Ok(());
+        }
+        let (name, most) = (&self.name, duration::text(most));
+        Err(Error::new(format!(
+            "the policy allows {most}, and the keys of profile `{name}` cannot be made to end sooner than they do"
+        ))
+        .hint("leave --no-session out, or give the profile a role_arn"))
+    }
+
+    /// What narrows the last role's session: the policy's word or the person's, and never one in place of the other.
+    fn session_policy<'a>(&'a self, lease: &'a Lease) -> Result<Option<&'a str>> {
+        match (self.plan.session_policies.document.as_deref(), lease.terms().session_policy.as_deref()) {
+            (Some(_), Some(_)) => Err(Error::new("the policy has a session_policy of its own for this rule")
+                .hint("leave --session-policy out: STS takes one")),
+            (given, ruled) => Ok(given.or(ruled)),
+        }
     }
 
     /// Who these base keys belong to. Given the keys, because a helper may ask a person each time it is run.
@@ -347,7 +398,7 @@ impl Chain {
 impl Source for Chain {
     fn fetch(&self, lease: &Lease) -> Result<Credentials> {
         let base = self.base.keys(self.clock.as_ref())?;
-        if self.roles.is_empty() { self.fetch_own(&base) } else { self.fetch_role(&base, lease) }
+        if self.roles.is_empty() { self.fetch_own(&base, lease) } else { self.fetch_role(&base, lease) }
     }
 
     fn identity(&self) -> Result<Arc<Identity>> {
@@ -360,6 +411,10 @@ impl Source for Chain {
     fn known_identity(&self) -> Option<Arc<Identity>> {
         self.identity.get().map(Arc::clone)
     }
+}
+
+fn shorter(wanted: Duration, most: Option<Duration>) -> Duration {
+    most.map_or(wanted, |most| wanted.min(most))
 }
 
 /// A second set of the same keys: what is handed out has an owner of its own.

@@ -18,6 +18,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub enum Unavailable {
     /// The fetch goes on; ask again.
     Pending,
+    /// Too many fetches were asked for: ask again then.
+    Limited(Duration),
     /// The fetch failed.
     Failed(Arc<Error>),
 }
@@ -61,15 +63,16 @@ impl<T: Send + Sync + 'static> Flight<T> {
         Arc::new(Self { clock, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// The value, fetched with `fetch` if need be; waits at most `wait`.
+    /// The value, fetched with `fetch` if need be and if `admit` lets it; waits at most `wait`.
     pub(super) fn ask(
         self: &Arc<Self>,
         wait: Duration,
         freshness: impl Fn(&T) -> Freshness,
+        admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> std::result::Result<Arc<T>, Unavailable> {
         let deadline = self.clock.boot().saturating_add(wait);
-        let mut fetch = Some(fetch);
+        let mut start = Some((admit, fetch));
         let mut state = self.state();
         state.asked = true;
         loop {
@@ -82,8 +85,11 @@ impl<T: Send + Sync + 'static> Flight<T> {
             let now = self.clock.boot();
             let resting = state.failure.as_ref().filter(|failure| now < failure.retry_at).map(|f| Arc::clone(&f.error));
             if wanted && !state.running && resting.is_none() {
-                match fetch.take() {
-                    Some(fetch) => self.start(&mut state, fetch),
+                match start.take() {
+                    Some((admit, fetch)) => match admit() {
+                        Ok(()) => self.start(&mut state, fetch),
+                        Err(wait) => return usable.ok_or(Unavailable::Limited(wait)),
+                    },
                     // This caller's own fetch has ended, and what it brought has ended too: do not go round for ever.
                     None => return usable.ok_or(Unavailable::Pending),
                 }
@@ -193,6 +199,7 @@ mod tests {
                         flight.ask(
                             LONG,
                             |_| Freshness::Fresh,
+                            free,
                             move || {
                                 fetches.fetch_add(1, Ordering::SeqCst);
                                 gate.lock().expect("the gate").recv().expect("a release");
@@ -210,14 +217,33 @@ mod tests {
         assert_eq!(fetches.load(Ordering::SeqCst), 1);
     }
 
+    /// Lets everybody fetch.
+    fn free() -> std::result::Result<(), Duration> {
+        Ok(())
+    }
+
+    #[test]
+    fn a_fetch_that_is_not_admitted_is_not_made() {
+        let flight = Flight::new(Arc::new(SystemClock));
+        let full = || Err(Duration::from_secs(3));
+        let answer = flight.ask(LONG, |_| Freshness::Fresh, full, || Ok(1));
+        assert!(matches!(answer, Err(Unavailable::Limited(wait)) if wait == Duration::from_secs(3)));
+        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(2)).ok().as_deref(), Some(&2));
+        // What is there costs no exchange, and what is due is handed out without one.
+        for freshness in [Freshness::Fresh, Freshness::Due] {
+            assert_eq!(flight.ask(LONG, |_| freshness, full, || Ok(3)).ok().as_deref(), Some(&2));
+        }
+        assert!(matches!(flight.ask(LONG, |_| Freshness::Ended, full, || Ok(4)), Err(Unavailable::Limited(_))));
+    }
+
     #[test]
     fn who_cannot_wait_is_told_to_ask_again() {
         let flight = Flight::new(Arc::new(SystemClock));
         let (release, gate) = mpsc::channel::<()>();
         let fetch = move || gate.recv().map(|()| 7).map_err(|error| Error::new("no release").because(error));
-        assert!(matches!(flight.ask(Duration::ZERO, |_| Freshness::Fresh, fetch), Err(Unavailable::Pending)));
+        assert!(matches!(flight.ask(Duration::ZERO, |_| Freshness::Fresh, free, fetch), Err(Unavailable::Pending)));
         release.send(()).expect("sent");
-        let second = flight.ask(LONG, |_| Freshness::Fresh, || Err(Error::new("a second fetch")));
+        let second = flight.ask(LONG, |_| Freshness::Fresh, free, || Err(Error::new("a second fetch")));
         assert_eq!(second.ok().as_deref(), Some(&7));
     }
 
@@ -226,7 +252,7 @@ mod tests {
         let flight: Arc<Flight<u8>> = Flight::new(Arc::new(SystemClock));
         for _ in 0..2 {
             // The second asker gets the first one's failure: its own fetch is not run within the pause.
-            let answer = flight.ask(LONG, |_| Freshness::Fresh, || Err(Error::new("AWS is down")));
+            let answer = flight.ask(LONG, |_| Freshness::Fresh, free, || Err(Error::new("AWS is down")));
             let Err(Unavailable::Failed(error)) = answer else { unreachable!("no value was ever fetched") };
             assert_eq!(error.to_string(), "AWS is down");
         }
@@ -236,21 +262,21 @@ mod tests {
     #[test]
     fn what_is_due_is_handed_out_while_the_next_is_fetched() {
         let flight = Flight::new(Arc::new(SystemClock));
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, || Ok(1)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
         let fresh = |value: &i32| if *value == 1 { Freshness::Due } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, fresh, || Ok(2)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(LONG, fresh, free, || Ok(2)).ok().as_deref(), Some(&1));
         let ended = |value: &i32| if *value == 1 { Freshness::Ended } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, ended, || Ok(2)).ok().as_deref(), Some(&2));
+        assert_eq!(flight.ask(LONG, ended, free, || Ok(2)).ok().as_deref(), Some(&2));
     }
 
     #[test]
     fn a_value_that_is_still_good_outlives_a_failure() {
         let flight = Flight::new(Arc::new(SystemClock));
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, || Ok(1)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
         let mut state = flight.state();
         flight.land(&mut state, Err(Error::new("AWS is down")));
         drop(state);
-        let answer = flight.ask(LONG, |_| Freshness::Due, || Err(Error::new("not tried within the pause")));
+        let answer = flight.ask(LONG, |_| Freshness::Due, free, || Err(Error::new("not tried within the pause")));
         assert_eq!(answer.ok().as_deref(), Some(&1));
     }
 
@@ -261,10 +287,10 @@ mod tests {
         let due = |_: &i32| Some(Duration::ZERO);
         assert_eq!(flight.refresh_if_used(due, LONG, || Ok(2)), LONG);
         assert!(!flight.state().running);
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, || Ok(3)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(3)).ok().as_deref(), Some(&1));
         flight.refresh_if_used(due, LONG, || Ok(2));
         let ended = |value: &i32| if *value == 1 { Freshness::Ended } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, ended, || Ok(3)).ok().as_deref(), Some(&2));
+        assert_eq!(flight.ask(LONG, ended, free, || Ok(3)).ok().as_deref(), Some(&2));
     }
 
     #[test]

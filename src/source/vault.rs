@@ -3,8 +3,8 @@
 //! Credentials leave only for a [`Grant`], which the exchange consumes. Never expired, empty or half-made ones: an error
 //! instead. While AWS is down, what is still valid is handed out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::flight::{Flight, Freshness, Unavailable};
@@ -19,13 +19,23 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 /// How long the refresher sleeps at most: the wall clock, which expiry follows, may be set meanwhile.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
+/// Sets of credentials that are kept: one for each approval, break-glass event or rule that limits them.
+const KEPT: usize = 16;
+
 /// Exchanges grants for one profile's credentials.
 pub struct Vault {
     source: Arc<dyn Source>,
     clock: Arc<dyn Clock>,
-    credentials: Arc<Flight<Credentials>>,
+    /// The one that was asked for last is last.
+    kept: Mutex<Vec<Kept>>,
     identity: Arc<Flight<Arc<Identity>>>,
     stopped: AtomicBool,
+}
+
+/// Credentials under some terms, and the right to fetch them again.
+struct Kept {
+    lease: Lease,
+    credentials: Arc<Flight<Credentials>>,
 }
 
 /// What is left of a grant after its exchange: who asked, and the ruling, for the record.
@@ -41,18 +51,24 @@ impl Vault {
     pub fn new(source: Arc<dyn Source>, clock: Arc<dyn Clock>) -> Self {
         Self {
             source,
-            credentials: Flight::new(Arc::clone(&clock)),
+            kept: Mutex::default(),
             identity: Flight::new(Arc::clone(&clock)),
             clock,
             stopped: AtomicBool::new(false),
         }
     }
 
-    /// Exchanges a grant: waits at most `wait` for AWS.
-    pub fn exchange(&self, grant: Grant, wait: Duration) -> (Receipt, Result<Arc<Credentials>, Unavailable>) {
+    /// Exchanges a grant: waits at most `wait` for AWS, which is asked only if `admit` lets it.
+    pub fn exchange(
+        &self,
+        grant: Grant,
+        wait: Duration,
+        admit: impl FnOnce() -> Result<(), Duration>,
+    ) -> (Receipt, Result<Arc<Credentials>, Unavailable>) {
         let (caller, ruling, lease) = grant.redeem();
+        let credentials = self.under(&lease);
         // Not the time of the question: what comes after a long wait may have ended meanwhile.
-        let answer = self.credentials.ask(wait, |value| freshness(value, self.clock.wall()), self.fetch(lease));
+        let answer = credentials.ask(wait, |value| freshness(value, self.clock.wall()), admit, self.fetch(lease));
         (Receipt { caller, ruling }, answer)
     }
 
@@ -63,7 +79,7 @@ impl Vault {
     pub fn identity(&self, wait: Duration) -> Result<Arc<Identity>, Unavailable> {
         let source = Arc::clone(&self.source);
         self.identity
-            .ask(wait, |_| Freshness::Fresh, move || source.identity())
+            .ask(wait, |_| Freshness::Fresh, || Ok(()), move || source.identity())
             .map(|identity| Arc::clone(identity.as_ref()))
     }
 
@@ -72,22 +88,48 @@ impl Vault {
         self.source.known_identity()
     }
 
-    /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own. `lease` is the right to do so,
-    /// once there is one.
-    pub fn keep_fresh<'a>(&self, lease: impl Fn() -> Option<&'a Lease>) {
+    /// Keeps what is in use fresh, until [`Vault::stop`]: to be run on a thread of its own.
+    pub fn keep_fresh(&self) {
         while !self.stopped.load(Ordering::SeqCst) {
-            let now = self.clock.wall();
-            let nap = lease().map_or(LONGEST_NAP, |lease| {
-                let fetch = self.fetch(lease.renewed());
-                self.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, fetch)
-            });
-            std::thread::park_timeout(nap);
+            std::thread::park_timeout(self.refresh());
         }
     }
 
     /// Ends [`Vault::keep_fresh`], once its thread is unparked.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    /// Starts the fetches that are due. Returns how long until it is worth looking again.
+    fn refresh(&self) -> Duration {
+        let now = self.clock.wall();
+        let due = |kept: &Kept| {
+            let fetch = self.fetch(kept.lease.renewed());
+            kept.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, fetch)
+        };
+        self.kept().iter().map(due).min().unwrap_or(LONGEST_NAP)
+    }
+
+    /// The credentials under a lease's terms. Those that nobody asked for longest make room.
+    fn under(&self, lease: &Lease) -> Arc<Flight<Credentials>> {
+        let mut kept = self.kept();
+        match kept.iter().position(|one| one.lease.terms() == lease.terms()) {
+            Some(at) => kept.get_mut(at..).unwrap_or_default().rotate_left(1),
+            None => {
+                if kept.len() >= KEPT {
+                    kept.rotate_left(1);
+                    kept.pop();
+                }
+                let credentials = Flight::new(Arc::clone(&self.clock));
+                kept.push(Kept { lease: lease.renewed(), credentials });
+            }
+        }
+        kept.last().map_or_else(|| Flight::new(Arc::clone(&self.clock)), |last| Arc::clone(&last.credentials))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fetch(&self, lease: Lease) -> impl FnOnce() -> crate::error::Result<Credentials> + Send + 'static {

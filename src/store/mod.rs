@@ -81,6 +81,16 @@ pub enum Failed {
     Error(Error),
 }
 
+impl Failed {
+    /// The failure of a call that cannot conflict.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Error(error) => error,
+            Self::Conflict => Error::new("somebody else wrote the record first").hint("try again"),
+        }
+    }
+}
+
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Error(error)

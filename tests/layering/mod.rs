@@ -35,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("log", &["policy"]),
     ("peer", &[]),
     ("auth", &["peer"]),
-    ("broker", &["auth", "policy", "store"]),
+    ("broker", &["auth", "log", "policy", "store"]),
     ("source", &["aws", "profile", "auth", "broker", "log"]),
     ("vending", &["auth", "aws", "broker", "log", "policy", "source"]),
     ("server", &["peer", "http", "auth", "policy", "source", "log", "vending"]),

@@ -155,7 +155,7 @@ fn slow_clients_do_not_use_up_descriptors() {
 #[test]
 fn where_descriptors_do_run_out_serving_goes_on_afterwards() {
     let served = Served::new();
-    let mut inside = with_descriptors(&served, 24);
+    let mut inside = with_descriptors(&served, 32);
     let stolen = inside.line();
     let mut flood = served.outside(&stolen, FLOOD).args(["3", "300"]).spawn();
     assert_eq!(flood.line(), "flooding");
@@ -172,6 +172,10 @@ fn where_descriptors_do_run_out_serving_goes_on_afterwards() {
 #[test]
 fn clients_that_never_read_keep_nobody_out() {
     let served = Served::new();
+    // A tree that asks for so much would be told to come back later.
+    let generous =
+        r#"{"version":"1","limits":{"requests_per_second":1000000},"rules":[{"name":"all","effect":"allow"}]}"#;
+    let generous = served.sandbox.write("generous.json", generous, 0o600);
     // From inside the tree, with the token: nobody else gets answers enough to fill a socket.
     let script = r#"
 ready_in, ready_out = os.pipe()
@@ -195,7 +199,8 @@ left = 8
 while left:
     left -= len(os.read(ready_in, left))
 "#;
-    let mut inside = served.inside(&[], &format!("{script}{RIGHTFUL}os.close(stop_out)\n")).spawn();
+    let options = ["--policy", generous.to_str().expect("UTF-8")];
+    let mut inside = served.inside(&options, &format!("{script}{RIGHTFUL}os.close(stop_out)\n")).spawn();
     inside.line();
     assert_served(&mut inside, 20, "among clients that never read");
     inside.close_stdin();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::given::Given;
 use crate::cli::flags::Id;
 use crate::error::{Error, Result};
+use crate::store::Kind;
 
 /// Whose credentials call SSM and DynamoDB, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,6 +119,21 @@ pub(super) fn scope(given: &Given<'_>, id: Id) -> Result<String> {
 }
 
 impl Stores {
+    /// The DynamoDB table of this kind; `None` keeps it in the state directory.
+    pub fn table(&self, kind: Kind) -> Option<&str> {
+        let table = match kind {
+            Kind::Session => &self.session_table,
+            Kind::Request => &self.request_table,
+            Kind::Event => &self.breakglass_table,
+        };
+        table.as_deref()
+    }
+
+    /// Whether some records are in DynamoDB.
+    pub fn in_tables(&self) -> bool {
+        Kind::ALL.iter().any(|kind| self.table(*kind).is_some())
+    }
+
     pub(super) fn of(given: &Given<'_>) -> Result<Self> {
         Ok(Self {
             state_dir: given.path(Id::StateDir),

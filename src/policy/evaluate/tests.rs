@@ -30,8 +30,8 @@ fn policy(rules: &str) -> Policy {
 fn verdict(effect: Effect, rule: Option<(usize, &str)>, reason: &str) -> Verdict {
     Verdict {
         effect,
-        rule: rule.map(|(index, name)| (index, name.to_owned())),
-        reason: reason.to_owned(),
+        rule: rule.map(|(index, name)| (index, name.into())),
+        reason: reason.into(),
         constraints: None,
         ground: if rule.is_some() { Ground::Rule } else { Ground::NoRule },
     }
@@ -168,7 +168,7 @@ fn what_is_known_to_differ_counts_before_what_is_not_known() {
     let hidden = PeerFacts { uid: 0, program: Err("hidden") };
     assert_eq!(policy.evaluate(&Question { peer: hidden, ..ask("p", Some("bob")) }).effect, Effect::Allow);
     let neither = policy.evaluate(&Question { peer: hidden, ..ask("p", None) });
-    assert_eq!(neither.reason, "the caller's identity is not known");
+    assert_eq!(&*neither.reason, "the caller's identity is not known");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn the_effect_is_the_rules_and_so_is_what_it_asks_for() {
     let text = r#"{"version":"1","approvals":"store","rules":[{"name":"r","effect":"require_approval",
         "session_policy":{"Statement":[]},"session_table":"live-sessions"}]}"#;
     let found = Policy::parse(text).expect("a policy").evaluate(&ask("p", Some("ann")));
-    assert_eq!((found.effect, found.reason.as_str()), (Effect::RequireApproval, "the rule r says require_approval"));
+    assert_eq!((found.effect, &*found.reason), (Effect::RequireApproval, "the rule r says require_approval"));
     let constraints = found.constraints.as_deref().expect("constraints");
     assert_eq!(constraints.session_policy.as_deref(), Some(r#"{"Statement":[]}"#));
     assert_eq!(constraints.session_table.as_deref(), Some("live-sessions"));

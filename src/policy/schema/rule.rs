@@ -60,9 +60,10 @@ pub struct Constraints {
 
 #[derive(Debug)]
 pub(in crate::policy) struct Rule {
-    pub(in crate::policy) name: String,
+    pub(in crate::policy) name: Arc<str>,
     pub(in crate::policy) effect: Effect,
-    pub(in crate::policy) reason: Option<String>,
+    /// Its own, or one that names the rule.
+    pub(in crate::policy) reason: Arc<str>,
     pub(in crate::policy) conditions: Conditions,
     /// The roles whose credentials it gives; `None` is all, and a profile's without a role.
     pub(in crate::policy) role_arns: Option<Vec<String>>,
@@ -110,10 +111,17 @@ impl Hash for Conditions {
 pub(super) fn rule_of(path: &Path<'_>, value: &Json) -> Result<Rule, Flaw> {
     let rule = object(path, value, &RULE)?;
     let effects = Effect::ALL.map(|effect| (effect.as_str(), effect));
+    let name = rule.required("name", text_of)?;
+    let effect = rule.required("effect", |path, value| named(path, text_of(path, value)?, "effect", &effects))?;
     Ok(Rule {
-        name: rule.required("name", text_of)?.to_owned(),
-        effect: rule.required("effect", |path, value| named(path, text_of(path, value)?, "effect", &effects))?,
-        reason: rule.optional("reason", text_of)?.map(str::to_owned),
+        name: name.into(),
+        effect,
+        reason: match (rule.optional("reason", text_of)?, effect) {
+            (Some(reason), _) => reason.into(),
+            (None, Effect::Allow) => format!("allowed by the rule {name}").into(),
+            (None, Effect::Deny) => format!("denied by the rule {name}").into(),
+            (None, _) => format!("the rule {name} says {}", effect.as_str()).into(),
+        },
         conditions: rule.optional("conditions", conditions_of)?.unwrap_or_default(),
         role_arns: rule.optional("role_arns", |path, value| list_of(path, value, role_arn_of))?,
         constraints: constraints_of(&rule)?,

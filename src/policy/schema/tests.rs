@@ -43,8 +43,8 @@ fn a_full_policy_is_read() {
     )
     .expect("a policy");
     let [first, second] = &policy.rules[..] else { panic!("two rules") };
-    assert_eq!((first.name.as_str(), first.effect), ("deploy-from-ci", Effect::Allow));
-    assert_eq!(first.reason.as_deref(), Some("CI deploys at night"));
+    assert_eq!((&*first.name, first.effect), ("deploy-from-ci", Effect::Allow));
+    assert_eq!(&*first.reason, "CI deploys at night");
     let conditions = &first.conditions;
     assert_eq!(conditions.modes, Some(vec![Mode::Server, Mode::CredentialProcess]));
     assert_eq!(conditions.profiles.as_ref().map(Vec::len), Some(1));
@@ -61,7 +61,7 @@ fn a_full_policy_is_read() {
         session_table: Some("sessions".into()),
     };
     assert_eq!(first.constraints.as_deref(), Some(&constraints));
-    assert_eq!((second.name.as_str(), second.effect), ("rest", Effect::Deny));
+    assert_eq!((&*second.name, second.effect), ("rest", Effect::Deny));
     assert_eq!(second.conditions, Conditions::default());
     assert_eq!((&second.role_arns, &second.constraints), (&None, &None));
 }

@@ -1,0 +1,67 @@
+//! When an approval counts: a signature by somebody whom the policy names, over what was approved (T28).
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::terms::{By, Window};
+use crate::policy::document::LONGEST_APPROVAL;
+use crate::policy::{Approvals, Policy};
+use crate::store::Request;
+use crate::store::record::RequestStatus;
+
+/// What an approver signs. Each part is a line, and none of them can hold a line feed.
+pub fn message(request: &Request, policy_digest: &str) -> String {
+    let Request { id, requester, profile, expires_at, .. } = request;
+    let ends = crate::clock::rfc3339_ms(*expires_at);
+    format!("sentinel approval v1\n{id}\n{requester}\n{profile}\n{ends}\n{policy_digest}\n")
+}
+
+/// Whether this request lets `user` have `profile` now; why not, for people.
+///
+/// # Errors
+/// The first reason that was found.
+pub fn judge(request: &Request, policy: &Policy, user: &str, profile: &str, now: Timestamp) -> Result<Window, String> {
+    if request.requester != user || request.profile != profile {
+        return Err("it is another user's, or of another profile".to_owned());
+    }
+    if request.status != RequestStatus::Approved {
+        return Err(format!("it is {}", request.status.as_str()));
+    }
+    if request.expires_at <= now {
+        return Err("its window has ended".to_owned());
+    }
+    let longest = SignedDuration::try_from(request.duration.min(LONGEST_APPROVAL)).unwrap_or(SignedDuration::ZERO);
+    if request.expires_at.duration_since(now) > longest {
+        return Err("its window is longer than what was asked for".to_owned());
+    }
+    let Some(approver) = request.approver.as_deref() else {
+        return Err("nobody is named as its approver".to_owned());
+    };
+    if approver == user {
+        return Err("it was approved by its requester".to_owned());
+    }
+    match policy.approvals() {
+        Approvals::Store => {}
+        Approvals::Signed => check_signature(request, policy, approver)?,
+    }
+    Ok(Window { by: By::Approval, id: request.id.as_str().into(), ends: request.expires_at })
+}
+
+fn check_signature(request: &Request, policy: &Policy, name: &str) -> Result<(), String> {
+    let approver = policy.approvers().iter().find(|approver| approver.name == name);
+    let approver = approver.ok_or_else(|| format!("`{}` is no approver of the policy", name.escape_debug()))?;
+    if !approver.approves(&request.profile) {
+        return Err(format!("{} does not approve this profile", approver.name));
+    }
+    if request.policy_digest.as_deref() != Some(policy.digest()) {
+        return Err("it was approved under another policy than the one of now".to_owned());
+    }
+    let signature = request.signature.as_deref().ok_or("it is not signed")?;
+    if request.requester.contains('\n') || request.profile.contains('\n') {
+        return Err("its names hold line feeds".to_owned());
+    }
+    if approver.key.verifies(message(request, policy.digest()).as_bytes(), signature) {
+        Ok(())
+    } else {
+        Err(format!("its signature is not {}'s", approver.name))
+    }
+}
