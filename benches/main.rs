@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
 //! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
+//! | `log` | what a line of the decision log costs |
 //! | `start` | what is added to the start of a command |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
@@ -19,6 +20,7 @@ mod client;
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod floor;
+mod log;
 mod memory;
 mod policy;
 mod report;
@@ -102,6 +104,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     if wanted("policy") {
         report.heading("Asking a policy");
         policy::measure(&mut report)?;
+    }
+    if wanted("log") {
+        report.heading("A line of the decision log");
+        log::measure(&sandbox.path("tmp"), &mut report)?;
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");
