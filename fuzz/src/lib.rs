@@ -6,6 +6,7 @@ pub mod answer;
 pub mod arguments;
 pub mod choices;
 pub mod duration;
+pub mod envelope;
 pub mod helper;
 pub mod ini;
 pub mod log;
@@ -13,6 +14,7 @@ pub mod matching;
 pub mod netlink;
 pub mod policy;
 pub mod proc;
+pub mod record;
 pub mod request;
 pub mod sts;
 pub mod token;
@@ -21,10 +23,11 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
+    ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
     ("log", log::check),
@@ -34,6 +37,7 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("netlink", netlink::check),
     ("policy", policy::check),
     ("proc", proc::check),
+    ("record", record::check),
     ("request", request::check),
     ("sts", sts::check),
     ("token", token::check),

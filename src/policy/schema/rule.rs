@@ -14,11 +14,11 @@ use crate::policy::json::Json;
 use crate::policy::pattern::Pattern;
 use crate::policy::time::{self, DAYS, Hours, Minute, Window};
 
-const RULE: [&str; 8] =
+pub(super) const RULE: [&str; 8] =
     ["name", "effect", "conditions", "reason", "max_server_duration", "role_arns", "session_policy", "session_table"];
-const CONDITIONS: [&str; 6] = ["profiles", "users", "time", "mode", "peer", "device"];
-const PEER: [&str; 3] = ["uids", "executables", "sha256"];
-const TIME: [&str; 3] = ["days", "hours", "timezone"];
+pub(super) const CONDITIONS: [&str; 6] = ["profiles", "users", "time", "mode", "peer", "device"];
+pub(super) const PEER: [&str; 3] = ["uids", "executables", "sha256"];
+pub(super) const TIME: [&str; 3] = ["days", "hours", "timezone"];
 
 /// The operating systems that policies know.
 const SYSTEMS: [(&str, &str); 2] = [("linux", "linux"), ("macos", "macos")];

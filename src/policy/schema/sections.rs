@@ -12,8 +12,9 @@ use crate::policy::document::{
 use crate::policy::flaw::{Flaw, Path, shown};
 use crate::policy::json::Json;
 
-const BREAK_GLASS: [&str; 7] = ["users", "profiles", "reason_codes", "max_duration", "cooldown", "quota", "lifts"];
-const LIMITS: [&str; 3] = ["exchanges_per_minute", "burst", "requests_per_second"];
+pub(super) const BREAK_GLASS: [&str; 7] =
+    ["users", "profiles", "reason_codes", "max_duration", "cooldown", "quota", "lifts"];
+pub(super) const LIMITS: [&str; 3] = ["exchanges_per_minute", "burst", "requests_per_second"];
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);

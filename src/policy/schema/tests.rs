@@ -66,6 +66,24 @@ fn a_full_policy_is_read() {
     assert_eq!((&second.role_arns, &second.constraints), (&None, &None));
 }
 
+/// The README shows one policy with every field.
+#[test]
+fn the_readmes_policy_is_one_and_has_every_field() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).expect("the README");
+    let (_, section) = page.split_once("\n## Policies\n").expect("a section");
+    let (_, text) = section.split_once("```json\n").expect("an example");
+    let (text, _) = text.split_once("```").expect("its end");
+    let policy = Policy::parse(text).unwrap_or_else(|flaw| panic!("{flaw}"));
+    assert_eq!(policy.warnings(), [""; 0]);
+    let fields = [&DOCUMENT[..], &rule::RULE, &rule::CONDITIONS, &rule::PEER, &rule::TIME];
+    let sections = [&super::sections::BREAK_GLASS[..], &super::sections::LIMITS];
+    for field in fields.into_iter().chain(sections).flatten() {
+        assert!(text.contains(&format!("\"{field}\":")), "{field}");
+        let is_explained = section.contains(&format!("`{field}`")) || section.contains(&format!(".{field}`"));
+        assert!(is_explained || !DOCUMENT.contains(field), "{field}");
+    }
+}
+
 #[test]
 fn every_effect_is_read() {
     let approvers = r#""approvals":"store","#;
