@@ -29,3 +29,4 @@ mod store;
 mod threats;
 mod threats_table;
 mod unsafe_list;
+mod whoami;

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
@@ -159,7 +160,7 @@ fn needs_records(policy: &PolicySource) -> bool {
 
 fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
     let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
-    let device_id: Option<String> = None;
+    let device_id = device_id();
     let device = device_id.as_deref().unwrap_or("unknown");
     let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
     Start {
@@ -236,7 +237,7 @@ fn log_options(common: &Common, env: &Env) -> Result<Options> {
         anchor: common.log.anchor,
         syslog: common.log.syslog,
         syslog_socket: common.log.syslog_socket.clone(),
-        device_id: None,
+        device_id: device_id(),
         // It runs as the user whom it serves.
         deployment: Some("advisory".to_owned()),
     })
@@ -260,7 +261,7 @@ pub(super) fn log_path(log_file: Option<&Path>, state_dir: Option<&Path>, env: &
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
-fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
     if let Some(directory) = state_dir {
         return Ok(directory.to_owned());
     }

@@ -87,13 +87,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         clock,
         operator,
     };
+    let mut environment =
+        child_environment(env, &place.child_mode(token.expose_str(), &directory.config()), &profile.facts());
+    if let Some(id) = &session_id {
+        environment.set("SENTINEL_SESSION_ID", id.as_ref());
+    }
     let program = Program {
         arguments: std::iter::once(&settings.program).chain(&settings.arguments).cloned().collect(),
-        environment: child_environment(
-            env,
-            &place.child_mode(token.expose_str(), &directory.config()),
-            &profile.facts(),
-        ),
+        environment,
         wait_for_tree: server.wait_tree,
     };
     let serving = Serving::start(place.listener, service, registered)?;
