@@ -247,8 +247,8 @@ fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
         return Ok(PathBuf::from("/var/lib/sentinel"));
     }
     let home = env.os("HOME").ok_or_else(|| {
-        Error::new("there is no place for the decision log: neither XDG_STATE_HOME nor HOME is set")
-            .hint("give --log-file or --state-dir")
+        Error::new("there is no place for the decision log and for records: neither XDG_STATE_HOME nor HOME is set")
+            .hint("give --state-dir")
     })?;
     Ok(PathBuf::from(home).join(".local/state/sentinel"))
 }
