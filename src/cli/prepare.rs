@@ -292,8 +292,8 @@ pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<Pat
         return Ok(PathBuf::from("/var/lib/sentinel"));
     }
     let home = env.os("HOME").ok_or_else(|| {
-        Error::new("there is no place for the decision log: neither XDG_STATE_HOME nor HOME is set")
-            .hint("give --log-file or --state-dir")
+        Error::new("there is no place for the decision log and for records: neither XDG_STATE_HOME nor HOME is set")
+            .hint("give --state-dir")
     })?;
     Ok(PathBuf::from(home).join(".local/state/sentinel"))
 }
