@@ -118,9 +118,9 @@ node: tools ## the JavaScript packages of the real clients, where there is Node;
 	fi
 	@python3 tests/clients/make_node.py "$(JS_CLIENTS)"
 
-shells: ## as root on Debian, install the shells and formatters without which some tests are skipped
+shells: ## as root on Debian, install the shells and other programs without which some tests are skipped
 	@missing=; \
-	for name in zsh fish mandoc groff; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	for name in zsh fish mandoc groff strace; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq; \

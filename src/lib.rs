@@ -6,6 +6,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`cli`] | commands, the flag table, help, man page, completions |
+//! | [`config`] | settings files, and what an administrator has locked |
 //! | [`launch`] | what the child gets: environment, generated files, a private directory |
 //! | [`warden`] | the process that starts the child and whose descendants are "the tree" |
 //! | [`server`] | sockets, connection slots, deadlines |
@@ -21,8 +22,8 @@
 //! | [`profile`] | AWS config and credentials files |
 //! | [`log`] | the operator log and the decision log |
 //!
-//! Below them all: [`error`], [`secret`], [`clock`], [`mod@env`], [`digest`], [`ed25519`], [`nearest`], [`duration`],
-//! [`interpreter`], [`stream`], [`trusted`] and [`sys`], the only module with unsafe code.
+//! Below them all: [`error`], [`secret`], [`clock`], [`deployment`], [`device`], [`mod@env`], [`digest`], [`ed25519`],
+//! [`nearest`], [`duration`], [`interpreter`], [`stream`], [`trusted`] and [`sys`], the only module with unsafe code.
 
 #![cfg_attr(
     not(test),
@@ -47,6 +48,12 @@ pub mod broker;
 pub mod cli;
 #[forbid(unsafe_code)]
 pub mod clock;
+#[forbid(unsafe_code)]
+pub mod config;
+#[forbid(unsafe_code)]
+pub mod deployment;
+#[forbid(unsafe_code)]
+pub mod device;
 #[forbid(unsafe_code)]
 pub mod digest;
 #[forbid(unsafe_code)]

@@ -1,6 +1,7 @@
 //! Integration tests: one binary. What several files need is in `harness`, `fake_sts`, `wire` and `cargo`; the rest are tests.
 
 mod cargo;
+mod fake_ssm;
 mod fake_sts;
 mod harness;
 mod wire;
@@ -17,9 +18,12 @@ mod fake_sts_is_strict;
 mod harness_is_honest;
 mod layering;
 mod mfa;
+mod policy_commands;
+mod policy_parameter;
 mod profile_keys;
 mod reading_order;
 mod session_policies;
+mod settings_files;
 mod store;
 mod threats;
 mod threats_table;

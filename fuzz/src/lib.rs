@@ -6,12 +6,14 @@ pub mod answer;
 pub mod arguments;
 pub mod choices;
 pub mod duration;
+pub mod envelope;
 pub mod helper;
 pub mod ini;
 pub mod matching;
 pub mod netlink;
 pub mod policy;
 pub mod proc;
+pub mod record;
 pub mod request;
 pub mod sts;
 pub mod token;
@@ -20,10 +22,11 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 12] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
+    ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
     ("matching", |bytes| {
@@ -32,6 +35,7 @@ pub const TARGETS: [(&str, Check); 12] = [
     ("netlink", netlink::check),
     ("policy", policy::check),
     ("proc", proc::check),
+    ("record", record::check),
     ("request", request::check),
     ("sts", sts::check),
     ("token", token::check),

@@ -262,8 +262,8 @@ fn refused(failure: Failure) -> Refused {
     match failure.code() {
         "ConditionalCheckFailedException" => Refused::Condition,
         "ValidationException" if message.contains("does not have the specified index") => Refused::NoIndex,
-        // Emulators word it otherwise.
-        "ResourceNotFoundException" if message.contains("index") => Refused::NoIndex,
+        // moto's words.
+        "ResourceNotFoundException" if message.contains("invalid index") => Refused::NoIndex,
         "ResourceNotFoundException" => Refused::NoTable,
         _ => Refused::Failure(failure),
     }

@@ -146,7 +146,7 @@ pub fn of(service: Service, region: &str, override_url: Option<&str>, variant: V
     let named = region.replace("fips-", "").replace("-fips", "");
     let variant = Variant { fips: variant.fips || named != region, ..variant };
     let elsewhere = elsewhere(service, &named, variant);
-    let signing = if named == GLOBAL { GLOBAL_STS.1 } else { &named };
+    let signing = if service == Service::Sts && named == GLOBAL { GLOBAL_STS.1 } else { &named };
     match (override_url, elsewhere) {
         (Some(url), _) => parse(url, signing),
         (None, Some((url, signing))) => parse(url, signing),

@@ -3,6 +3,7 @@
 mod table;
 
 use super::commands::CommandName;
+use crate::config::{Kind, Known};
 
 #[cfg(test)]
 pub(super) use table::EVERY;
@@ -136,6 +137,19 @@ pub struct Flag {
     pub commands: &'static [CommandName],
     /// Where help lists it.
     pub group: Group,
+}
+
+/// The settings that files may hold: what has a variable, but for a code, which is good for one use.
+pub fn settings() -> Vec<Known> {
+    let kind = |flag: &Flag| match (flag.id, flag.value) {
+        (Id::PolicyArn, _) => Kind::List,
+        (Id::PolicyKey, _) => Kind::TextOrPath,
+        (_, None) => Kind::Switch,
+        (_, Some("FILE" | "PATH" | "DIR")) => Kind::Path,
+        (_, Some(_)) => Kind::Text,
+    };
+    let allowed = FLAGS.iter().filter(|flag| flag.variable.is_some() && flag.id != Id::MfaToken);
+    allowed.map(|flag| Known { name: flag.name, kind: kind(flag) }).collect()
 }
 
 impl Flag {

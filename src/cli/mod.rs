@@ -34,6 +34,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::sys::signal;
@@ -76,7 +77,11 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let mut env: Env = std::env::vars_os().collect();
     let signals = signal::reset().map_err(|error| Error::new("cannot handle signals").because(error));
-    let command = signals.and_then(|()| read(&args, &env));
+    let command = signals.and_then(|()| {
+        let parsed = parse::parse(&args)?;
+        let config = if needs_settings(&parsed) { Config::load(&flags::settings(), &env)? } else { Config::default() };
+        settle(&parsed, &env, &config)
+    });
     // Nothing else that sentinel starts is to see the code: another sentinel would show it a second time.
     env.unset("SENTINEL_MFA_TOKEN");
     match command.and_then(|command| run(&command, &env)) {
@@ -89,12 +94,22 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What the arguments and the environment ask for. No side effects.
+/// What the arguments and the environment ask for where there are no settings files. No side effects.
 ///
 /// # Errors
 /// Of kind usage.
 pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
-    let parsed = parse::parse(args)?;
+    settle(&parse::parse(args)?, env, &Config::default())
+}
+
+/// Whether the command follows settings: help has to be there when a settings file is wrong.
+fn needs_settings(parsed: &parse::Parsed) -> bool {
+    use CommandName::{Completions, Help, Man, Version};
+    parsed.help.is_none() && !matches!(parsed.command, None | Some(Version | Help | Completions | Man))
+}
+
+/// What the arguments, the environment and the settings files ask for.
+fn settle(parsed: &parse::Parsed, env: &Env, config: &Config) -> Result<Command> {
     if let Some(length) = parsed.help {
         return Ok(Command::Help(parsed.command.map(Topic::Command).or(parsed.topic), length));
     }
@@ -102,7 +117,7 @@ pub fn read(args: &[OsString], env: &Env) -> Result<Command> {
         let version = parsed.has(Id::Version);
         return Ok(if version { Command::Version } else { Command::Help(None, HelpLength::Short) });
     };
-    let given = Given::new(&parsed, env);
+    let given = Given::new(parsed, env, config)?;
     let policy = |settings| Command::Policy(Box::new(settings));
     let session = |settings| Command::Session(Box::new(settings));
     let request = |settings| Command::Request(Box::new(settings));

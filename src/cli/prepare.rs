@@ -78,6 +78,7 @@ pub(super) struct Purpose {
 /// Reads the profile, the policy and the log's place, and gets the code of an MFA device where one is needed. Nothing is
 /// asked of AWS yet.
 pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<Prepared> {
+    common.policy.check_required()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
     let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };

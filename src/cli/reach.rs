@@ -137,3 +137,38 @@ impl Reach {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn endpoint(url: &str, overrides: Overrides) -> Result<String> {
+        let env = Env::from_iter([
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT_URL_SSM", url),
+        ]);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let reach = Reach::of(&Access::default(), &env, &clock)?;
+        reach.endpoint(Service::Ssm, overrides).map(|endpoint| endpoint.url().to_owned())
+    }
+
+    #[test]
+    fn who_names_an_endpoint_does_not_decide_what_an_unsigned_policy_says() {
+        const OWN: &str = "https://ssm.eu-west-1.amazonaws.com/";
+        for (url, taken, on_loopback) in [
+            ("", OWN, OWN),
+            ("https://policies.example", "https://policies.example/", OWN),
+            ("http://127.0.0.1:1", "http://127.0.0.1:1/", "http://127.0.0.1:1/"),
+        ] {
+            assert_eq!(endpoint(url, Overrides::Taken).expect("an endpoint"), taken);
+            assert_eq!(endpoint(url, Overrides::OnLoopback).expect("an endpoint"), on_loopback);
+        }
+        let error = endpoint("http://policies.example", Overrides::Taken).expect_err("plain http").summary();
+        assert_eq!(error, "AWS_ENDPOINT_URL_SSM is http to a host that is not this one: http://policies.example");
+    }
+}

@@ -13,7 +13,7 @@ mod whoami;
 pub use given::Given;
 pub use log::{LogCommand, ShowLog, VerifyLog};
 pub use places::{Access, Log, PolicyPlace, PolicySource, Stores};
-pub use policy::{Asked, Diff, Judge, Keygen, Os, PolicyCommand, Pull, Push, Sign, Validate};
+pub use policy::{Asked, Diff, Judge, Keygen, NotAfter, Os, PolicyCommand, Pull, Push, Sign, Validate};
 pub use records::{
     BreakglassCommand, CreateRequest, DecideRequest, EndRecord, ListRecords, OpenEvent, RequestCommand, SessionCommand,
     ShowRecord,

@@ -1,4 +1,4 @@
-//! Records in DynamoDB tables, one for each kind, where many hosts see them. The README says how tables are made.
+//! Records in DynamoDB tables, one for each kind, where many hosts see them. docs/tables.md says how tables are made.
 //!
 //! An item has a record's fields as attributes: texts as S, numbers as N, empty ones not at all. What an item has beyond
 //! them is another tool's, and stays as it is.
@@ -72,15 +72,15 @@ impl DynamoDb {
                     index.field
                 ))
             }
-            (Refused::NoTable | Refused::NoIndex, _) => Error::new(format!(
-                "there is no DynamoDB table `{table}` in {region}"
-            ))
-            .hint(
-                "create it with the hash key `id` (S) and the indexes of the README, or name another table or region",
-            ),
+            (Refused::NoTable | Refused::NoIndex, _) => {
+                Error::new(format!("there is no DynamoDB table `{table}` in {region}"))
+                    .hint("create it as docs/tables.md says, or name another table or region")
+            }
             (Refused::Failure(failure), _) if failure.code() == "ValidationException" => {
                 let within = format!("the DynamoDB table `{table}` does not fit");
-                Error::from(failure).within(&within).hint("its only key has to be `id` (S): see the README")
+                Error::from(failure)
+                    .within(&within)
+                    .hint("its only key has to be `id` (S): docs/tables.md has commands that make such a table")
             }
             (Refused::Failure(failure), _) => Error::from(failure).within(&format!("the DynamoDB table `{table}`")),
             (Refused::Keys(error), _) => error.within(&format!("no keys for the DynamoDB table `{table}`")),
@@ -173,7 +173,7 @@ fn attributes(item: &Item) -> Attributes {
 
 /// The texts and whole numbers among the attributes; what else is there is nothing that sentinel reads. Older tools write
 /// empty texts where there is nothing to say.
-fn item(attributes: &Attributes) -> Item {
+pub fn item(attributes: &Attributes) -> Item {
     let value = |attribute: &Json| match (attribute.get("S"), attribute.get("N")) {
         (Some(text), None) => text.as_str().filter(|text| !text.is_empty()).map(|text| Value::Text(text.to_owned())),
         (None, Some(number)) => number.as_str().and_then(|number| number.parse().ok()).map(Value::Number),

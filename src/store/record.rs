@@ -232,7 +232,9 @@ impl Item {
     }
 
     fn required(&self, name: &str) -> Result<&str> {
-        self.text(name).ok_or_else(|| Error::new(format!("the record has no `{name}`")))
+        // Where there is nothing to say older tools write an empty text.
+        let text = self.text(name).filter(|text| !text.is_empty());
+        text.ok_or_else(|| Error::new(format!("the record has no `{name}`")))
     }
 
     fn time(&self, name: &str) -> Result<Timestamp> {
@@ -247,7 +249,7 @@ impl Item {
     }
 
     fn owned(&self, name: &str) -> Option<String> {
-        self.text(name).map(str::to_owned)
+        self.text(name).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 }
 

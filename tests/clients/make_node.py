@@ -1,4 +1,4 @@
-"""Installs the AWS SDKs for JavaScript that the client tests run, once per package-lock.json and version of Node.
+"""Installs the JavaScript packages that the tests run, AWS's SDKs and a DynamoDB, once per package-lock.json and version of Node.
 
     python3 tests/clients/make_node.py DIRECTORY
 
@@ -20,7 +20,7 @@ FILES = ["package.json", "package-lock.json", ".npmrc"]
 def main():
     directory = pathlib.Path(sys.argv[1])
     if not (shutil.which("node") and shutil.which("npm")):
-        print("node or npm is missing: the tests of the AWS SDKs for JavaScript will be skipped", file=sys.stderr)
+        print("node or npm is missing: the tests that want JavaScript packages will be skipped", file=sys.stderr)
         shutil.rmtree(directory, ignore_errors=True)
         return
     node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
@@ -30,7 +30,7 @@ def main():
         wanted = f"{node} {hashlib.sha256(lock.read()).hexdigest()}\n"
         if stamp.exists() and stamp.read_text() == wanted:
             return
-        print(f"making {directory}: the AWS SDKs for JavaScript, from {SOURCE.name}/package-lock.json", flush=True)
+        print(f"making {directory}: the JavaScript packages, from {SOURCE.name}/package-lock.json", flush=True)
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         for name in FILES:

@@ -7,4 +7,4 @@ mod https;
 pub(crate) mod javascript;
 pub(crate) mod moto;
 mod table;
-mod world;
+pub(crate) mod world;

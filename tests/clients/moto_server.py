@@ -62,7 +62,8 @@ def populate(endpoint):
         iam.put_role_policy(RoleName=name, PolicyName="permissions", PolicyDocument=permissions)
         roles[name] = role["Arn"]
     permissions = document(
-        allow(["sts:GetCallerIdentity", "sts:GetSessionToken"]), allow("sts:AssumeRole", roles["demo-role"])
+        allow(["sts:GetCallerIdentity", "sts:GetSessionToken", "ssm:GetParameter"]),
+        allow("sts:AssumeRole", roles["demo-role"]),
     )
     iam.put_user_policy(UserName="demo-user", PolicyName="permissions", PolicyDocument=permissions)
     return {

@@ -14,7 +14,7 @@ pub(super) const MODES: [&[&str]; 3] = [&[], &["--unix-socket"], &["--server"]];
 pub(super) const SERVERS: [&[&str]; 2] = [MODES[1], MODES[2]];
 
 /// A sandbox whose AWS is moto, with the profiles `base`, `dev` and, through `dev`, `second`.
-pub(super) fn at_moto() -> (Sandbox, &'static Moto) {
+pub(crate) fn at_moto() -> (Sandbox, &'static Moto) {
     let moto = server();
     let sandbox = Sandbox::with_endpoint(&moto.endpoint);
     let user = Keys {
@@ -49,7 +49,7 @@ pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: 
 }
 
 /// PATH with the pinned clients before all others.
-pub(super) fn path() -> OsString {
+pub(crate) fn path() -> OsString {
     let rest = std::env::var_os("PATH").unwrap_or_default();
     let all: Vec<PathBuf> = std::iter::once(programs()).chain(std::env::split_paths(&rest)).collect();
     std::env::join_paths(all).expect("no colon in a directory's name")

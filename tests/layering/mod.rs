@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use scan::{Token, Tokens};
 
 /// Modules that every other may use, and that use each other alone.
-const BASE: [&str; 12] = [
+const BASE: [&str; 14] = [
     "error",
     "secret",
     "clock",
     "env",
+    "deployment",
+    "device",
     "digest",
     "ed25519",
     "nearest",
@@ -26,7 +28,8 @@ const BASE: [&str; 12] = [
 ];
 
 /// The rooms from the bottom up, each with what it may use besides the base. A room uses only rooms above its line here.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
+    ("config", &[]),
     ("http", &[]),
     ("policy", &[]),
     ("profile", &[]),
@@ -44,8 +47,8 @@ const ROOMS: [(&str, &[&str]); 15] = [
     (
         "cli",
         &[
-            "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "store", "source", "vending",
-            "server", "launch", "warden",
+            "config", "http", "policy", "profile", "aws", "log", "peer", "auth", "broker", "store", "source",
+            "vending", "server", "launch", "warden",
         ],
     ),
 ];

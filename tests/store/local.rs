@@ -8,7 +8,7 @@ use sentinel::store::record::Record;
 use sentinel::store::{Engine, Kind, Local, Session};
 
 use super::{Contention, conformance, increment, insert, read, session};
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, skip};
 
 /// Where a child of these tests works, and what it does there.
 const WORK: &str = "SENTINEL_TEST_STORE_WORK";
@@ -70,11 +70,56 @@ fn a_writer_that_is_killed_leaves_whole_records() {
     }
 }
 
+/// Where a write can end, in its order: the system call that its process is killed at, which of them, and whether the new record is
+/// there by then.
+const STEPS: [(&str, u32, bool); 6] = [
+    ("flock", 1, false),
+    ("unlinkat", 1, false),
+    ("fsync", 1, false),
+    ("renameat", 1, false),
+    ("fsync", 2, true),
+    ("flock", 2, true),
+];
+
+#[test]
+fn a_writer_that_is_killed_at_any_step_leaves_the_old_record_or_the_new() {
+    let test = "a_writer_that_is_killed_at_any_step_leaves_the_old_record_or_the_new";
+    let traced = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    if !traced.is_ok_and(|status| status.success()) {
+        return skip(test, "strace is not installed, or may not trace");
+    }
+    let sandbox = scratch();
+    let state = sandbox.path("store");
+    let local = Local::open(&state).expect("a store");
+    let mut expected = session();
+    insert(&local, &expected);
+    for (call, which, is_new) in STEPS {
+        let work = format!("{}\n{}\n2", state.display(), expected.id);
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}:signal=KILL:when={which}")]);
+        command.arg(std::env::current_exe().expect("our own path")).args(CHILD).env(WORK, work);
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().expect("strace");
+        assert!(!status.success(), "{call} {which}: it was not killed");
+        if is_new {
+            expected.version += 1;
+            expected.request_count += 1;
+        }
+        assert_eq!(read::<Session>(&local, &expected.id), expected, "{call} {which}");
+        let listing = local.list(Kind::Session, None, 10).expect("a listing");
+        assert_eq!((listing.items.len(), listing.flaws.len()), (1, 0), "{call} {which}");
+    }
+    increment(&local, &expected.id, 1);
+    assert!(!state.join("sessions/.unfinished").exists());
+}
+
+/// What makes this test's program do the work of a child.
+const CHILD: [&str; 4] = ["--ignored", "--exact", "--nocapture", "store::local::a_process_of_its_own"];
+
 /// This test's program again, as a process of its own that works on one session.
 fn child(state: &Path, id: &str, times: &str) -> Child {
     let program = std::env::current_exe().expect("our own path");
     let mut command = Command::new(program);
-    command.args(["--ignored", "--exact", "--nocapture", "store::local::a_process_of_its_own"]);
+    command.args(CHILD);
     command.env(WORK, format!("{}\n{id}\n{times}", state.display()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts")
 }

@@ -24,4 +24,5 @@ mod t24_hostile_input;
 mod t25_not_in_the_tree;
 mod t26_attestation_failure;
 mod t27_connections_end;
+mod t29_signed_policies;
 mod t32_namespaces;

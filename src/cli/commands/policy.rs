@@ -70,8 +70,8 @@ pub(super) const POLICY: &[CommandInfo] = &[
              those before it. After --not-after no host takes it any more.",
         ],
         examples: &[(
-            "sentinel policy sign policy.json --key policy.key --serial 8 --not-after 2027-01-01T00:00:00Z --out signed.json",
-            "the eighth version",
+            "sentinel policy sign policy.json --key policy.key --serial 8 --not-after 90d --out signed.json",
+            "the eighth version, for 90 days",
         )],
         statuses: STATUSES,
     },

@@ -13,7 +13,7 @@ use crate::cli::settings::{PolicyPlace, PolicySource};
 use crate::clock::{Clock, rfc3339_s};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::policy::envelope::{Pin, Terms};
+use crate::policy::envelope::{Pin, Terms, is_sealed};
 use crate::policy::read::{Checked, check, limit_bytes};
 
 /// A policy that was read, and where it is from.
@@ -43,6 +43,15 @@ pub(super) fn of(source: &PolicySource, env: &Env, clock: &Arc<dyn Clock>) -> Re
 pub(super) fn file(path: &Path, pin: Option<&Pin>, clock: &dyn Clock) -> Result<Found> {
     let name = path.display().to_string();
     let checked = check(&name, bytes(path, limit_bytes(pin))?, pin, clock.wall())?;
+    Ok(Found { name, checked, parameter: None })
+}
+
+/// The same where it may not be signed yet.
+pub(super) fn draft(path: &Path, pin: Option<&Pin>, clock: &dyn Clock) -> Result<Found> {
+    let name = path.display().to_string();
+    let bytes = bytes(path, limit_bytes(pin))?;
+    let is_sealed = std::str::from_utf8(&bytes).is_ok_and(is_sealed);
+    let checked = check(&name, bytes, pin.filter(|_| is_sealed), clock.wall())?;
     Ok(Found { name, checked, parameter: None })
 }
 
@@ -103,6 +112,11 @@ pub(super) fn signed(checked: &Checked) -> String {
 
 /// Says something to the person, beside the result.
 pub(super) fn say(line: &str) {
+    show(&format!("sentinel: {line}\n"));
+}
+
+/// Shows something, beside the result.
+pub(super) fn show(text: &str) {
     // Nobody is left to tell if stderr is closed.
-    let _ = writeln!(io::stderr(), "sentinel: {line}");
+    let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::document::{self, Found, put, say, signed};
+use super::document::{self, Found, put, say, show, signed};
 use super::unified;
 use crate::aws::ssm::{ADVANCED_MAX_BYTES, By, STANDARD_MAX_BYTES};
 use crate::cli::policy_source::pin;
@@ -61,9 +61,7 @@ pub(super) fn push(settings: &Push, env: &Env, clock: &Arc<dyn Clock>) -> Result
         refuse_rollback(old, &ours)?;
     }
     let before = old.as_ref().map(shown).unwrap_or_default();
-    for line in unified::diff(&name, &before, &ours.name, &shown(&ours)).lines() {
-        say(line);
-    }
+    show(&unified::diff(&name, &before, &ours.name, &shown(&ours)));
     let written = remote.put(&text, &kind).map_err(|refused| refused.error)?;
     if written != version.saturating_add(1) {
         say(&format!("somebody else has pushed between version {version} and {written}: look at what was there"));
@@ -74,7 +72,7 @@ pub(super) fn push(settings: &Push, env: &Env, clock: &Arc<dyn Clock>) -> Result
 /// Shows how a file differs from the parameter, or two files from each other. 0: not at all.
 pub(super) fn diff(settings: &Diff, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
     let pin = pin(&settings.source)?;
-    let file = |path| document::file(path, pin.as_ref(), clock.as_ref());
+    let file = |path| document::draft(path, pin.as_ref(), clock.as_ref());
     let (old, new) = match settings.files.as_slice() {
         [new] => (document::of(&settings.source, env, clock)?, file(new)?),
         [old, new] => (file(old)?, file(new)?),

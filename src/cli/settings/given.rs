@@ -1,4 +1,4 @@
-//! Reads one value at a time: what a flag says, else its variable.
+//! Reads one value at a time: what a flag says, else its variable, else a settings file.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::flags::{Flag, Id};
+use crate::cli::flags::{FLAGS, Flag, Id};
 use crate::cli::parse::Parsed;
+use crate::config::Config;
 use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
 
-/// The command line over the environment.
+/// The command line over the environment over the settings files.
 pub struct Given<'a> {
     pub(super) parsed: &'a Parsed,
     pub(super) env: &'a Env,
+    pub(super) config: &'a Config,
 }
 
 /// A value, and how the user wrote it.
 pub(super) struct Said<'a> {
     pub(super) value: &'a OsStr,
-    /// `--bind` or `SENTINEL_BIND`.
+    /// `--bind`, `SENTINEL_BIND`, or `bind in /etc/sentinel/config.json`.
     pub(super) name: String,
-    /// What stands between name and value: a space, or `=`.
-    pub(super) joint: char,
     rank: Rank,
 }
 
@@ -34,6 +34,8 @@ pub(super) struct Said<'a> {
 enum Rank {
     Flag,
     Variable,
+    UserFile,
+    AdminFile,
 }
 
 impl<'a> Said<'a> {
@@ -41,14 +43,19 @@ impl<'a> Said<'a> {
         self.value.to_str().ok_or_else(|| Error::usage(format!("the value of {} is not UTF-8", self.name)))
     }
 
-    /// `--bind fork` or `SENTINEL_BIND=fork`.
+    /// `--bind fork`, `SENTINEL_BIND=fork`, or `bind in /etc/sentinel/config.json: fork`.
     pub(super) fn quoted(&self) -> String {
-        format!("{}{}{}", self.name, self.joint, self.value.display())
+        let joint = match self.rank {
+            Rank::Flag => " ",
+            Rank::Variable => "=",
+            Rank::UserFile | Rank::AdminFile => ": ",
+        };
+        format!("{}{joint}{}", self.name, self.value.display())
     }
 
     /// Another value, said in the same way.
     pub(super) fn with<'b>(&self, value: &'b OsStr) -> Said<'b> {
-        Said { value, name: self.name.clone(), joint: self.joint, rank: self.rank }
+        Said { value, name: self.name.clone(), rank: self.rank }
     }
 
     /// `--serial x is not ...`.
@@ -59,22 +66,46 @@ impl<'a> Said<'a> {
 
 impl<'a> Given<'a> {
     /// What there is to read from.
-    pub fn new(parsed: &'a Parsed, env: &'a Env) -> Self {
-        Self { parsed, env }
+    ///
+    /// # Errors
+    /// Of kind usage, when the command line or the environment says something about a setting that is locked.
+    pub fn new(parsed: &'a Parsed, env: &'a Env, config: &'a Config) -> Result<Self> {
+        let given = Self { parsed, env, config };
+        if parsed.profile.is_some() {
+            config.refuse_if_locked("profile", "the profile")?;
+        }
+        for flag in FLAGS.iter().filter(|flag| given.reads(flag)) {
+            let Some(variable) = flag.variable else { continue };
+            if parsed.has(flag.id) {
+                config.refuse_if_locked(flag.name, &flag.dashed())?;
+            }
+            if env.os(variable).is_some() {
+                config.refuse_if_locked(flag.name, variable)?;
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether the flag's variable and settings are for this command: what it does not take is for other runs. Whose credentials
+    /// read a table follows the profile's.
+    fn reads(&self, flag: &Flag) -> bool {
+        flag.belongs_to(self.parsed.command) || flag.id == Id::Profile
     }
 
     pub(super) fn said(&self, id: Id) -> Option<Said<'a>> {
         let flag = Flag::of(id)?;
         if let Some(value) = self.parsed.value(id) {
-            return Some(Said { value, name: flag.dashed(), joint: ' ', rank: Rank::Flag });
+            return Some(Said { value, name: flag.dashed(), rank: Rank::Flag });
         }
-        // What the command does not take is for other runs. Whose credentials read a table follows the profile's variables.
-        if !flag.belongs_to(self.parsed.command) && id != Id::Profile {
-            return None;
+        // It has no variable, so that no file has it either.
+        let variable = flag.variable.filter(|_| self.reads(flag))?;
+        if let Some(value) = self.env.os(variable) {
+            return Some(Said { value, name: variable.to_owned(), rank: Rank::Variable });
         }
-        let variable = flag.variable?;
-        let said = |value| Said { value, name: variable.to_owned(), joint: '=', rank: Rank::Variable };
-        self.env.os(variable).map(said)
+        let setting = self.config.value(flag.name)?;
+        let name = format!("{} in {}", flag.name, setting.file.display());
+        let rank = if setting.is_admins { Rank::AdminFile } else { Rank::UserFile };
+        Some(Said { value: setting.value, name, rank })
     }
 
     /// Of two that exclude each other, the one that was said more strongly; both, if as strongly. A flag beats the other's
@@ -133,11 +164,12 @@ impl<'a> Given<'a> {
 
     /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE or AWS_DEFAULT_PROFILE.
     pub(super) fn profile(&self) -> Result<Option<String>> {
-        let said = |value| Said { value, name: "the profile".to_owned(), joint: ' ', rank: Rank::Flag };
+        let said = |value| Said { value, name: "the profile".to_owned(), rank: Rank::Flag };
         let word = self.parsed.profile.as_deref().map(said);
         let said = match word.or_else(|| self.said(Id::Profile)) {
-            Some(said) => Some(said),
-            None => self.aws_profile()?,
+            // AWS's variables are variables: they beat a file, unless it is locked.
+            Some(said) if said.rank <= Rank::Variable || self.config.lock("profile").is_some() => Some(said),
+            from_file => self.aws_profile()?.or(from_file),
         };
         let Some(said) = said else { return Ok(None) };
         match said.text()? {
@@ -148,9 +180,8 @@ impl<'a> Given<'a> {
 
     /// AWS's tools differ in which of the two they read first, so that they must not differ.
     fn aws_profile(&self) -> Result<Option<Said<'a>>> {
-        let named = |name: &str| {
-            self.env.os(name).map(|value| Said { value, name: name.to_owned(), joint: '=', rank: Rank::Variable })
-        };
+        let named =
+            |name: &str| self.env.os(name).map(|value| Said { value, name: name.to_owned(), rank: Rank::Variable });
         match (named("AWS_PROFILE"), named("AWS_DEFAULT_PROFILE")) {
             (Some(one), Some(other)) if one.value != other.value => {
                 Err(Error::usage(format!("{} and {} name two profiles", one.quoted(), other.quoted()))

@@ -1,7 +1,7 @@
 //! What several families of commands share: where policies, records and the log are, and whose credentials read them.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::given::Given;
 use crate::cli::flags::Id;
@@ -24,6 +24,8 @@ pub struct Access {
 pub struct PolicySource {
     /// Where it is; `None` is no policy.
     pub place: Option<PolicyPlace>,
+    /// The file that says that there has to be one.
+    pub required_by: Option<PathBuf>,
     /// The key that it has to be signed with: base64, or the path of a PEM file.
     pub key: Option<OsString>,
     /// Which of the key's policies is meant.
@@ -106,7 +108,22 @@ impl PolicySource {
             (None, None) => None,
         };
         let key = given.said(Id::PolicyKey).map(|said| said.value.to_owned());
-        Ok(Self { place, key, scope: scope(given, Id::PolicyScope)?, access: Access::of(given)? })
+        let required_by = given.config.policy_required().map(Path::to_owned);
+        Ok(Self { place, required_by, key, scope: scope(given, Id::PolicyScope)?, access: Access::of(given)? })
+    }
+
+    /// Refuses to go on without a policy where there has to be one.
+    ///
+    /// # Errors
+    /// That.
+    pub fn check_required(&self) -> Result<()> {
+        match &self.required_by {
+            Some(file) if self.place.is_none() => {
+                Err(Error::new(format!("{} demands a policy, and none is configured", file.display()))
+                    .hint("name one with --policy, or ask whoever administers this host"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

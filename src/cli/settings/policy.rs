@@ -1,12 +1,14 @@
 //! The settings of `policy ...`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::given::Given;
 use super::places::{PolicyPlace, PolicySource, scope};
 use crate::cli::flags::Id;
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::policy::{Effect, Mode};
 
@@ -97,9 +99,18 @@ pub struct Sign {
     /// The number of this version.
     pub serial: u64,
     /// When it runs out.
-    pub not_after: Timestamp,
+    pub not_after: NotAfter,
     /// Where it is written; `None` is stdout.
     pub out: Option<PathBuf>,
+}
+
+/// When a policy runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAfter {
+    /// Then.
+    At(Timestamp),
+    /// So long after it was signed.
+    In(Duration),
 }
 
 /// The settings of `policy keygen` and `request keygen`.
@@ -175,7 +186,7 @@ impl PolicyCommand {
             key: given.required(Id::Key, given.path(Id::Key))?,
             scope: scope(given, Id::Scope)?,
             serial: given.required(Id::Serial, given.number(Id::Serial, 1)?)?,
-            not_after: given.required(Id::NotAfter, given.time(Id::NotAfter)?)?,
+            not_after: given.required(Id::NotAfter, not_after(given)?)?,
             out: given.path(Id::Out),
         }))
     }
@@ -252,6 +263,16 @@ fn asked(given: &Given<'_>) -> Result<Asked> {
             .word(Id::AskedRoleArn, "a role's ARN", |text| text.starts_with("arn:") && text.contains(":role/"))?,
         os: given.choice(Id::AskedOs, &[Os::Linux, Os::Macos])?,
     })
+}
+
+/// A time, or how long from now.
+fn not_after(given: &Given<'_>) -> Result<Option<NotAfter>> {
+    if let Some(length) = given.text(Id::NotAfter)?.as_deref().and_then(duration::parse) {
+        return Ok(Some(NotAfter::In(length)));
+    }
+    let time =
+        given.time(Id::NotAfter).map_err(|error| error.hint("write 2027-01-31T23:30:00Z, or 90d for 90 days from now"));
+    Ok(time?.map(NotAfter::At))
 }
 
 /// A source that is a parameter.

@@ -211,7 +211,8 @@ fn policy_arns(given: &Given<'_>) -> Result<Vec<String>> {
         arns.extend(said.text()?.split(between).filter(|arn| !arn.is_empty()).map(str::to_owned));
     }
     if let Some(arn) = arns.iter().find(|arn| !is_policy_arn(arn)) {
-        return Err(Error::usage(format!("{}{}{arn} is not a managed policy's ARN", said.name, said.joint))
+        let quoted = said.with(OsStr::new(arn)).quoted();
+        return Err(Error::usage(format!("{quoted} is not a managed policy's ARN"))
             .hint("write it as arn:aws:iam::123456789012:policy/NAME"));
     }
     match arns.len() {

@@ -1,5 +1,6 @@
 //! The settings of the commands that give credentials; the other families' are in files of their own.
 
+mod files;
 mod gate;
 mod refusals;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use super::super::flags::{FLAGS, Id};
 use super::super::parse::parse;
 use super::*;
+use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
 use crate::source::Code;
@@ -17,7 +19,7 @@ use crate::source::plan::SourceIdentityRule;
 
 fn read(line: &[&str], env: &[(&str, &str)]) -> Result<Exec> {
     let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-    Exec::of(&Given::new(&parse(&line)?, &env.iter().copied().collect()))
+    Exec::of(&Given::new(&parse(&line)?, &env.iter().copied().collect(), &Config::default())?)
 }
 
 fn code(digits: &str) -> Option<Code> {
@@ -51,7 +53,7 @@ fn defaults() -> Exec {
 
 /// No policy.
 fn source() -> PolicySource {
-    PolicySource { place: None, key: None, scope: "default".to_owned(), access: Access::default() }
+    PolicySource { place: None, required_by: None, key: None, scope: "default".to_owned(), access: Access::default() }
 }
 
 fn access() -> Access {
@@ -126,6 +128,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::123456789012:policy/x/B,C".into()],
             policy: PolicySource {
                 place: Some(PolicyPlace::File("/p".into())),
+                required_by: None,
                 key: Some("k".into()),
                 scope: "s".into(),
                 access: access(),
@@ -217,6 +220,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         policy_arns: vec!["arn:aws:iam::aws:policy/A".into(), "arn:aws:iam::aws:policy/B".into()],
         policy: PolicySource {
             place: Some(PolicyPlace::File("/p".into())),
+            required_by: None,
             key: Some("k".into()),
             scope: "s".into(),
             access: access(),
@@ -347,7 +351,7 @@ fn paths_may_be_any_bytes_and_names_may_not() {
     let odd = || OsString::from_vec(vec![b'a', 0xff]);
     let settings = |flag: &str| {
         let line = [OsString::from("exec"), flag.into(), odd()];
-        Exec::of(&Given::new(&parse(&line).expect("parsed"), &Env::default()))
+        Exec::of(&Given::new(&parse(&line).expect("parsed"), &Env::default(), &Config::default())?)
     };
     assert_eq!(settings("--policy").expect("settings").common.policy.place, Some(PolicyPlace::File(odd().into())));
     for flag in ["--profile", "--region", "--duration", "--source-identity"] {
@@ -356,7 +360,8 @@ fn paths_may_be_any_bytes_and_names_may_not() {
     }
     let env = Env::from_iter([("AWS_PROFILE", odd())]);
     let parsed = parse(&["exec".into()]).expect("parsed");
-    let error = Exec::of(&Given::new(&parsed, &env)).expect_err("a refusal");
+    let error =
+        Given::new(&parsed, &env, &Config::default()).and_then(|given| Exec::of(&given)).expect_err("a refusal");
     assert_eq!(error.to_string(), "the value of AWS_PROFILE is not UTF-8");
 }
 
@@ -364,7 +369,8 @@ fn paths_may_be_any_bytes_and_names_may_not() {
 fn credentials_has_the_common_settings() {
     let read = |line: &[&str], env: &[(&str, &str)]| {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        Credentials::of(&Given::new(&parse(&line).expect("parsed"), &env.iter().copied().collect())).expect("settings")
+        let (parsed, env, config) = (parse(&line).expect("parsed"), env.iter().copied().collect(), Config::default());
+        Credentials::of(&Given::new(&parsed, &env, &config).expect("nothing is locked")).expect("settings")
     };
     let access = Access { profile: Some("p".into()), ..Access::default() };
     let common = Common {

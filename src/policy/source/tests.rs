@@ -316,6 +316,19 @@ fn an_unsigned_and_an_older_document_end_the_newer_one_at_once() {
 }
 
 #[test]
+fn what_another_source_obeyed_since_ends_what_is_held() {
+    let signer = Signer::new();
+    let (older, newer) = (Setup::new(Some(signer.trust())), Setup::new(Some(signer.trust())));
+    older.service.then(Ok(signer.signed(ALLOW, 1)));
+    assert_eq!(older.effect(LONG), Effect::Allow);
+    newer.service.then(Ok(signer.signed(DENY, 2)));
+    assert_eq!(newer.effect(LONG), Effect::Deny);
+    let expected = "the policy ssm:/p has the serial 1, and 2 was obeyed before\n";
+    assert!(older.refused(NO_WAIT).starts_with(expected));
+    assert_eq!(older.service.calls(), 1);
+}
+
+#[test]
 fn a_file_ends_and_is_rolled_back_no_further_than_a_parameter() {
     let signer = Signer::new();
     fs::create_dir(&signer.state).expect("a directory");

@@ -37,7 +37,7 @@ pub const SETTINGS: &[Setting] = &[
     ignored("ec2_metadata_service_endpoint_mode", INSTANCE),
     ignored("ec2_metadata_v1_disabled", INSTANCE),
     passed("endpoint_discovery_enabled", SDKS).by("AWS_ENABLE_ENDPOINT_DISCOVERY"),
-    shared("endpoint_url", "where STS is; https, or http to this host").by("AWS_ENDPOINT_URL"),
+    shared("endpoint_url", "where services are; https, or http to this host").by("AWS_ENDPOINT_URL"),
     honoured("external_id", "what the role's owner asked for"),
     shared("ignore_configured_endpoint_urls", "true leaves all configured endpoints out")
         .by("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
@@ -68,7 +68,7 @@ pub const SETTINGS: &[Setting] = &[
     passed("s3_us_east_1_regional_endpoint", SDKS).by("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT"),
     passed("s3_use_arn_region", SDKS).by("AWS_S3_USE_ARN_REGION"),
     passed("sdk_ua_app_id", SDKS).by("AWS_SDK_UA_APP_ID"),
-    shared("services", "a section of endpoints: that of sts is honoured, all are passed on"),
+    shared("services", "a section of endpoints: those of sts, dynamodb and ssm are honoured, all are passed on"),
     passed("sigv4a_signing_region_set", SDKS).by("AWS_SIGV4A_SIGNING_REGION_SET"),
     honoured("source_profile", "whose credentials assume the role"),
     refused(Rank::First, "sso_account_id", SSO),

@@ -133,6 +133,7 @@ fn what_is_no_record_says_which_field_is_wrong() {
     };
     let text = |text: &str| Some(Value::Text(text.to_owned()));
     assert_eq!(changed("requester", None), "the record has no `requester`");
+    assert_eq!(changed("requester", text("")), "the record has no `requester`");
     assert_eq!(changed("id", text("../../etc/passwd")), "`../../etc/passwd` is not an id of 16 hex digits");
     assert_eq!(changed("id", text("0123456789ABCDEF")), "`0123456789ABCDEF` is not an id of 16 hex digits");
     assert_eq!(changed("status", text("approve\n")), "the record's `status` is `approve\\n`, which is none");

@@ -47,7 +47,7 @@ pub(super) const SIGNING: &[Flag] = &[
         value: Some("TIME"),
         choices: &[],
         help: "when the policy runs out",
-        more: "RFC 3339: `2027-01-01T00:00:00Z`.",
+        more: "RFC 3339: `2027-01-01T00:00:00Z`; or how long from now: `90d`.",
         variable: None,
         commands: &[CommandName::PolicySign],
         group: Group::Signing,

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use super::source;
+use crate::cli::settings::NotAfter;
 use crate::cli::settings::{
     Access, Asked, BreakglassCommand, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen, ListRecords,
     LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand, SessionCommand,
@@ -99,7 +100,7 @@ fn policies_are_signed_pulled_pushed_and_compared() {
         key: "k".into(),
         scope: "team/a".into(),
         serial: 7,
-        not_after: "2027-01-01T00:00:00Z".parse().expect("a time"),
+        not_after: NotAfter::At("2027-01-01T00:00:00Z".parse().expect("a time")),
         out: Some("o".into()),
     };
     let line = "policy sign p --key k --scope team/a --serial 7 --not-after 2027-01-01T00:00:00Z --out o";
