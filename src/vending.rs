@@ -2,7 +2,7 @@
 //!
 //! The only order in which this happens, for every mode. Nothing is handed out without its line in the decision log.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
@@ -12,7 +12,7 @@ use crate::broker::{Applicant, Broker, Denied, Rules, Ruling};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::log::decision::{Decision, DecisionLog, Peer};
-use crate::policy::{Effect, Verdict};
+use crate::policy::{Effect, Limits, Verdict};
 use crate::source::{Credentials, Receipt, Unavailable, Vault};
 
 /// Why there is no decision, for the record.
@@ -102,6 +102,10 @@ impl Vendor {
         let (rules, identity) = match self.basis(wait) {
             Ok(basis) => basis,
             Err(refused) => {
+                // Where no policy says how many: a line each would fill the disk.
+                if let Err(wait) = self.broker.admit(Limits::default()) {
+                    return Err(self.limited(&caller, wait));
+                }
                 let (reason, error) = match &refused {
                     Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
                     Refused::Failed(error) => (UNIDENTIFIED, error.summary()),
@@ -168,12 +172,17 @@ impl Vendor {
 
     /// Keeps what is in use fresh, until [`Vendor::stop`]: to be run on a thread of its own.
     pub fn keep_fresh(&self) {
-        self.vault.keep_fresh();
+        self.vault.keep_fresh(|| !self.broker.has_ended(), || self.broker.exchange_ahead());
     }
 
-    /// Ends [`Vendor::keep_fresh`], once its thread is unparked.
+    /// Ends [`Vendor::keep_fresh`], once its thread is unparked, and writes down what is left to tell.
     pub fn stop(&self) {
         self.vault.stop();
+        let count = std::mem::take(&mut self.limits_hit().count);
+        if count > 0 {
+            // Nothing was given, so that nothing is undone where this cannot be written.
+            let _unwritten = self.write(&self.decision(Effect::Deny, &too_many(count), None));
+        }
     }
 
     /// The profile whose credentials are vended.
@@ -246,7 +255,7 @@ impl Vendor {
     fn limited(&self, caller: &Caller, wait: Duration) -> Refused {
         let count = {
             let now = self.clock.boot();
-            let mut limited = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut limited = self.limits_hit();
             limited.count = limited.count.saturating_add(1);
             let told = limited.told_at.is_some_and(|at| now.saturating_sub(at) < LIMITED_EVERY);
             if told {
@@ -255,11 +264,15 @@ impl Vendor {
             limited.told_at = Some(now);
             std::mem::take(&mut limited.count)
         };
-        let reason = format!("rate limit exceeded, {count} times since the last such line");
-        match self.record_undecided(caller, &reason, None) {
+        match self.record_undecided(caller, &too_many(count), None) {
             Ok(()) => Refused::Limited(wait),
             Err(refused) => refused,
         }
+    }
+
+    fn limits_hit(&self) -> MutexGuard<'_, Limited> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decision<'a>(&'a self, effect: Effect, reason: &'a str, error: Option<&'a str>) -> Decision<'a> {
@@ -279,6 +292,10 @@ impl Vendor {
     }
 }
 
+fn too_many(count: u64) -> String {
+    format!("rate limit exceeded, {count} times since the last such line")
+}
+
 fn with_peer<'a>(mut decision: Decision<'a>, caller: &'a Caller) -> Decision<'a> {
     decision.peer = caller.peer().map(|peer: &PeerSummary| Peer {
         pid: peer.pid.cast_unsigned(),
@@ -288,3 +305,6 @@ fn with_peer<'a>(mut decision: Decision<'a>, caller: &'a Caller) -> Decision<'a>
     });
     decision
 }
+
+#[cfg(test)]
+mod tests;

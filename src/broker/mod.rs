@@ -36,6 +36,9 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::policy::{Effect, Limits, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
+/// After this a policy that cannot be read is read again, where nobody waits for it.
+const NO_POLICY_PAUSE: Duration = Duration::from_secs(5);
+
 /// Decides for one profile, in one mode.
 pub struct Broker {
     profile: String,
@@ -153,8 +156,7 @@ impl Broker {
         applicant: Option<Applicant<'_>>,
         deadline: Duration,
     ) -> std::result::Result<Grant, Denied> {
-        let limits = rules.limits();
-        if let Err(wait) = self.limiter.request(self.clock.boot(), limits) {
+        if let Err(wait) = self.admit(rules.limits()) {
             return Err(Denied::Limited(Box::new(caller), wait));
         }
         let request_id = match self.request_ids.next() {
@@ -201,6 +203,23 @@ impl Broker {
         }
     }
 
+    /// Takes the allowance for a request that gets no further than to this; [`Broker::authorize`] takes its own.
+    ///
+    /// # Errors
+    /// There is none left: when there will be.
+    pub fn admit(&self, limits: Limits) -> std::result::Result<(), Duration> {
+        self.limiter.request(self.clock.boot(), limits)
+    }
+
+    /// Takes the allowance for an exchange with AWS that nobody waits for, by the policy of now.
+    ///
+    /// # Errors
+    /// There is none left, or no policy: when to ask again.
+    pub fn exchange_ahead(&self) -> std::result::Result<(), Duration> {
+        let rules = self.rules(Duration::ZERO).map_err(|_| NO_POLICY_PAUSE)?;
+        self.exchange(rules.limits())
+    }
+
     /// Takes the allowance for an exchange with AWS.
     ///
     /// # Errors
@@ -212,6 +231,11 @@ impl Broker {
     /// Counts a request that got credentials, which AWS knows by this SourceIdentity.
     pub fn count(&self, source_identity: Option<&str>) {
         self.standing.count(source_identity);
+    }
+
+    /// Whether the run's session has ended: nothing is given any more.
+    pub fn has_ended(&self) -> bool {
+        self.standing.has_ended()
     }
 
     /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.
