@@ -23,7 +23,7 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::deployment::Deployment;
 use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -25,7 +26,7 @@ use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Source, Vault};
 use crate::sys::user::effective_uid;
 use crate::trusted;
-use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
+use crate::vending::{Recorded, Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -147,7 +148,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
+    let recorded = Recorded { deployment: Some(Deployment::OF_A_RUN.as_str()), ..Recorded::default() };
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock)).recording(recorded);
     Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer })
 }
 

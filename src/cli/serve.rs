@@ -13,6 +13,7 @@ use super::place::Place;
 use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
 use super::settings::{self, Bind, Transport};
 use crate::auth::{Authenticator, Binding, Registered, Watched};
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::config_file;
@@ -75,7 +76,12 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
-    let recorded = Recorded { endpoint: Some(place.name()), binding: Some(recorded), ..Recorded::default() };
+    let recorded = Recorded {
+        endpoint: Some(place.name()),
+        binding: Some(recorded),
+        deployment: Some(Deployment::OF_A_RUN.as_str()),
+        ..Recorded::default()
+    };
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
