@@ -153,8 +153,7 @@ impl Broker {
         applicant: Option<Applicant<'_>>,
         deadline: Duration,
     ) -> std::result::Result<Grant, Denied> {
-        let limits = rules.limits();
-        if let Err(wait) = self.limiter.request(self.clock.boot(), limits) {
+        if let Err(wait) = self.admit(rules.limits()) {
             return Err(Denied::Limited(Box::new(caller), wait));
         }
         let request_id = match self.request_ids.next() {
@@ -201,6 +200,14 @@ impl Broker {
         }
     }
 
+    /// Takes the allowance for a request that gets no further than to this; [`Broker::authorize`] takes its own.
+    ///
+    /// # Errors
+    /// There is none left: when there will be.
+    pub fn admit(&self, limits: Limits) -> std::result::Result<(), Duration> {
+        self.limiter.request(self.clock.boot(), limits)
+    }
+
     /// Takes the allowance for an exchange with AWS.
     ///
     /// # Errors
@@ -212,6 +219,11 @@ impl Broker {
     /// Counts a request that got credentials, which AWS knows by this SourceIdentity.
     pub fn count(&self, source_identity: Option<&str>) {
         self.standing.count(source_identity);
+    }
+
+    /// Whether the run's session has ended: nothing is given any more.
+    pub fn has_ended(&self) -> bool {
+        self.standing.has_ended()
     }
 
     /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.
