@@ -101,6 +101,21 @@ pub(crate) fn run(bare_socket: &str, bare_port: &str) -> Result<(), Failure> {
     let bare = Target { place: bare, question: question.clone(), answer_bytes: ANSWER_BYTES };
     let mut product = Target { place, question, answer_bytes: 0 };
     product.answer_bytes = product.measure()?;
+    alternate(&bare, &product)
+}
+
+/// The client of two sentinels, each a socket and a token, of which the first is what the other one is compared with.
+pub(crate) fn compare(one: [&str; 2], other: [&str; 2]) -> Result<(), Failure> {
+    let target = |[socket, token]: [&str; 2]| {
+        let question = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n").into_bytes();
+        let mut target = Target { place: Place::Unix(socket.into()), question, answer_bytes: 0 };
+        target.answer_bytes = target.measure()?;
+        Ok::<_, Failure>(target)
+    };
+    alternate(&target(one)?, &target(other)?)
+}
+
+fn alternate(bare: &Target, product: &Target) -> Result<(), Failure> {
     for case in CASES {
         let (mut bare_kept, mut product_kept) = (bare.connect(case)?, product.connect(case)?);
         for round in 0..ROUNDS {

@@ -6,6 +6,7 @@
 //! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
 //! | `log` | what a line of the decision log costs |
 //! | `start` | what is added to the start of a command |
+//! | `gate` | what a session, limits and approvals add to an answer |
 //! | `memory` | what stays in memory at rest |
 //! | `attest` | naming the peer of a TCP connection |
 //! | `store` | listing many session records |
@@ -20,6 +21,7 @@ mod client;
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod floor;
+mod gate;
 mod log;
 mod memory;
 mod policy;
@@ -70,6 +72,8 @@ fn run(words: &[&str]) -> Result<(), Failure> {
         ["hold"] => client::hold(),
         ["floor", transport, policy, socket, port] => floor::run(transport, policy, [socket, port]),
         ["library", transport, policy, socket, port] => server::library(transport, policy, [socket, port]),
+        ["gate", policy, state] => gate::serve(policy, Path::new(state)),
+        ["compare", one, its_token, other, others_token] => client::compare([one, its_token], [other, others_token]),
         ["fetch", noop, program] => start::fetch(noop, program),
         ["descendant", port] => attest::descendant(port),
         // cargo says --bench when it means to measure, and nothing when it only tests that this runs.
@@ -96,6 +100,11 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
         report.heading("Answers, as a share of the bare responder's speed");
         let programs: Vec<(&Path, &str)> = builds.iter().map(|(path, build, _)| (path.as_path(), *build)).collect();
         server::measure(&sandbox, &programs, &mut report)?;
+    }
+    if wanted("gate") {
+        std::thread::sleep(SETTLED);
+        report.heading("What the gate adds to an answer");
+        gate::measure(&sandbox, &mut report)?;
     }
     if wanted("attest") {
         report.heading("Naming a TCP peer");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sentinel::auth::{Authenticator, Binding};
 use sentinel::broker::Broker;
+use sentinel::broker::standing::Standing;
 use sentinel::clock::{Clock, SystemClock};
 use sentinel::env::Env;
 use sentinel::http::hosts::Hosts;
@@ -138,7 +139,8 @@ fn added(runs: &[Run<'_>], logged: &Run<'_>, clients: u32, report: &mut Report) 
 pub(crate) fn library(transport: &str, policy: &str, bare: [&str; 2]) -> Result<(), Failure> {
     let (listener, socket) = listener(transport)?;
     let address = listener.address();
-    let (service, token) = service(policy, address)?;
+    let log = DecisionLog::to("nowhere", std::io::sink());
+    let (service, token) = service(policy, address, log, None)?;
     let _server = Server::start(listener, Arc::new(service))?;
     run_client(address, &socket, &token, bare)
 }
@@ -171,8 +173,13 @@ pub(crate) fn run_client(
     if client.status()?.success() { Ok(()) } else { Err("the client failed".into()) }
 }
 
-/// What `sentinel exec` puts together, with this process in the warden's place.
-pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Service, String), Failure> {
+/// What `sentinel exec` puts together, with this process in the warden's place; `standing` is what is known of its session.
+pub(crate) fn service(
+    policy: &str,
+    address: Option<SocketAddr>,
+    log: DecisionLog,
+    standing: Option<Arc<Standing>>,
+) -> Result<(Service, String), Failure> {
     let env: Env = std::env::vars_os().collect();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
@@ -188,9 +195,12 @@ pub(crate) fn service(policy: &str, address: Option<SocketAddr>) -> Result<(Serv
     };
     let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator))?;
     let policy = Arc::new(PolicySource::file(policy.into(), None, Arc::clone(&clock)));
-    let broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
+    let mut broker = Broker::new("dev".to_owned(), Mode::Server, Some(policy), Arc::clone(&clock));
+    if let Some(standing) = standing {
+        broker = broker.believing(standing);
+    }
     let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, DecisionLog::to("nowhere", std::io::sink()), Arc::clone(&clock))
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock))
         .recording(Recorded { binding: Some("tree"), ..Recorded::default() });
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;

@@ -2,7 +2,7 @@
 //!
 //! The only order in which this happens, for every mode. Nothing is handed out without its line in the decision log.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
@@ -172,12 +172,17 @@ impl Vendor {
 
     /// Keeps what is in use fresh, until [`Vendor::stop`]: to be run on a thread of its own.
     pub fn keep_fresh(&self) {
-        self.vault.keep_fresh(|| !self.broker.has_ended());
+        self.vault.keep_fresh(|| !self.broker.has_ended(), || self.broker.exchange_ahead());
     }
 
-    /// Ends [`Vendor::keep_fresh`], once its thread is unparked.
+    /// Ends [`Vendor::keep_fresh`], once its thread is unparked, and writes down what is left to tell.
     pub fn stop(&self) {
         self.vault.stop();
+        let count = std::mem::take(&mut self.limits_hit().count);
+        if count > 0 {
+            // Nothing was given, so that nothing is undone where this cannot be written.
+            let _unwritten = self.write(&self.decision(Effect::Deny, &too_many(count), None));
+        }
     }
 
     /// Ends the decision log's stream. What is asked for later is not given.
@@ -255,7 +260,7 @@ impl Vendor {
     fn limited(&self, caller: &Caller, wait: Duration) -> Refused {
         let count = {
             let now = self.clock.boot();
-            let mut limited = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut limited = self.limits_hit();
             limited.count = limited.count.saturating_add(1);
             let told = limited.told_at.is_some_and(|at| now.saturating_sub(at) < LIMITED_EVERY);
             if told {
@@ -264,11 +269,15 @@ impl Vendor {
             limited.told_at = Some(now);
             std::mem::take(&mut limited.count)
         };
-        let reason = format!("rate limit exceeded, {count} times since the last such line");
-        match self.record_undecided(caller, &reason, None) {
+        match self.record_undecided(caller, &too_many(count), None) {
             Ok(()) => Refused::Limited(wait),
             Err(refused) => refused,
         }
+    }
+
+    fn limits_hit(&self) -> MutexGuard<'_, Limited> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        self.limited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn decision<'a>(&'a self, effect: Effect, reason: &'a str, error: Option<&'a str>) -> Decision<'a> {
@@ -286,6 +295,10 @@ impl Vendor {
     fn write(&self, decision: &Decision<'_>) -> Result<(), Refused> {
         self.log.record(decision).map_err(|error| Refused::Failed(Arc::new(error)))
     }
+}
+
+fn too_many(count: u64) -> String {
+    format!("rate limit exceeded, {count} times since the last such line")
 }
 
 fn with_peer<'a>(mut decision: Decision<'a>, caller: &'a Caller) -> Decision<'a> {

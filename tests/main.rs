@@ -16,6 +16,7 @@ mod dependencies;
 mod exec_environment;
 mod exec_server;
 mod fake_sts_is_strict;
+mod gate;
 mod harness_is_honest;
 mod layering;
 mod mfa;

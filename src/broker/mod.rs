@@ -36,6 +36,9 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::policy::{Effect, Limits, Mode, PeerFacts, Policy, PolicySource, Program, Question, Verdict};
 
+/// After this a policy that cannot be read is read again, where nobody waits for it.
+const NO_POLICY_PAUSE: Duration = Duration::from_secs(5);
+
 /// Decides for one profile, in one mode.
 pub struct Broker {
     profile: String,
@@ -206,6 +209,15 @@ impl Broker {
     /// There is none left: when there will be.
     pub fn admit(&self, limits: Limits) -> std::result::Result<(), Duration> {
         self.limiter.request(self.clock.boot(), limits)
+    }
+
+    /// Takes the allowance for an exchange with AWS that nobody waits for, by the policy of now.
+    ///
+    /// # Errors
+    /// There is none left, or no policy: when to ask again.
+    pub fn exchange_ahead(&self) -> std::result::Result<(), Duration> {
+        let rules = self.rules(Duration::ZERO).map_err(|_| NO_POLICY_PAUSE)?;
+        self.exchange(rules.limits())
     }
 
     /// Takes the allowance for an exchange with AWS.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::reach::{Place, Reach};
-use super::settings::{Common, PolicyPlace};
+use super::settings::{self, Common, PolicyPlace};
 use super::{code, policy_source, session_policy, stores};
 use crate::aws::identity::Identity;
 use crate::broker::Broker;
@@ -23,6 +23,7 @@ use crate::profile::{Wanted, resolve};
 use crate::server::Closer;
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Source, Vault};
+use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -46,7 +47,12 @@ pub(super) struct Prepared {
     pub(super) session_id: Option<Arc<str>>,
     /// What closes the server's connections when its session is revoked, once there is a server.
     pub(super) closer: Arc<OnceLock<Closer>>,
+    /// Opens the stores, where records count.
+    pub(super) stores: Option<Opening>,
 }
+
+/// Opens the stores anew, for another thread.
+pub(super) type Opening = Arc<dyn Fn() -> Result<Arc<dyn Engine>> + Send + Sync>;
 
 /// What of a profile is not about credentials.
 pub(super) struct Profile {
@@ -91,8 +97,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = log_options(common, env)?;
-    let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator))?;
+    let log = open_log(&common.log, common.stores.state_dir.as_deref(), env, &clock, &operator)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -124,15 +129,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let closer = Arc::new(OnceLock::new());
     let session_id = if purpose.served { Some(keeper::session_id()?) } else { None };
     let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
-    let keeper = if purpose.served || records() {
+    let (keeper, opening) = if purpose.served || records() {
         let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
         let state_directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
         let reach = common.stores.in_tables().then(reach).transpose()?;
         let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
         let directory = state_directory.clone();
-        Some(Keeper::start(Charge {
-            open: Box::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores)),
+        let opening: Opening = Arc::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores));
+        let kept = Arc::clone(&opening);
+        let keeper = Keeper::start(Charge {
+            open: Box::new(move || kept()),
             state_directory,
             standing: Arc::clone(&standing),
             policy: policy.clone(),
@@ -140,16 +147,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
             profile: profile.name.clone(),
             clock: Arc::clone(&clock),
             operator: Arc::clone(&operator),
-        })?)
+        })?;
+        (Some(keeper), Some(opening))
     } else {
-        None
+        (None, None)
     };
     let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock))
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer })
+    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
 }
 
 /// Whether approvals or break-glass events may count. A policy that cannot be read any more says no to everything.
@@ -202,54 +210,62 @@ fn open_policy(
 
 /// Vends to this process's own user, or says why not.
 pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
-    let invoker = crate::auth::Caller::invoker(crate::auth::Invoker);
-    vendor.vend(invoker, START_LIMIT).map_err(|refused| {
-        let profile = vendor.profile();
-        match refused {
-            Refused::Policy(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
-                .hint(match verdict.rule {
-                    Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
-                    None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
-                }),
-            Refused::Unapproved(verdict) => {
-                Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
-                    .hint("--wait waits for an approval of a request that is there")
-            }
-            Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
-            Refused::Limited(wait) => Error::new("rate limit exceeded")
-                .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
-            Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s"))
-                .hint("AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again"),
-            Refused::PolicyFailed(error) | Refused::Failed(error) => {
-                Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
-            }
-        }
-    })
+    ask_as_invoker(vendor).map_err(|refused| explain(vendor, refused))
 }
 
-/// Where decisions go, and what proves them.
-fn log_options(common: &Common, env: &Env) -> Result<Options> {
-    Ok(Options {
-        file: Some(log_file(common, env)?),
-        stderr: common.log.stderr,
-        key: common.log.key.clone(),
-        fsync: common.log.fsync,
-        anchor: common.log.anchor,
-        syslog: common.log.syslog,
-        syslog_socket: common.log.syslog_socket.clone(),
+/// The same, with the refusal as it is.
+pub(super) fn ask_as_invoker(vendor: &Vendor) -> std::result::Result<Vended, Refused> {
+    vendor.vend(crate::auth::Caller::invoker(crate::auth::Invoker), START_LIMIT)
+}
+
+/// What a refusal says to the person.
+pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
+    let profile = vendor.profile();
+    match refused {
+        Refused::Policy(verdict) => {
+            Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason)).hint(match verdict.rule {
+                Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
+                None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
+            })
+        }
+        Refused::Unapproved(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
+            .hint("--wait waits for an approval of a request that is there"),
+        Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
+        Refused::Limited(wait) => Error::new("rate limit exceeded")
+            .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
+        Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s")).hint(
+            "AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again",
+        ),
+        Refused::PolicyFailed(error) | Refused::Failed(error) => {
+            Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
+        }
+    }
+}
+
+/// Opens the decision log, in a directory that is there.
+pub(super) fn open_log(
+    log: &settings::Log,
+    state_dir: Option<&Path>,
+    env: &Env,
+    clock: &Arc<dyn Clock>,
+    operator: &Arc<Operator>,
+) -> Result<DecisionLog> {
+    if log.file.is_none() {
+        trusted::private_directory("the state directory", &state_directory(state_dir, env)?)?;
+    }
+    let options = Options {
+        file: Some(log_path(log.file.as_deref(), state_dir, env)?),
+        stderr: log.stderr,
+        key: log.key.clone(),
+        fsync: log.fsync,
+        anchor: log.anchor,
+        syslog: log.syslog,
+        syslog_socket: log.syslog_socket.clone(),
         device_id: device_id(),
         // It runs as the user whom it serves.
         deployment: Some("advisory".to_owned()),
-    })
-}
-
-/// The same as [`log_path`], in a directory that is there.
-fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    let (log_file, state_dir) = (common.log.file.as_deref(), common.stores.state_dir.as_deref());
-    if log_file.is_none() {
-        trusted::private_directory("the state directory", &state_directory(state_dir, env)?)?;
-    }
-    log_path(log_file, state_dir, env)
+    };
+    DecisionLog::open(&options, Arc::clone(clock), Arc::clone(operator))
 }
 
 /// `--log-file`, or decisions.jsonl in the state directory.

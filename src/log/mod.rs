@@ -13,7 +13,7 @@ pub mod show;
 pub mod syslog;
 pub mod verify;
 
-mod escape;
+pub(crate) mod escape;
 mod group;
 mod heads;
 mod line;

@@ -108,11 +108,12 @@ impl<T: Send + Sync + 'static> Flight<T> {
     }
 
     /// Fetches the next value when the one that is there is due, if it was asked for since it came: what nobody uses is
-    /// left to end. Returns how long until it is worth looking again, at most `longest`.
+    /// left to end. Fetches only if `admit` lets it. Returns how long until it is worth looking again, at most `longest`.
     pub(super) fn refresh_if_used(
         self: &Arc<Self>,
         due_in: impl Fn(&T) -> Option<Duration>,
         longest: Duration,
+        admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Duration {
         let mut state = self.state();
@@ -123,6 +124,9 @@ impl<T: Send + Sync + 'static> Flight<T> {
             return due_in.max(resting).min(longest);
         }
         if state.asked && !state.running {
+            if let Err(wait) = admit() {
+                return wait.min(longest);
+            }
             self.start(&mut state, fetch);
         }
         longest
@@ -285,10 +289,13 @@ mod tests {
         let flight = Flight::new(Arc::new(SystemClock));
         flight.land(&mut flight.state(), Ok(1));
         let due = |_: &i32| Some(Duration::ZERO);
-        assert_eq!(flight.refresh_if_used(due, LONG, || Ok(2)), LONG);
+        assert_eq!(flight.refresh_if_used(due, LONG, free, || Ok(2)), LONG);
         assert!(!flight.state().running);
         assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(3)).ok().as_deref(), Some(&1));
-        flight.refresh_if_used(due, LONG, || Ok(2));
+        let wait = Duration::from_secs(7);
+        assert_eq!(flight.refresh_if_used(due, LONG, || Err(wait), || Ok(4)), wait);
+        assert!(!flight.state().running);
+        flight.refresh_if_used(due, LONG, free, || Ok(2));
         let ended = |value: &i32| if *value == 1 { Freshness::Ended } else { Freshness::Fresh };
         assert_eq!(flight.ask(LONG, ended, free, || Ok(3)).ok().as_deref(), Some(&2));
     }

@@ -86,6 +86,8 @@ impl OwnKeys {
         let profile::Variant { fips, dual_stack, legacy_sts } = variant;
         let variant = Variant { fips, dual_stack, legacy: legacy_sts };
         let endpoint = endpoint::sts(&region, sts_endpoint_url.as_deref(), variant)?;
+        // Who gives these keys chooses the account that policies and tables are read in. Loopback is a person's own test.
+        let endpoint = if endpoint.is_local() { endpoint } else { endpoint::sts(&region, None, variant)? };
         let sts = Sts::new(endpoint, Arc::clone(&clock), &network)?;
         Ok(Self { profile: name, base, roles: Some(Roles { roles, sts, last: Mutex::default() }), clock })
     }

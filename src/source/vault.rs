@@ -88,11 +88,11 @@ impl Vault {
         self.source.known_identity()
     }
 
-    /// Keeps what is in use fresh while that is of use, and until [`Vault::stop`]: to be run on a thread of its own. What is
-    /// kept is wiped at the end, once it is in nobody's hands.
-    pub fn keep_fresh(&self, is_of_use: impl Fn() -> bool) {
+    /// Keeps what is in use fresh, as far as `admit` lets it, while that is of use, and until [`Vault::stop`]: to be run on a
+    /// thread of its own. What is kept is wiped at the end, once it is in nobody's hands.
+    pub fn keep_fresh(&self, is_of_use: impl Fn() -> bool, admit: impl Fn() -> Result<(), Duration>) {
         while !self.stopped.load(Ordering::SeqCst) && is_of_use() {
-            std::thread::park_timeout(self.refresh());
+            std::thread::park_timeout(self.refresh(&admit));
         }
         self.kept().clear();
     }
@@ -103,11 +103,11 @@ impl Vault {
     }
 
     /// Starts the fetches that are due. Returns how long until it is worth looking again.
-    fn refresh(&self) -> Duration {
+    fn refresh(&self, admit: impl Fn() -> Result<(), Duration>) -> Duration {
         let now = self.clock.wall();
         let due = |kept: &Kept| {
             let fetch = self.fetch(kept.lease.renewed());
-            kept.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, fetch)
+            kept.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, &admit, fetch)
         };
         self.kept().iter().map(due).min().unwrap_or(LONGEST_NAP)
     }

@@ -3,7 +3,7 @@
 mod aws_cli;
 mod boto3;
 mod comparison;
-mod https;
+pub(crate) mod https;
 pub(crate) mod javascript;
 pub(crate) mod moto;
 mod table;

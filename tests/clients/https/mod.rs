@@ -28,12 +28,12 @@ struct Tls {
 }
 
 /// The file with the authority that signed what the stand-ins show.
-pub(super) fn authority() -> PathBuf {
+pub(crate) fn authority() -> PathBuf {
     tls().directory.join("ca.pem")
 }
 
 /// A file with an authority that signed nothing.
-pub(super) fn other_authority() -> PathBuf {
+pub(crate) fn other_authority() -> PathBuf {
     tls().directory.join("other-ca.pem")
 }
 
@@ -59,15 +59,15 @@ fn tls() -> &'static Tls {
 
 /// What the proxy was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// `HOST:PORT`, or the whole first line when it was not a CONNECT.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// The `Proxy-Authorization` header.
     pub(super) authorization: Option<String>,
 }
 
 /// A running proxy to one fake AWS. Dropping it ends it.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -81,7 +81,7 @@ struct Shared {
 
 impl Proxy {
     /// Starts a proxy whose every target is `sts`.
-    pub(super) fn before(sts: &Sts) -> Self {
+    pub(crate) fn before(sts: &Sts) -> Self {
         // Before the first connection, so that none waits for it.
         tls();
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
@@ -102,7 +102,7 @@ impl Proxy {
     }
 
     /// `http://127.0.0.1:PORT`.
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -112,7 +112,7 @@ impl Proxy {
     }
 
     /// Every request so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.shared.asked.lock().expect("lock").clone()
     }
 }

@@ -1,6 +1,6 @@
 //! The decision log.
 
-use super::{BOTH, LOGS};
+use super::{LOGS, RECORDING};
 use crate::cli::commands::CommandName;
 use crate::cli::flags::{Flag, Group, Id};
 
@@ -26,7 +26,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "write decisions to stderr as well",
         more: "",
         variable: Some("SENTINEL_LOG_STDERR"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -39,7 +39,13 @@ pub(super) const LOG: &[Flag] = &[
         more: "64 hex digits, or 32 bytes or more; mode 0600 or 0400. It is read when a stream begins, and goes forward with \
                every line.",
         variable: Some("SENTINEL_LOG_KEY"),
-        commands: &[CommandName::Exec, CommandName::Credentials, CommandName::LogVerify],
+        commands: &[
+            CommandName::Exec,
+            CommandName::Credentials,
+            CommandName::BreakglassOpen,
+            CommandName::BreakglassClose,
+            CommandName::LogVerify,
+        ],
         group: Group::Log,
     },
     Flag {
@@ -51,7 +57,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "see each line on the disk before credentials are given",
         more: "",
         variable: Some("SENTINEL_LOG_FSYNC"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -64,7 +70,7 @@ pub(super) const LOG: &[Flag] = &[
         more: "At the beginning and the end of each stream, and at most every minute or hundred lines between: `log verify \
                --syslog` finds what was cut off since.",
         variable: Some("SENTINEL_LOG_ANCHOR"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -76,7 +82,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "send decisions to syslog as well",
         more: "No credentials are given without it then.",
         variable: Some("SENTINEL_LOG_SYSLOG"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -88,7 +94,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "the socket of syslog (/dev/log)",
         more: "",
         variable: Some("SENTINEL_SYSLOG_SOCKET"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
