@@ -100,8 +100,8 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
     let mut servers = Vec::new();
     for (name, standing) in [("without", None), ("with", Some(standing))] {
         let socket = state.join(name);
-        let options = Options { file: Some(state.join(format!("{name}.jsonl"))), ..Options::default() };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = Options { file: Some(state.join(format!("{name}.jsonl"))), ..Options::default() };
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let log = DecisionLog::open(&options, clock, operator)?;
         let (service, token) = server::service(policy, None, log, standing)?;

@@ -12,6 +12,7 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::deployment::Deployment;
 use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -26,7 +27,7 @@ use crate::source::{Chain, Source, Vault};
 use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
-use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
+use crate::vending::{Recorded, Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -156,7 +157,11 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock)).recording(Recorded {
+        deployment: Some(Deployment::OF_A_RUN.as_str()),
+        device_id: device_id(),
+        ..Recorded::default()
+    });
     Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
 }
 
@@ -242,7 +247,7 @@ pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
     }
 }
 
-/// Opens the decision log, in a directory that is there.
+/// The decision log: `--log-file`, or decisions.jsonl in the state directory, and where else decisions go.
 pub(super) fn open_log(
     log: &settings::Log,
     state_dir: Option<&Path>,
@@ -262,8 +267,7 @@ pub(super) fn open_log(
         syslog: log.syslog,
         syslog_socket: log.syslog_socket.clone(),
         device_id: device_id(),
-        // It runs as the user whom it serves.
-        deployment: Some("advisory".to_owned()),
+        deployment: Some(Deployment::OF_A_RUN.as_str().to_owned()),
     };
     DecisionLog::open(&options, Arc::clone(clock), Arc::clone(operator))
 }
@@ -288,8 +292,8 @@ pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<Pat
         return Ok(PathBuf::from("/var/lib/sentinel"));
     }
     let home = env.os("HOME").ok_or_else(|| {
-        Error::new("there is no place for the decision log: neither XDG_STATE_HOME nor HOME is set")
-            .hint("give --log-file or --state-dir")
+        Error::new("there is no place for the decision log and for records: neither XDG_STATE_HOME nor HOME is set")
+            .hint("give --state-dir")
     })?;
     Ok(PathBuf::from(home).join(".local/state/sentinel"))
 }
