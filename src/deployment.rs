@@ -3,9 +3,10 @@
 use std::fmt;
 
 /// Where the source credentials are, as seen from whom they serve.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Deployment {
     /// With the user who is served: they can go to AWS without sentinel.
+    #[default]
     Advisory,
     /// With a uid, host or function that the served user cannot become.
     Enforced,

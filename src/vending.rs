@@ -12,7 +12,7 @@ use crate::broker::{Applicant, Broker, Denied, Rules, Ruling};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::log::decision::{Decision, DecisionLog, Peer};
-use crate::policy::{Effect, Verdict};
+use crate::policy::{Effect, Limits, Verdict};
 use crate::source::{Credentials, Receipt, Unavailable, Vault};
 
 /// Why there is no decision, for the record.
@@ -102,7 +102,8 @@ impl Vendor {
         let (rules, identity) = match self.basis(wait) {
             Ok(basis) => basis,
             Err(refused) => {
-                if let Err(wait) = self.broker.undecided() {
+                // Where no policy says how many: a line each would fill the disk.
+                if let Err(wait) = self.broker.admit(Limits::default()) {
                     return Err(self.limited(&caller, wait));
                 }
                 let (reason, error) = match &refused {
@@ -171,7 +172,7 @@ impl Vendor {
 
     /// Keeps what is in use fresh, until [`Vendor::stop`]: to be run on a thread of its own.
     pub fn keep_fresh(&self) {
-        self.vault.keep_fresh(|| self.broker.exchange_ahead());
+        self.vault.keep_fresh(|| !self.broker.has_ended(), || self.broker.exchange_ahead());
     }
 
     /// Ends [`Vendor::keep_fresh`], once its thread is unparked, and writes down what is left to tell.
@@ -304,3 +305,6 @@ fn with_peer<'a>(mut decision: Decision<'a>, caller: &'a Caller) -> Decision<'a>
     });
     decision
 }
+
+#[cfg(test)]
+mod tests;

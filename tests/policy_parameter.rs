@@ -162,6 +162,10 @@ fn a_signed_policy_is_published_and_rolled_back_nowhere() {
     setup.as_role(&["policy", "pull"], &[]).failed_with(1, &["is signed, and no key is given to check that with"]);
     printed(&setup.run(&["exec", "--profile", "dev"], &[&pinned[..], &["--", "echo", "ran"]].concat()), 0, "ran\n");
 
+    // This host has obeyed the second.
+    let older = ["the policy", "has the serial 1, and 2 was obeyed before"];
+    setup.sandbox.sentinel(["policy", "validate", &first]).args(pinned).run().failed_with(1, &older);
+    setup.sandbox.sentinel(["policy", "test", &first, "--profile", "dev"]).args(pinned).run().failed_with(1, &older);
     let done = setup.as_role(&["policy", "push", &first], &pinned);
     done.failed_with(1, &["the serial 1 does not come after 2, which the parameter has"]);
     // A draft is compared with what is signed, and what is signed with its terms.

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod proc;
 pub mod record;
 pub mod request;
+pub mod settings;
 pub mod sts;
 pub mod token;
 
@@ -22,7 +23,7 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 14] = [
+pub const TARGETS: [(&str, Check); 15] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
@@ -37,6 +38,7 @@ pub const TARGETS: [(&str, Check); 14] = [
     ("proc", proc::check),
     ("record", record::check),
     ("request", request::check),
+    ("settings", settings::check),
     ("sts", sts::check),
     ("token", token::check),
 ];

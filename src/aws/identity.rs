@@ -13,10 +13,14 @@ pub struct Identity {
 
 impl Identity {
     /// The name that policies and logs use: an IAM user's name without its path, `role:<name>` for an assumed role,
-    /// the person for Identity Center's roles, `root`, or `federated:<name>`.
+    /// the person for Identity Center's roles, `aws:root` for the account's root, or `federated:<name>`.
     ///
     /// A session name counts only for Identity Center's roles: elsewhere the caller chooses it. An ARN of another
-    /// form is `unknown:<arn>`, which no IAM user can be called, because their names hold no `:`.
+    /// form is `unknown:<arn>`. No IAM user can be called as any of these with a `:`, because IAM's names hold none; a user of
+    /// theirs may well be called `root`.
+    ///
+    /// Identity Center's roles are known by their name alone: their path, under which only AWS creates roles, is not part of an
+    /// assumed role's ARN. Whoever may create roles in the account could make one of such a name, and choose its session names.
     pub fn user(&self) -> String {
         name_in(&self.arn).unwrap_or_else(|| format!("unknown:{}", self.arn))
     }
@@ -41,7 +45,7 @@ fn name_in(arn: &str) -> Option<String> {
     let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
     match (service, kind) {
         ("iam", "user") => rest.rsplit('/').next().filter(|name| is_name(name)).map(str::to_owned),
-        ("iam", "root") if resource == "root" => Some("root".to_owned()),
+        ("iam", "root") if resource == "root" => Some("aws:root".to_owned()),
         ("sts", "federated-user") if is_name(rest) => Some(format!("federated:{rest}")),
         ("sts", "assumed-role") => {
             let (role, session) = rest.split_once('/')?;
@@ -80,7 +84,8 @@ mod tests {
         for (arn, user) in [
             ("arn:aws:iam::123456789012:user/alice", "alice"),
             ("arn:aws:iam::123456789012:user/division/team/bob@example.com", "bob@example.com"),
-            ("arn:aws-cn:iam::123456789012:root", "root"),
+            ("arn:aws-cn:iam::123456789012:root", "aws:root"),
+            ("arn:aws:iam::123456789012:user/root", "root"),
             ("arn:aws:sts::123456789012:assumed-role/deploy/alice", "role:deploy"),
             ("arn:aws:sts::123456789012:assumed-role/deploy/root", "role:deploy"),
             ("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/eve@x.org", "eve@x.org"),

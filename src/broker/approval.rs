@@ -36,7 +36,8 @@ pub fn judge(request: &Request, policy: &Policy, user: &str, profile: &str, now:
     let Some(approver) = request.approver.as_deref() else {
         return Err("nobody is named as its approver".to_owned());
     };
-    if approver == user {
+    // AWS takes names that differ in their case alone for one: so does whoever writes a policy.
+    if approver.eq_ignore_ascii_case(user) {
         return Err("it was approved by its requester".to_owned());
     }
     match policy.approvals() {
@@ -63,5 +64,55 @@ fn check_signature(request: &Request, policy: &Policy, name: &str) -> Result<(),
         Ok(())
     } else {
         Err(format!("its signature is not {}'s", approver.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn judged(approver: &str, now: &str) -> Result<Window, String> {
+        let time = |text: &str| text.parse::<Timestamp>().expect("a time");
+        let policy =
+            r#"{"version": "1", "approvals": "store", "rules": [{"name": "a", "effect": "require_approval"}]}"#;
+        let request = Request {
+            id: "0123456789abcdef".to_owned(),
+            requester: "alice".to_owned(),
+            profile: "prod".to_owned(),
+            justification: "to see what comes of it".to_owned(),
+            duration: Duration::from_secs(3600),
+            status: RequestStatus::Approved,
+            created_at: time("2026-03-02T12:00:00Z"),
+            updated_at: time("2026-03-02T12:00:00Z"),
+            expires_at: time("2026-03-02T13:00:00Z"),
+            approver: Some(approver.to_owned()),
+            approver_comment: None,
+            account: None,
+            principal_id: None,
+            policy_digest: None,
+            signature: None,
+            version: 1,
+        };
+        judge(&request, &Policy::parse(policy).expect("a policy"), "alice", "prod", time(now))
+    }
+
+    #[test]
+    fn nobody_approves_their_own_request_in_other_letters() {
+        let noon = "2026-03-02T12:00:00Z";
+        for own in ["alice", "Alice", "ALICE"] {
+            assert_eq!(judged(own, noon), Err("it was approved by its requester".to_owned()), "{own}");
+        }
+        assert!(judged("alice2", noon).is_ok());
+    }
+
+    #[test]
+    fn a_window_ends_when_it_says() {
+        assert!(judged("bob", "2026-03-02T12:59:59.999Z").is_ok());
+        assert_eq!(judged("bob", "2026-03-02T13:00:00Z"), Err("its window has ended".to_owned()));
+        // And a clock that was set back opens none.
+        let early = judged("bob", "2026-03-02T11:59:59Z");
+        assert_eq!(early, Err("its window is longer than what was asked for".to_owned()));
     }
 }

@@ -46,16 +46,15 @@ impl Limiter {
 /// `rate` of them each `period`, and up to `burst` at once.
 fn take(bucket: &Mutex<Bucket>, now: Duration, period: Duration, rate: u32, burst: u32) -> Result<(), Duration> {
     let each = period.checked_div(rate).unwrap_or(period);
+    let most = each.saturating_mul(burst.max(1));
     let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken_until = bucket.taken_until.max(now).saturating_add(each);
-    // A limit that was lowered meanwhile may have left more spoken for than it allows.
-    let over = taken_until.saturating_sub(now).saturating_sub(each.saturating_mul(burst.max(1)));
-    if over.is_zero() {
-        bucket.taken_until = taken_until;
-        Ok(())
-    } else {
-        Err(over)
-    }
+    // Limits that were changed meanwhile may have left more spoken for than they allow: nobody pays for those of then.
+    let spoken_for = bucket.taken_until.saturating_sub(now).min(most);
+    let wanted = spoken_for.saturating_add(each);
+    let over = wanted.saturating_sub(most);
+    let (spoken_for, outcome) = if over.is_zero() { (wanted, Ok(())) } else { (spoken_for, Err(over)) };
+    bucket.taken_until = now.saturating_add(spoken_for);
+    outcome
 }
 
 #[cfg(test)]
@@ -98,6 +97,32 @@ mod tests {
             assert_eq!(limiter.exchange(now, LIMITS), Ok(()));
         }
         let lower = Limits { burst: 1, ..LIMITS };
-        assert_eq!(limiter.exchange(now + Duration::from_secs(15), lower), Err(Duration::from_secs(15)));
+        assert_eq!(limiter.exchange(now + Duration::from_secs(15), lower), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.exchange(now + Duration::from_secs(30), lower), Ok(()));
+        assert_eq!(limiter.exchange(now + Duration::from_secs(30), lower), Err(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_limit_that_was_a_mistake_starves_nobody_once_it_is_mended() {
+        let limiter = Limiter::default();
+        let now = Duration::from_secs(5);
+        let mistake = Limits { exchanges_per_minute: 1, burst: 1_000_000, requests_per_second: 1 };
+        for _ in 0..1_000 {
+            assert_eq!(limiter.exchange(now, mistake), Ok(()));
+        }
+        assert_eq!(limiter.exchange(now, LIMITS), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.exchange(now + Duration::from_secs(10), LIMITS), Ok(()));
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_limits_count() {
+        for limit in [1, 3, 1_000_000] {
+            let limiter = Limiter::default();
+            let limits = Limits { exchanges_per_minute: limit, burst: limit, requests_per_second: limit };
+            // The largest are not counted to their end; nobody's clock stands still for that long.
+            let tries = limit.saturating_add(5).min(2_000);
+            let served = (0..tries).filter(|_| limiter.request(Duration::MAX / 2, limits).is_ok()).count();
+            assert_eq!(served, usize::try_from(limit.min(tries)).expect("small"), "{limit}");
+        }
     }
 }

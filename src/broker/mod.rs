@@ -156,8 +156,7 @@ impl Broker {
         applicant: Option<Applicant<'_>>,
         deadline: Duration,
     ) -> std::result::Result<Grant, Denied> {
-        let limits = rules.limits();
-        if let Err(wait) = self.limiter.request(self.clock.boot(), limits) {
+        if let Err(wait) = self.admit(rules.limits()) {
             return Err(Denied::Limited(Box::new(caller), wait));
         }
         let request_id = match self.request_ids.next() {
@@ -204,12 +203,12 @@ impl Broker {
         }
     }
 
-    /// Takes a request's allowance where there is no decision: by the usual limits, because the policy may be what is missing.
+    /// Takes the allowance for a request that gets no further than to this; [`Broker::authorize`] takes its own.
     ///
     /// # Errors
     /// There is none left: when there will be.
-    pub fn undecided(&self) -> std::result::Result<(), Duration> {
-        self.limiter.request(self.clock.boot(), Limits::default())
+    pub fn admit(&self, limits: Limits) -> std::result::Result<(), Duration> {
+        self.limiter.request(self.clock.boot(), limits)
     }
 
     /// Takes the allowance for an exchange with AWS that nobody waits for, by the policy of now.
@@ -232,6 +231,11 @@ impl Broker {
     /// Counts a request that got credentials, which AWS knows by this SourceIdentity.
     pub fn count(&self, source_identity: Option<&str>) {
         self.standing.count(source_identity);
+    }
+
+    /// Whether the run's session has ended: nothing is given any more.
+    pub fn has_ended(&self) -> bool {
+        self.standing.has_ended()
     }
 
     /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.

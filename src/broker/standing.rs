@@ -1,7 +1,9 @@
 //! What is known of this run's session, and of approvals and break-glass events: written by the keeper, read by every request.
 //!
 //! A request never calls a store. It reads what the keeper confirmed last, and waits for the keeper only where there is nothing
-//! yet, or nothing recent. What has not been confirmed for longer than [`GRACE`] is not believed any more (T16).
+//! yet, or nothing recent. A session that was not confirmed within [`FRESH`] is believed only where the store failed to say
+//! anything of it, and for no longer than [`GRACE`] (T16). Sessions and the other records may be in stores of their own, so that
+//! a failure of one is no excuse of the other's.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,8 +14,9 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::store::{Event, Request};
 
-/// How old a confirmation may be while the store answers: the keeper's rounds, its calls, and a second.
-const FRESH: Duration = Duration::from_secs(9);
+/// How old a confirmation may be while the store answers. Rounds begin every 3 s and a call takes at most 5 s, so that a store
+/// which is slow and not down keeps it younger; a request takes up to a second more.
+pub const FRESH: Duration = Duration::from_secs(9);
 /// How old it may be while the store does not answer.
 pub const GRACE: Duration = Duration::from_secs(60);
 
@@ -32,9 +35,14 @@ struct Known {
     /// Whose approvals and events are wanted.
     user: Option<String>,
     records: Option<(Arc<Records>, Duration)>,
-    /// Why the last call to a store failed.
-    failure: Option<Arc<Error>>,
+    /// Why the last look at the session failed.
+    session_failure: Option<Arc<Error>>,
+    /// Why the last look at the user's records failed.
+    records_failure: Option<Arc<Error>>,
+    /// Who looks at the session.
     keeper: Option<Thread>,
+    /// Who looks at the user's records.
+    clerk: Option<Thread>,
 }
 
 enum State {
@@ -86,7 +94,15 @@ impl Standing {
     /// Nothing is known yet. `served`: the run has a session, which is being recorded.
     pub fn new(served: bool, clock: Arc<dyn Clock>) -> Self {
         let session = if served { State::Starting } else { State::None };
-        let known = Known { session, user: None, records: None, failure: None, keeper: None };
+        let known = Known {
+            session,
+            user: None,
+            records: None,
+            session_failure: None,
+            records_failure: None,
+            keeper: None,
+            clerk: None,
+        };
         Self {
             clock,
             known: Mutex::new(known),
@@ -107,20 +123,21 @@ impl Standing {
                 State::Ended { id, why } => return Session::Ended { id: Arc::clone(id), why: Arc::clone(why) },
                 State::Live { id, table, confirmed } => {
                     let age = now.saturating_sub(*confirmed);
-                    let may_be_old = known.failure.is_some() || now >= deadline;
-                    if age <= FRESH || age <= GRACE && may_be_old {
+                    // One that is slow to answer may be about to say no.
+                    if age <= FRESH || age <= GRACE && known.session_failure.is_some() {
                         return Session::Live { id: Arc::clone(id), table: table.clone() };
                     }
                     age > GRACE
                 }
                 State::Starting => true,
             };
-            if let Some(error) = known.failure.as_ref().filter(|_| late) {
+            if let Some(error) = known.session_failure.as_ref().filter(|_| late) {
                 return Session::Unknown(Some(Arc::clone(error)));
             }
             if now >= deadline {
                 return Session::Unknown(None);
             }
+            wake(known.keeper.as_ref());
             known = self.wait(known, deadline.saturating_sub(now));
         }
     }
@@ -134,23 +151,24 @@ impl Standing {
         if known.user.as_deref() != Some(user) {
             known.user = Some(user.to_owned());
             known.records = None;
-            known.failure = None;
+            known.records_failure = None;
         }
         loop {
             let now = self.clock.boot();
             if let Some((records, confirmed)) = known.records.as_ref().filter(|(records, _)| records.user == user) {
                 let age = now.saturating_sub(*confirmed);
-                let may_be_old = known.failure.is_some() || now >= deadline;
+                let may_be_old = known.records_failure.is_some() || now >= deadline;
                 if age <= FRESH || age <= GRACE && may_be_old {
                     return Ok(Arc::clone(records));
                 }
             }
-            if let Some(error) = &known.failure {
+            if let Some(error) = &known.records_failure {
                 return Err(Some(Arc::clone(error)));
             }
             if now >= deadline {
                 return Err(None);
             }
+            wake(known.clerk.as_ref());
             known = self.wait(known, deadline.saturating_sub(now));
         }
     }
@@ -175,9 +193,24 @@ impl Standing {
         self.source_identity.get().map(String::as_str)
     }
 
-    /// Who is to be woken when somebody waits.
+    /// Who is to be woken when somebody waits for the session.
     pub(super) fn kept_by(&self, keeper: Thread) {
         self.known().keeper = Some(keeper);
+    }
+
+    /// Who is to be woken when somebody waits for a user's records.
+    pub(super) fn looked_up_by(&self, clerk: Thread) {
+        self.known().clerk = Some(clerk);
+    }
+
+    /// Whether the session has ended, for good.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.known().session, State::Ended { .. })
+    }
+
+    /// Whether the session was confirmed, and has not ended.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.known().session, State::Live { .. })
     }
 
     /// Whose approvals and events are wanted.
@@ -189,9 +222,13 @@ impl Standing {
     pub(super) fn session_is_live(&self, id: &Arc<str>, table: Option<&Arc<str>>, confirmed: Duration) {
         let mut known = self.known();
         // What has ended stays so, whatever a store says later.
+        if matches!(known.session, State::Starting) {
+            // What waits for a session need not wait for the next round.
+            wake(known.clerk.as_ref());
+        }
         if !matches!(known.session, State::Ended { .. }) {
             known.session = State::Live { id: Arc::clone(id), table: table.cloned(), confirmed };
-            known.failure = None;
+            known.session_failure = None;
         }
         self.changed.notify_all();
     }
@@ -207,21 +244,24 @@ impl Standing {
         let mut known = self.known();
         if known.user.as_deref() == Some(&records.user) {
             known.records = Some((Arc::new(records), confirmed));
-            known.failure = None;
+            known.records_failure = None;
         }
         self.changed.notify_all();
     }
 
-    /// A call to a store failed.
-    pub(super) fn failed(&self, error: Arc<Error>) {
-        self.known().failure = Some(error);
+    /// The store did not say whether the session lives.
+    pub(super) fn session_failed(&self, error: Arc<Error>) {
+        self.known().session_failure = Some(error);
+        self.changed.notify_all();
+    }
+
+    /// The store did not name the user's records.
+    pub(super) fn records_failed(&self, error: Arc<Error>) {
+        self.known().records_failure = Some(error);
         self.changed.notify_all();
     }
 
     fn wait<'a>(&self, known: MutexGuard<'a, Known>, longest: Duration) -> MutexGuard<'a, Known> {
-        if let Some(keeper) = &known.keeper {
-            keeper.unpark();
-        }
         self.changed.wait_timeout(known, longest).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -230,3 +270,12 @@ impl Standing {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+fn wake(thread: Option<&Thread>) {
+    if let Some(thread) = thread {
+        thread.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests;

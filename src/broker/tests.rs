@@ -43,7 +43,8 @@ fn decide(world: &World) -> Wanted {
             assert_eq!(lease.terms(), &ruling.terms);
             let window = ruling.terms.window.map(|window| (window.by, window.id.to_string()));
             let rule = ruling.verdict.rule.map(|(index, _)| index);
-            Wanted::Allowed { rule, window, most: ruling.terms.max_duration }
+            let narrowed_by = ruling.terms.session_policy.map(|policy| json(&policy).to_string());
+            Wanted::Allowed { rule, window, most: ruling.terms.max_duration, narrowed_by }
         }
         Err(Denied::Policy(denied)) => Wanted::Denied { rule: denied.1.verdict.rule.map(|(index, _)| index) },
         Err(Denied::Unapproved(denied)) => Wanted::Unapproved { rule: denied.1.verdict.rule.map(|(index, _)| index) },
@@ -55,4 +56,9 @@ fn decide(world: &World) -> Wanted {
         }
         Err(Denied::Limited(..)) => panic!("one request is no flood"),
     }
+}
+
+/// Read and written anew: it is what it says that counts.
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("JSON")
 }

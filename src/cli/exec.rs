@@ -3,9 +3,10 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
+use super::prepare::{DEFAULT_DURATION, Purpose, prepare};
 use super::serve::serve;
 use super::settings;
+use super::wait::vend;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::launch::environment::{ChildMode, child_environment, refuse_nesting};
@@ -35,7 +36,7 @@ fn become_child(settings: &settings::Exec, env: &Env) -> Result<u8> {
         default_duration: DEFAULT_DURATION,
     };
     let prepared = prepare(&settings.common, env, &purpose)?;
-    let vended = vend_to_invoker(&prepared.vendor)?;
+    let vended = vend(&prepared.vendor, settings.wait, prepared.stores.as_ref(), prepared.clock.as_ref())?;
     let keys = vended.credentials.keys();
     let mode = ChildMode::Keys {
         access_key_id: &keys.access_key_id,

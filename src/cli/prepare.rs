@@ -1,17 +1,18 @@
 //! From settings to a vendor: what every command that gets credentials does first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::reach::{Place, Reach};
-use super::settings::{Common, PolicyPlace};
+use super::settings::{self, Common, PolicyPlace};
 use super::{code, policy_source, session_policy, stores};
 use crate::aws::identity::Identity;
 use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
@@ -22,6 +23,7 @@ use crate::profile::{Wanted, resolve};
 use crate::server::Closer;
 use crate::source::plan::{Plan, SessionPolicies};
 use crate::source::{Chain, Source, Vault};
+use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
 use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
@@ -45,7 +47,12 @@ pub(super) struct Prepared {
     pub(super) session_id: Option<Arc<str>>,
     /// What closes the server's connections when its session is revoked, once there is a server.
     pub(super) closer: Arc<OnceLock<Closer>>,
+    /// Opens the stores, where records count.
+    pub(super) stores: Option<Opening>,
 }
+
+/// Opens the stores anew, for another thread.
+pub(super) type Opening = Arc<dyn Fn() -> Result<Arc<dyn Engine>> + Send + Sync>;
 
 /// What of a profile is not about credentials.
 pub(super) struct Profile {
@@ -90,7 +97,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = DecisionLog::open(Some(&log_file(common, env)?), common.log.stderr)?;
+    let log = open_log(&common.log, common.stores.state_dir.as_deref(), env)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -122,15 +129,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
     let closer = Arc::new(OnceLock::new());
     let session_id = if purpose.served { Some(keeper::session_id()?) } else { None };
     let records = || policy.as_ref().is_some_and(|policy| needs_records(policy));
-    let keeper = if purpose.served || records() {
+    let (keeper, opening) = if purpose.served || records() {
         let session = session_id.clone().map(|id| session(id, &chain, &closer, clock.as_ref()));
-        let state_directory = state_directory(common, env)?;
+        let state_directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         let reach = || Reach::of_run(&common.stores.access, place.clone(), &chain, env, &clock);
         let reach = common.stores.in_tables().then(reach).transpose()?;
         let (stores, clock_of_stores) = (common.stores.clone(), Arc::clone(&clock));
         let directory = state_directory.clone();
-        Some(Keeper::start(Charge {
-            open: Box::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores)),
+        let opening: Opening = Arc::new(move || stores::all(&stores, reach.as_ref(), &directory, &clock_of_stores));
+        let kept = Arc::clone(&opening);
+        let keeper = Keeper::start(Charge {
+            open: Box::new(move || kept()),
             state_directory,
             standing: Arc::clone(&standing),
             policy: policy.clone(),
@@ -138,16 +147,17 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
             profile: profile.name.clone(),
             clock: Arc::clone(&clock),
             operator: Arc::clone(&operator),
-        })?)
+        })?;
+        (Some(keeper), Some(opening))
     } else {
-        None
+        (None, None)
     };
     let broker = Broker::new(profile.name.clone(), purpose.mode, policy, Arc::clone(&clock))
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer })
+    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
 }
 
 /// Whether approvals or break-glass events may count. A policy that cannot be read any more says no to everything.
@@ -158,7 +168,7 @@ fn needs_records(policy: &PolicySource) -> bool {
 
 fn session(id: Arc<str>, chain: &Arc<Chain>, closer: &Arc<OnceLock<Closer>>, clock: &dyn Clock) -> Start {
     let (chain, closer) = (Arc::clone(chain), Arc::clone(closer));
-    let device_id: Option<String> = None;
+    let device_id = device_id();
     let device = device_id.as_deref().unwrap_or("unknown");
     let instance = format!("{device}-{}-{}", std::process::id(), clock.wall().as_millisecond());
     Start {
@@ -183,7 +193,7 @@ fn open_policy(
     (denial, log): (Decision<'_>, &DecisionLog),
 ) -> Result<Option<Arc<PolicySource>>> {
     let state_directory = || {
-        let directory = state_directory(common, env)?;
+        let directory = state_directory(common.stores.state_dir.as_deref(), env)?;
         trusted::private_directory("the state directory", &directory)?;
         Ok(directory)
     };
@@ -200,45 +210,55 @@ fn open_policy(
 
 /// Vends to this process's own user, or says why not.
 pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
-    let invoker = crate::auth::Caller::invoker(crate::auth::Invoker);
-    vendor.vend(invoker, START_LIMIT).map_err(|refused| {
-        let profile = vendor.profile();
-        match refused {
-            Refused::Policy(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
-                .hint(match verdict.rule {
-                    Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
-                    None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
-                }),
-            Refused::Unapproved(verdict) => {
-                Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
-                    .hint("--wait waits for an approval of a request that is there")
-            }
-            Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
-            Refused::Limited(wait) => Error::new("rate limit exceeded")
-                .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
-            Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s"))
-                .hint("AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again"),
-            Refused::PolicyFailed(error) | Refused::Failed(error) => {
-                Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
-            }
-        }
-    })
+    ask_as_invoker(vendor).map_err(|refused| explain(vendor, refused))
 }
 
-/// `--log-file`, or decisions.jsonl in the state directory.
-fn log_file(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(file) = &common.log.file {
-        return Ok(file.clone());
+/// The same, with the refusal as it is.
+pub(super) fn ask_as_invoker(vendor: &Vendor) -> std::result::Result<Vended, Refused> {
+    vendor.vend(crate::auth::Caller::invoker(crate::auth::Invoker), START_LIMIT)
+}
+
+/// What a refusal says to the person.
+pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
+    let profile = vendor.profile();
+    match refused {
+        Refused::Policy(verdict) => {
+            Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason)).hint(match verdict.rule {
+                Some((_, rule)) => format!("rule `{rule}` decided; ask whoever keeps the policy"),
+                None => "no rule of the policy allows it; ask whoever keeps the policy".to_owned(),
+            })
+        }
+        Refused::Unapproved(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
+            .hint("--wait waits for an approval of a request that is there"),
+        Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
+        Refused::Limited(wait) => Error::new("rate limit exceeded")
+            .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),
+        Refused::Pending => Error::new(format!("there were no credentials for profile `{profile}` within 30 s")).hint(
+            "AWS, or the profile's credential_process, takes longer: check the network, finish the login, try again",
+        ),
+        Refused::PolicyFailed(error) | Refused::Failed(error) => {
+            Arc::try_unwrap(error).unwrap_or_else(|shared| Error::new(shared.to_string()))
+        }
     }
-    let directory = state_directory(common, env)?;
-    trusted::private_directory("the state directory", &directory)?;
-    Ok(directory.join("decisions.jsonl"))
+}
+
+/// The decision log: `--log-file`, or decisions.jsonl in the state directory.
+pub(super) fn open_log(log: &settings::Log, state_dir: Option<&Path>, env: &Env) -> Result<DecisionLog> {
+    let file = match &log.file {
+        Some(file) => file.clone(),
+        None => {
+            let directory = state_directory(state_dir, env)?;
+            trusted::private_directory("the state directory", &directory)?;
+            directory.join("decisions.jsonl")
+        }
+    };
+    DecisionLog::open(Some(&file), log.stderr)
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
-fn state_directory(common: &Common, env: &Env) -> Result<PathBuf> {
-    if let Some(directory) = &common.stores.state_dir {
-        return Ok(directory.clone());
+pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    if let Some(directory) = state_dir {
+        return Ok(directory.to_owned());
     }
     if let Some(home) = env.os("XDG_STATE_HOME") {
         return Ok(PathBuf::from(home).join("sentinel"));

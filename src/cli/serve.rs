@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::exec::cannot_start;
 use super::place::Place;
-use super::prepare::{Prepared, Purpose, prepare, vend_to_invoker};
+use super::prepare::{Prepared, Purpose, prepare};
 use super::settings::{self, Bind, Transport};
+use super::wait::vend;
 use crate::auth::{Authenticator, Binding, Registered, Watched};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -49,15 +50,15 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let warden = Warden::fork()?;
     let purpose =
         Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
-    let Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer } =
+    let Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores } =
         prepare(&settings.common, env, &purpose)?;
     if server.duration_misplaced {
         operator.log("duration", "--duration has no effect on a server: give --server-duration");
     }
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
     let place = Place::of(&server.transport)?;
-    if !server.lazy || has_code {
-        vend_to_invoker(&vendor)?;
+    if !server.lazy || has_code || settings.wait {
+        vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
     }
     // From here on there are files to clean up, so signals are taken and not died of.
     let mut signals = Signals::install(&[&PASSED_ON[..], &FROM_TERMINAL[..]].concat())
@@ -87,13 +88,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         clock,
         operator,
     };
+    let mut environment =
+        child_environment(env, &place.child_mode(token.expose_str(), &directory.config()), &profile.facts());
+    if let Some(id) = &session_id {
+        environment.set("SENTINEL_SESSION_ID", id.as_ref());
+    }
     let program = Program {
         arguments: std::iter::once(&settings.program).chain(&settings.arguments).cloned().collect(),
-        environment: child_environment(
-            env,
-            &place.child_mode(token.expose_str(), &directory.config()),
-            &profile.facts(),
-        ),
+        environment,
         wait_for_tree: server.wait_tree,
     };
     let serving = Serving::start(place.listener, service, registered)?;

@@ -15,8 +15,8 @@ pub use log::{LogCommand, ShowLog, VerifyLog};
 pub use places::{Access, Log, PolicyPlace, PolicySource, Stores};
 pub use policy::{Asked, Diff, Judge, Keygen, NotAfter, Os, PolicyCommand, Pull, Push, Sign, Validate};
 pub use records::{
-    BreakglassCommand, CreateRequest, DecideRequest, EndRecord, ListRecords, OpenEvent, RequestCommand, SessionCommand,
-    ShowRecord,
+    BreakglassCommand, CloseEvent, CreateRequest, DecideRequest, DenyRequest, EndRecord, ListRecords, OpenEvent,
+    RequestCommand, SessionCommand, ShowRecord,
 };
 pub use run::{Bind, Common, Credentials, Exec, Server, Transport};
 pub use whoami::Whoami;

@@ -107,6 +107,15 @@ impl Config {
         Ok(config)
     }
 
+    /// What a file of this text would say by itself: the admin file, or a user's.
+    ///
+    /// # Errors
+    /// It is not right.
+    pub fn of_text(path: &Path, text: &str, known: &[Known], is_admin: bool) -> Result<Self> {
+        let document = Some(Document::parse(path, text, known, is_admin)?);
+        Ok(if is_admin { Self { admin: document, user: None } } else { Self { admin: None, user: document } })
+    }
+
     /// The value of a setting: the admin file's where it is locked, else the user's, else the admin file's.
     pub fn value(&self, name: &str) -> Option<Setting<'_>> {
         let user = self.user.as_ref().filter(|_| self.lock(name).is_none());

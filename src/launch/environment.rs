@@ -230,7 +230,7 @@ const SCRUBBED: &[(&str, &[&str])] = &[
         ],
     ),
     ("set again where there is a config file to load", &["AWS_SDK_LOAD_CONFIG"]),
-    ("an outer sentinel's", &["AWS_SENTINEL", "SENTINEL_UNIX_SOCKET", "SENTINEL_AUTH_TOKEN"]),
+    ("an outer sentinel's", &["AWS_SENTINEL", "SENTINEL_SESSION_ID", "SENTINEL_UNIX_SOCKET", "SENTINEL_AUTH_TOKEN"]),
 ];
 
 /// What the child does not inherit, by the beginning of its name, with the reason.

@@ -2,14 +2,14 @@
 
 /// Whether a character moves a terminal's cursor, ends a line, reorders text or cannot be seen: control characters,
 /// the separators of lines and paragraphs, directional and zero-width formatting.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// Appends `text` with hidden characters, and those that `also` names, escaped as JSON escapes them. What does not fit
 /// into `limit_bytes` is cut, and the cut is marked with `...`.
-pub(super) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usize) {
+pub(crate) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usize) {
     // Most texts are plain and short.
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !also.contains(&char::from(byte));
     if text.len() <= limit_bytes && text.bytes().all(is_plain) {

@@ -6,7 +6,7 @@
 pub mod decision;
 pub mod operator;
 
-mod escape;
+pub(crate) mod escape;
 mod group;
 mod sink;
 mod stderr;

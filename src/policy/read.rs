@@ -67,6 +67,18 @@ pub fn check(name: &str, bytes: Vec<u8>, pin: Option<&Pin>, now: Timestamp) -> R
     }
 }
 
+impl Checked {
+    /// Whether no newer one was obeyed on this host. Nothing is remembered.
+    ///
+    /// # Errors
+    /// One was; or what was cannot be read.
+    pub fn check_newest(&self, name: &str, pin: &Pin, state_directory: &Path) -> Result<()> {
+        self.signed
+            .as_ref()
+            .map_or(Ok(()), |(terms, digest)| Mark::new(state_directory, pin).check(name, terms.serial, *digest))
+    }
+}
+
 /// What may hold a policy has at most this many bytes.
 pub fn limit_bytes(pin: Option<&Pin>) -> usize {
     if pin.is_some() { MAX_TEXT_BYTES } else { MAX_BYTES }

@@ -104,6 +104,11 @@ impl Mark {
         Ok(())
     }
 
+    /// Whether [`Mark::admit`] would let it pass. Nothing is locked, made or remembered.
+    pub(super) fn check(&self, name: &str, serial: u64, digest: [u8; 32]) -> Result<()> {
+        self.read()?.map_or(Ok(()), |(newest, _)| newest.judge(name, Newest { serial, digest }))
+    }
+
     fn path(&self) -> PathBuf {
         self.directory.join(format!("{}.json", self.stem))
     }

@@ -1,5 +1,6 @@
 //! A resolved profile, walked: base keys, then role after role.
 
+mod limits;
 mod mfa;
 mod services;
 
@@ -22,7 +23,6 @@ use crate::aws::network::{CaBundle, Network};
 use crate::aws::source_identity::source_identity;
 use crate::aws::sts::{AssumeRole, Sts};
 use crate::broker::Lease;
-use crate::broker::terms::Window;
 use crate::clock::Clock;
 use crate::duration;
 use crate::env::Env;
@@ -257,39 +257,6 @@ impl Chain {
         Err(Error::new(format!("profile `{}` has no role to assume", self.name)))
     }
 
-    /// The longest that what is fetched now may live.
-    fn most(&self, lease: &Lease, now: Timestamp) -> Result<Option<Duration>> {
-        lease.terms().longest(now).map_err(|left_s| {
-            let window = lease.terms().window.as_ref().map_or_else(String::new, Window::name);
-            let left = duration::text(Duration::from_secs(left_s));
-            Error::new(format!("{left} are left of {window}, and STS's shortest session is 15m"))
-                .hint("ask for a new one")
-        })
-    }
-
-    /// Base keys are handed out as they are, so they have to end in time by themselves.
-    fn check_end(&self, most: Option<Duration>, ends: Option<Timestamp>, now: Timestamp) -> Result<()> {
-        let Some(most) = most else { return Ok(()) };
-        let latest = SignedDuration::try_from(most).ok().and_then(|most| now.checked_add(most).ok());
-        if ends.zip(latest).is_some_and(|(ends, latest)| ends <= latest) {
-            return Ok(());
-        }
-        let (name, most) = (&self.name, duration::text(most));
-        Err(Error::new(format!(
-            "the policy allows {most}, and the keys of profile `{name}` cannot be made to end sooner than they do"
-        ))
-        .hint("leave --no-session out, or give the profile a role_arn"))
-    }
-
-    /// What narrows the last role's session: the policy's word or the person's, and never one in place of the other.
-    fn session_policy<'a>(&'a self, lease: &'a Lease) -> Result<Option<&'a str>> {
-        match (self.plan.session_policies.document.as_deref(), lease.terms().session_policy.as_deref()) {
-            (Some(_), Some(_)) => Err(Error::new("the policy has a session_policy of its own for this rule")
-                .hint("leave --session-policy out: STS takes one")),
-            (given, ruled) => Ok(given.or(ruled)),
-        }
-    }
-
     /// Who these base keys belong to. Given the keys, because a helper may ask a person each time it is run.
     fn identity_of(&self, base: &Held, deadline: Duration) -> Result<Arc<Identity>> {
         // One asker at a time; the others find the answer.
@@ -397,6 +364,8 @@ impl Chain {
 
 impl Source for Chain {
     fn fetch(&self, lease: &Lease) -> Result<Credentials> {
+        // Where the window is over nobody is asked: no helper, and no role on the way to the last.
+        self.most(lease, self.clock.wall())?;
         let base = self.base.keys(self.clock.as_ref())?;
         if self.roles.is_empty() { self.fetch_own(&base, lease) } else { self.fetch_role(&base, lease) }
     }

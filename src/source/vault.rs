@@ -88,11 +88,13 @@ impl Vault {
         self.source.known_identity()
     }
 
-    /// Keeps what is in use fresh as far as `admit` lets it, until [`Vault::stop`]: to be run on a thread of its own.
-    pub fn keep_fresh(&self, admit: impl Fn() -> Result<(), Duration>) {
-        while !self.stopped.load(Ordering::SeqCst) {
+    /// Keeps what is in use fresh, as far as `admit` lets it, while that is of use, and until [`Vault::stop`]: to be run on a
+    /// thread of its own. What is kept is wiped at the end, once it is in nobody's hands.
+    pub fn keep_fresh(&self, is_of_use: impl Fn() -> bool, admit: impl Fn() -> Result<(), Duration>) {
+        while !self.stopped.load(Ordering::SeqCst) && is_of_use() {
             std::thread::park_timeout(self.refresh(&admit));
         }
+        self.kept().clear();
     }
 
     /// Ends [`Vault::keep_fresh`], once its thread is unparked.

@@ -4,6 +4,8 @@ mod faults;
 mod local;
 mod tables;
 
+pub(crate) use tables::{at_moto, engine_at_moto};
+
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -83,13 +83,18 @@ impl Place {
 
     /// The engine of three new tables.
     fn fresh(&self) -> DynamoDb {
+        self.engine(self.tables())
+    }
+
+    /// Their names.
+    fn tables(&self) -> Tables {
         let names = Kind::ALL.map(|kind| {
             let name = unique(&kind.noun().replace(' ', "-"));
             self.create(&name, kind, kind.indexes());
             Some(name)
         });
         let [sessions, requests, events] = names;
-        self.engine(Tables { sessions, requests, events })
+        Tables { sessions, requests, events }
     }
 
     fn create(&self, name: &str, kind: Kind, indexes: &[(&str, &str)]) {
@@ -148,6 +153,24 @@ fn moto() -> Place {
         Arc::new(Fixed(Arc::new(role.keys)))
     });
     Place { url: moto.endpoint.clone(), keys: Arc::clone(keys) }
+}
+
+/// Three new tables at moto, and keys for them.
+pub(crate) fn at_moto() -> (Tables, crate::fake_sts::Keys) {
+    let place = moto();
+    let Keys { access_key_id, secret_access_key, session_token } = place.keys.0.as_ref();
+    let keys = crate::fake_sts::Keys {
+        access_key_id: access_key_id.clone(),
+        secret_access_key: secret_access_key.expose_str().to_owned(),
+        session_token: session_token.as_ref().map(|token| token.expose_str().to_owned()),
+        arn: String::new(),
+    };
+    (place.tables(), keys)
+}
+
+/// The engine of tables at moto.
+pub(crate) fn engine_at_moto(tables: Tables) -> DynamoDb {
+    moto().engine(tables)
 }
 
 /// dynalite, if Node and the package are there. It looks at no signature.

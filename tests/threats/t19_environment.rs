@@ -13,7 +13,7 @@ use crate::fake_sts::{Keys, Sts};
 use crate::harness::{Invocation, Sandbox};
 
 /// What SDKs and older tools read, and what an outer sentinel sets, with a value that works where that matters.
-const FOREIGN: [&str; 40] = [
+const FOREIGN: [&str; 41] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -50,6 +50,7 @@ const FOREIGN: [&str; 40] = [
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_BEARER_TOKEN_OTHER",
     "AWS_SENTINEL",
+    "SENTINEL_SESSION_ID",
     "SENTINEL_UNIX_SOCKET",
     "SENTINEL_AUTH_TOKEN",
     "SENTINEL_MFA_TOKEN",
@@ -68,7 +69,7 @@ const ENVIRONMENT: [&str; 9] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "BOTO_CONFIG",
 ];
-const SOCKET: [&str; 8] = [
+const SOCKET: [&str; 9] = [
     "AWS_CONFIG_FILE",
     "AWS_EC2_METADATA_DISABLED",
     "AWS_SDK_LOAD_CONFIG",
@@ -76,6 +77,7 @@ const SOCKET: [&str; 8] = [
     "AWS_SHARED_CREDENTIALS_FILE",
     "BOTO_CONFIG",
     "SENTINEL_AUTH_TOKEN",
+    "SENTINEL_SESSION_ID",
     "SENTINEL_UNIX_SOCKET",
 ];
 

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use crate::harness::{Sandbox, World, is_root, process, sentinel, skip};
 
-/// Everything below `directory`, by its path there: kind and mode. A private directory's random name is `*`.
+/// Everything below `directory`, by its path there: kind and mode. A random name, of a private directory or a record, is `*`.
 fn tree(directory: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(directory).expect("a listing").map(|entry| entry.expect("an entry")) {
         let metadata = entry.metadata().expect("metadata");
         let mut name = entry.file_name().into_string().expect("UTF-8");
-        if name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            name = "*".to_owned();
+        let (stem, extension) = name.split_once('.').map_or((&*name, ""), |(stem, _)| (stem, &name[stem.len()..]));
+        if stem.len() == 16 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            name = format!("*{extension}");
         }
         let mode = metadata.mode() & 0o7777;
         let kind = metadata.file_type();
@@ -38,6 +39,19 @@ fn assert_tree(directory: &Path, expected: &[(&str, &str)]) {
     let expected = expected.iter().map(|(name, facts)| ((*name).to_owned(), (*facts).to_owned())).collect();
     assert_eq!(tree(directory), expected);
 }
+
+/// What a state directory holds while a session is served.
+const STATE: [(&str, &str); 9] = [
+    ("decisions.jsonl", "file 600"),
+    ("sessions", "directory 700"),
+    ("sessions/.lock", "file 600"),
+    ("sessions/*.json", "file 600"),
+    ("instances", "directory 700"),
+    ("instances/.lock", "file 600"),
+    ("instances/*.json", "file 600"),
+    ("requests", "directory 700"),
+    ("breakglass", "directory 700"),
+];
 
 #[test]
 fn every_file_is_closed_to_others_whatever_the_umask() {
@@ -65,8 +79,15 @@ fn every_file_is_closed_to_others_whatever_the_umask() {
             ("sentinel/*/sentinel", "link"),
         ];
         assert_tree(&sandbox.path("run"), &private);
-        let state = [("sentinel", "directory 700"), ("sentinel/decisions.jsonl", "file 600")];
-        assert_tree(&sandbox.path("state"), &state);
+        let of_state = |below: &str| {
+            let facts = STATE.iter().map(|(name, facts)| (format!("{below}{name}"), *facts));
+            facts.chain([(below.trim_end_matches('/').to_owned(), "directory 700")]).collect::<Vec<_>>()
+        };
+        let assert_state = |directory: &str, expected: &[(String, &str)]| {
+            let expected: Vec<(&str, &str)> = expected.iter().map(|(name, facts)| (name.as_str(), *facts)).collect();
+            assert_tree(&sandbox.path(directory), &expected);
+        };
+        assert_state("state", &of_state("sentinel/"));
         assert_eq!(running.finish().code(), 0);
 
         let state = sandbox.path("tmp/a/b/state");
@@ -74,13 +95,9 @@ fn every_file_is_closed_to_others_whatever_the_umask() {
         let (state, socket) = (state.to_str().expect("UTF-8"), socket.to_str().expect("UTF-8"));
         let running = start(&["--state-dir", state, "--unix-socket-path", socket]);
         assert_tree(&own, &[("my.sock", "socket 600"), ("my.sock.lock", "file 600")]);
-        let state = [
-            ("a", "directory 700"),
-            ("a/b", "directory 700"),
-            ("a/b/state", "directory 700"),
-            ("a/b/state/decisions.jsonl", "file 600"),
-        ];
-        assert_tree(&sandbox.path("tmp"), &state);
+        let mut state = of_state("a/b/state/");
+        state.extend([("a".to_owned(), "directory 700"), ("a/b".to_owned(), "directory 700")]);
+        assert_state("tmp", &state);
         assert_eq!(running.finish().code(), 0);
 
         let log = sandbox.path("tmp/c/log");
@@ -125,6 +142,33 @@ fn a_decision_log_that_is_not_ours_alone_is_refused() {
     let given = sandbox.write("given", "", 0o644);
     let open = format!("the decision log {} is open to its group or others (mode 0644)", given.display());
     refused(&["--log-file", given.to_str().expect("UTF-8")], &format!("{open}\n  chmod 600 {}", given.display()));
+}
+
+/// Where no policy asks for sessions a command runs without one; a record is written nowhere.
+#[test]
+fn a_directory_of_records_that_is_not_ours_alone_is_refused() {
+    let world = World::new();
+    let sandbox = &world.sandbox;
+    let elsewhere = sandbox.directory("elsewhere", 0o700);
+    let refused = |expected: &str| {
+        let run = sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--lazy", "--", "true"]).run();
+        assert_eq!(run.stderr, format!("sentinel: {expected}\n"));
+    };
+    for name in ["sessions", "requests", "breakglass"] {
+        let state = sandbox.directory("state/sentinel", 0o700);
+        let directory = sandbox.directory(&format!("state/sentinel/{name}"), 0o750);
+        let shown = directory.display();
+        refused(&format!(
+            "the state directory {shown} is open to its group or others (mode 0750); name another one with --state-dir, or \
+             chmod 700 {shown} if sentinel alone uses it"
+        ));
+        assert_eq!(fs::read_dir(&directory).expect("a listing").count(), 0);
+        fs::remove_dir(&directory).expect("removed");
+        symlink(&elsewhere, &directory).expect("a link");
+        refused(&format!("the state directory {shown} is a symbolic link; name another one with --state-dir"));
+        assert_eq!(fs::read_dir(&elsewhere).expect("a listing").count(), 0);
+        fs::remove_dir_all(state).expect("removed");
+    }
 }
 
 #[test]

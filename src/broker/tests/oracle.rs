@@ -19,6 +19,7 @@ pub(super) enum Wanted {
         rule: Option<usize>,
         window: Option<(By, String)>,
         most: Option<Duration>,
+        narrowed_by: Option<String>,
     },
     Denied {
         rule: Option<usize>,
@@ -49,11 +50,12 @@ pub(super) fn decide(world: &World) -> Wanted {
     match world.session {
         SessionOf::Revoked => return Wanted::Revoked,
         SessionOf::Starting => return Wanted::Unknown,
-        SessionOf::Live { age_s, .. } if age_s > 60 => return Wanted::Unknown,
+        // Slow is not down: who says nothing may be about to say no.
+        SessionOf::Live { age_s, .. } if age_s > if world.store_fails { 60 } else { 9 } => return Wanted::Unknown,
         _ => {}
     }
     let Some(document) = &world.document else {
-        return Wanted::Allowed { rule: None, window: None, most: None };
+        return Wanted::Allowed { rule: None, window: None, most: None, narrowed_by: None };
     };
     let user = world.user.as_deref().expect("a policy's user is asked for");
     if document.get("accounts").is_some_and(|accounts| !texts(accounts).contains(&world.account.as_str())) {
@@ -63,7 +65,10 @@ pub(super) fn decide(world: &World) -> Wanted {
     let found = rules.iter().enumerate().find(|(_, rule)| matches(rule, user, world));
     let Some((index, rule)) = found else {
         return match glass(document, "deny", user, world) {
-            Some(event) => Wanted::Allowed { rule: None, window: Some((By::BreakGlass, event.id.clone())), most: None },
+            Some(event) => {
+                let window = Some((By::BreakGlass, event.id.clone()));
+                Wanted::Allowed { rule: None, window, most: None, narrowed_by: None }
+            }
             None => Wanted::Denied { rule: None },
         };
     };
@@ -78,7 +83,8 @@ pub(super) fn decide(world: &World) -> Wanted {
             return Wanted::Denied { rule: Some(index) };
         }
         let most = rule.get("max_server_duration").and_then(Value::as_str);
-        Wanted::Allowed { rule: Some(index), window, most: most.map(seconds) }
+        let narrowed_by = rule.get("session_policy").map(Value::to_string);
+        Wanted::Allowed { rule: Some(index), window, most: most.map(seconds), narrowed_by }
     };
     if rule["effect"] != "deny" && !role_is_right {
         return denied;
@@ -160,6 +166,7 @@ fn approved<'a>(document: &Value, user: &str, world: &'a World) -> Option<&'a Re
             && request.status == RequestStatus::Approved
             && left > SignedDuration::ZERO
             && left <= SignedDuration::try_from(request.duration).expect("short")
+            && left <= SignedDuration::from_hours(8)
             && approver.is_some_and(|approver| approver != user)
             && (store
                 || matches!(approver, Some("bob" | "role:deploy"))
@@ -181,6 +188,8 @@ fn glass<'a>(document: &Value, lifting: &str, user: &str, world: &'a World) -> O
     let codes =
         rules.get("reason_codes").map_or(vec!["incident", "maintenance", "security", "recovery", "other"], texts);
     let cooldown = SignedDuration::try_from(seconds(rules["cooldown"].as_str().expect("a duration"))).expect("short");
+    let longest =
+        rules.get("max_duration").and_then(Value::as_str).map_or(4 * 3600, |longest| seconds(longest).as_secs());
     let quota = rules["quota"]["events"].as_u64().expect("a number");
     let mine = |event: &&Event| event.invoker == user && event.profile == world.profile;
     let ended = |event: &Event| {
@@ -194,15 +203,18 @@ fn glass<'a>(document: &Value, lifting: &str, user: &str, world: &'a World) -> O
                 .filter(mine)
                 .filter(|other| (other.created_at, &other.id) < (event.created_at, &event.id))
         };
-        let day = SignedDuration::from_hours(24);
+        let period = seconds(rules["quota"]["period"].as_str().expect("a duration"));
+        let period = SignedDuration::try_from(period).expect("short");
         event.status == EventStatus::Active
             && event.expires_at > world.now
             && event.expires_at.duration_since(event.created_at).as_secs()
                 <= i64::try_from(event.duration.as_secs()).expect("short")
-            && (900..=4 * 3600).contains(&event.duration.as_secs())
+            && (900..=longest).contains(&event.duration.as_secs())
+            && event.created_at <= world.now + SignedDuration::from_mins(5)
             && codes.contains(&event.reason_code.as_str())
             && before().all(|other| event.created_at.duration_since(ended(other)) >= cooldown)
-            && (before().filter(|other| event.created_at.duration_since(other.created_at) < day).count() as u64) < quota
+            && (before().filter(|other| event.created_at.duration_since(other.created_at) < period).count() as u64)
+                < quota
     };
     world.events.iter().filter(mine).filter(counts).max_by_key(|event| (event.expires_at, event.id.clone()))
 }

@@ -173,7 +173,7 @@ impl World {
             standing.records_are(records, BOOT);
         }
         if self.store_fails {
-            standing.failed(Arc::new(Error::new("the store does not answer")));
+            standing.session_failed(Arc::new(Error::new("the store does not answer")));
         }
         Broker::new(self.profile.to_owned(), self.mode, None, clock)
             .of_role(self.role_arn.map(str::to_owned))
@@ -219,13 +219,15 @@ fn document(random: &mut Random) -> Value {
         document["accounts"] = json!(["111111111111"]);
     }
     if random.once_in(2) {
-        let mut rules =
-            json!({"cooldown": random.one(&["1h", "30m"]), "quota": {"events": 1 + random.below(2), "period": "24h"}});
+        let mut rules = json!({"cooldown": random.one(&["1h", "30m"]), "quota": {"events": 1 + random.below(2), "period": random.one(&["24h", "1h"])}});
         if random.once_in(2) {
             rules["users"] = json!(random.some(&USERS));
         }
         if random.once_in(2) {
             rules["reason_codes"] = json!(["incident"]);
+        }
+        if random.once_in(2) {
+            rules["max_duration"] = json!(random.one(&["15m", "1h", "4h"]));
         }
         if random.once_in(2) {
             rules["lifts"] = json!(random.some(&["deny", "require_approval"]));
@@ -263,6 +265,9 @@ fn rule(random: &mut Random, number: u64) -> Value {
         rule["role_arns"] = json!(["arn:aws:iam::111111111111:role/a"]);
     }
     if random.once_in(4) {
+        rule["session_policy"] = json!({"Version": "2012-10-17", "Statement": {"Sid": format!("S{number}"), "Effect": "Allow", "Action": "*", "Resource": "*"}});
+    }
+    if random.once_in(4) {
         rule["max_server_duration"] = json!(random.one(&["15m", "1h"]));
     }
     rule
@@ -286,7 +291,7 @@ fn mostly(random: &mut Random, wanted: &str, others: &[&str]) -> String {
 /// A request, and whether its signature is good.
 fn request(random: &mut Random, number: u64, who: &(String, &str), now: Timestamp, digest: &str) -> (Request, bool) {
     let seconds = |s: i64| SignedDuration::from_secs(s);
-    let duration_s = random.one(&[900, 3600]);
+    let duration_s = random.one(&[900, 3600, 3600, 40_000]);
     let mut request = Request {
         id: format!("{number:016x}"),
         requester: mostly(random, &who.0, &USERS),
@@ -302,7 +307,7 @@ fn request(random: &mut Random, number: u64, who: &(String, &str), now: Timestam
         ]),
         created_at: now - seconds(100),
         updated_at: now - seconds(50),
-        expires_at: now + seconds(random.one(&[-1, 0, 1, 600, 900, 5000])),
+        expires_at: now + seconds(random.one(&[-1, 0, 1, 600, 900, 5000, 28_800, 28_801])),
         approver: random.one(&[None, Some("alice"), Some("bob"), Some("bob"), Some("role:deploy")]).map(str::to_owned),
         approver_comment: None,
         account: None,
@@ -330,8 +335,10 @@ fn request(random: &mut Random, number: u64, who: &(String, &str), now: Timestam
 }
 
 fn event(random: &mut Random, number: u64, who: &(String, &str), now: Timestamp) -> Event {
-    let created_at = now - SignedDuration::from_secs(random.one(&[10, 10, 1000, 3000, 50_000]));
-    let duration_s = random.one(&[900, 3600, 14_400, 14_401]);
+    // Some lie a cooldown, a quota's period or a window apart, to the second; some are of a clock that is ahead.
+    let ages = [10, 10, 10, 900, 1000, 3000, 2710, 3610, 4510, 50_000, 86_410, -300, -301];
+    let created_at = now - SignedDuration::from_secs(random.one(&ages));
+    let duration_s = random.one(&[900, 900, 3600, 3600, 899, 14_400, 14_401]);
     Event {
         id: format!("{:016x}", 0xe0 + number),
         invoker: mostly(random, &who.0, &USERS),
@@ -341,7 +348,7 @@ fn event(random: &mut Random, number: u64, who: &(String, &str), now: Timestamp)
         duration: Duration::from_secs(duration_s),
         status: random.one(&[EventStatus::Active, EventStatus::Active, EventStatus::Active, EventStatus::Closed]),
         created_at,
-        updated_at: created_at + SignedDuration::from_secs(5),
+        updated_at: created_at + SignedDuration::from_secs(random.one(&[5, 5, 20_000])),
         expires_at: created_at
             + SignedDuration::from_secs(i64::try_from(duration_s).expect("small") + random.one(&[0, 0, 0, 1])),
         closed_by: None,

@@ -33,7 +33,18 @@ const EXEC: &[CommandName] = &[Exec];
 const BOTH: &[CommandName] = &[Exec, Credentials];
 
 /// Commands that are about a profile of the AWS config file.
-const NAMED: &[CommandName] = &[Exec, Credentials, Whoami, RequestCreate, BreakglassOpen];
+const NAMED: &[CommandName] = &[
+    Exec,
+    Credentials,
+    Whoami,
+    SessionRevoke,
+    RequestCreate,
+    RequestApprove,
+    RequestDeny,
+    RequestCancel,
+    BreakglassOpen,
+    BreakglassClose,
+];
 
 /// Commands that judge a made-up request.
 const JUDGING: &[CommandName] = &[PolicyTest, PolicyExplain];
@@ -49,7 +60,6 @@ const DECIDING: &[CommandName] = &[
     RequestCreate,
     RequestShow,
     RequestApprove,
-    RequestDeny,
     BreakglassOpen,
 ];
 
@@ -67,7 +77,6 @@ const PUBLISHED: &[CommandName] = &[
     RequestCreate,
     RequestShow,
     RequestApprove,
-    RequestDeny,
     BreakglassOpen,
 ];
 
@@ -135,7 +144,10 @@ const WITH_EVENTS: &[CommandName] =
 const LISTING: &[CommandName] = &[SessionList, RequestList, BreakglassList, LogShow];
 
 /// Commands that write the decision log or read it.
-const LOGS: &[CommandName] = &[Exec, Credentials, LogVerify, LogShow];
+const LOGS: &[CommandName] = &[Exec, Credentials, BreakglassOpen, BreakglassClose, LogVerify, LogShow];
+
+/// Commands that write it.
+const RECORDING: &[CommandName] = &[Exec, Credentials, BreakglassOpen, BreakglassClose];
 
 /// Commands that print what programs may want to read.
 const PRINTING: &[CommandName] = &[

@@ -128,7 +128,7 @@ fn a_command_takes_exactly_its_flags() {
             "region aws-profile state-dir session-table user profile status limit json help".to_owned(),
         ),
         (CommandName::SessionShow, "region aws-profile state-dir session-table json help".to_owned()),
-        (CommandName::SessionRevoke, "region aws-profile state-dir session-table reason help".to_owned()),
+        (CommandName::SessionRevoke, "profile region aws-profile state-dir session-table reason help".to_owned()),
         (
             CommandName::RequestCreate,
             format!("profile region {source} state-dir request-table duration justification json help"),
@@ -138,20 +138,25 @@ fn a_command_takes_exactly_its_flags() {
             "region aws-profile state-dir request-table user profile status limit json help".to_owned(),
         ),
         (CommandName::RequestShow, format!("region {source} state-dir request-table json help")),
-        (CommandName::RequestApprove, format!("region {source} key state-dir request-table comment help")),
-        (CommandName::RequestDeny, format!("region {source} key state-dir request-table comment help")),
-        (CommandName::RequestCancel, "region aws-profile state-dir request-table help".to_owned()),
+        (CommandName::RequestApprove, format!("profile region {source} key state-dir request-table comment help")),
+        (CommandName::RequestDeny, "profile region aws-profile state-dir request-table comment help".to_owned()),
+        (CommandName::RequestCancel, "profile region aws-profile state-dir request-table help".to_owned()),
         (CommandName::RequestKeygen, "out help".to_owned()),
         (
             CommandName::BreakglassOpen,
-            format!("profile region {source} state-dir breakglass-table duration reason-code justification json help"),
+            format!(
+                "profile region {source} state-dir breakglass-table duration reason-code justification {log} json help"
+            ),
         ),
         (
             CommandName::BreakglassList,
             "region aws-profile state-dir breakglass-table user profile status limit json help".to_owned(),
         ),
         (CommandName::BreakglassShow, "region aws-profile state-dir breakglass-table json help".to_owned()),
-        (CommandName::BreakglassClose, "region aws-profile state-dir breakglass-table reason help".to_owned()),
+        (
+            CommandName::BreakglassClose,
+            format!("profile region aws-profile state-dir breakglass-table reason {log} help"),
+        ),
         (CommandName::LogVerify, "state-dir log-file log-key head syslog json help".to_owned()),
         (CommandName::LogShow, "state-dir user profile effect since until log-file json help".to_owned()),
         (CommandName::Version, "help".to_owned()),

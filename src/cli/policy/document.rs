@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::aws::ssm::Parameter;
 use crate::cli::policy_source::{Remote, pin};
+use crate::cli::prepare::state_directory;
 use crate::cli::reach::Reach;
 use crate::cli::settings::{PolicyPlace, PolicySource};
 use crate::clock::{Clock, rfc3339_s};
@@ -25,15 +26,28 @@ pub(super) struct Found {
     pub(super) parameter: Option<Parameter>,
 }
 
-/// The policy that the settings name.
-pub(super) fn of(source: &PolicySource, env: &Env, clock: &Arc<dyn Clock>) -> Result<Found> {
+/// The policy that the settings name. One that is older than what this host has obeyed is an error.
+pub(super) fn of(source: &PolicySource, state_dir: Option<&Path>, env: &Env, clock: &Arc<dyn Clock>) -> Result<Found> {
     let pin = pin(source)?;
+    let found = whatever(source, pin.as_ref(), env, clock)?;
+    check_newest(&found, pin.as_ref(), state_dir, env)?;
+    Ok(found)
+}
+
+/// Whether this host has obeyed no newer one.
+pub(super) fn check_newest(found: &Found, pin: Option<&Pin>, state_dir: Option<&Path>, env: &Env) -> Result<()> {
+    let Some(pin) = pin else { return Ok(()) };
+    found.checked.check_newest(&found.name, pin, &state_directory(state_dir, env)?)
+}
+
+/// The policy that the settings name, however old: to be looked at.
+pub(super) fn whatever(source: &PolicySource, pin: Option<&Pin>, env: &Env, clock: &Arc<dyn Clock>) -> Result<Found> {
     match &source.place {
-        Some(PolicyPlace::File(path)) => file(path, pin.as_ref(), clock.as_ref()),
+        Some(PolicyPlace::File(path)) => file(path, pin, clock.as_ref()),
         Some(PolicyPlace::Parameter(_)) => {
             let remote = remote(source, env, clock)?;
             let parameter = remote.get().map_err(|refused| refused.error)?;
-            stored(remote.name(), parameter, pin.as_ref(), clock.as_ref())
+            stored(remote.name(), parameter, pin, clock.as_ref())
         }
         None => Err(Error::usage("no policy is named").hint("name its file, or --policy-parameter NAME")),
     }

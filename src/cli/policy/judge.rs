@@ -56,7 +56,7 @@ fn with_question<T>(
     ask: impl FnOnce(&Policy, &Question<'_>) -> T,
 ) -> Result<T> {
     let Asked { profile, user, account, mode, time, uid, role_arn, os, .. } = &settings.asked;
-    let found = document::of(&settings.source, env, clock)?;
+    let found = document::of(&settings.source, settings.state_dir.as_deref(), env, clock)?;
     let (path, digest) = program(&settings.asked)?;
     let program = match (&path, &digest) {
         (Some(path), Some(sha256)) => Ok(Program { path, sha256 }),

@@ -17,7 +17,7 @@ const PLAIN: &str = "String";
 
 /// Prints the document, once it was checked.
 pub(super) fn pull(settings: &Pull, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
-    let found = document::of(&settings.source, env, clock)?;
+    let found = document::of(&settings.source, settings.state_dir.as_deref(), env, clock)?;
     if let Some(parameter) = &found.parameter {
         say(&format!("{} is at version {}{}", found.name, parameter.version, signed(&found.checked)));
     }
@@ -74,7 +74,7 @@ pub(super) fn diff(settings: &Diff, env: &Env, clock: &Arc<dyn Clock>) -> Result
     let pin = pin(&settings.source)?;
     let file = |path| document::draft(path, pin.as_ref(), clock.as_ref());
     let (old, new) = match settings.files.as_slice() {
-        [new] => (document::of(&settings.source, env, clock)?, file(new)?),
+        [new] => (document::whatever(&settings.source, pin.as_ref(), env, clock)?, file(new)?),
         [old, new] => (file(old)?, file(new)?),
         _ => return Err(Error::usage("one file is compared with a parameter, or two with each other")),
     };

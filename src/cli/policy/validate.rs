@@ -11,11 +11,16 @@ use crate::error::Result;
 
 /// 0 where all are valid; with `--strict` where there is no warning, either.
 pub(super) fn validate(settings: &Validate, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
-    let Validate { files, source, strict, .. } = settings;
-    let pin = pin(source)?;
+    let Validate { files, source, state_dir, strict } = settings;
+    let (pin, state_dir) = (pin(source)?, state_dir.as_deref());
+    let file = |path| {
+        let found = document::file(path, pin.as_ref(), clock.as_ref())?;
+        document::check_newest(&found, pin.as_ref(), state_dir, env)?;
+        Ok(found)
+    };
     let found: Vec<Result<Found>> = match files.as_slice() {
-        [] => vec![document::of(source, env, clock)],
-        files => files.iter().map(|path| document::file(path, pin.as_ref(), clock.as_ref())).collect(),
+        [] => vec![document::of(source, state_dir, env, clock)],
+        files => files.iter().map(|path| file(path)).collect(),
     };
     let mut is_good = true;
     for one in found {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::given::Given;
-use super::places::{PolicySource, Stores};
+use super::places::{Log, PolicySource, Stores};
 use super::policy::Keygen;
 use crate::cli::flags::Id;
 use crate::error::Result;
@@ -29,7 +29,7 @@ pub enum RequestCommand {
     List(ListRecords<RequestStatus>),
     Show(ShowRecord),
     Approve(DecideRequest),
-    Deny(DecideRequest),
+    Deny(DenyRequest),
     Cancel(EndRecord),
     Keygen(Keygen),
 }
@@ -41,7 +41,7 @@ pub enum BreakglassCommand {
     Open(OpenEvent),
     List(ListRecords<EventStatus>),
     Show(ShowRecord),
-    Close(EndRecord),
+    Close(CloseEvent),
 }
 
 /// Which records are listed.
@@ -102,7 +102,7 @@ pub struct CreateRequest {
     pub json: bool,
 }
 
-/// The settings of `request approve` and `request deny`.
+/// The settings of `request approve`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DecideRequest {
     /// Where requests are.
@@ -117,11 +117,24 @@ pub struct DecideRequest {
     pub comment: Option<String>,
 }
 
+/// The settings of `request deny`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DenyRequest {
+    /// Where requests are.
+    pub stores: Stores,
+    /// Which one.
+    pub id: String,
+    /// What the requester is told.
+    pub comment: Option<String>,
+}
+
 /// The settings of `breakglass open`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct OpenEvent {
     /// Where events are.
     pub stores: Stores,
+    /// Where it is put on record.
+    pub log: Log,
     /// The policy that says who may.
     pub policy: PolicySource,
     /// Whose credentials.
@@ -134,6 +147,15 @@ pub struct OpenEvent {
     pub duration: Duration,
     /// Print JSON.
     pub json: bool,
+}
+
+/// The settings of `breakglass close`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CloseEvent {
+    /// Which one, and why.
+    pub end: EndRecord,
+    /// Where it is put on record.
+    pub log: Log,
 }
 
 impl SessionCommand {
@@ -189,7 +211,11 @@ impl RequestCommand {
 
     /// The settings of `request deny`.
     pub fn deny(given: &Given<'_>) -> Result<Self> {
-        DecideRequest::of(given).map(Self::Deny)
+        Ok(Self::Deny(DenyRequest {
+            stores: Stores::of(given)?,
+            id: given.record_id()?,
+            comment: given.sentence(Id::Comment, 1, 500)?,
+        }))
     }
 
     /// The settings of `request cancel`.
@@ -211,6 +237,7 @@ impl BreakglassCommand {
     pub fn open(given: &Given<'_>) -> Result<Self> {
         Ok(Self::Open(OpenEvent {
             stores: Stores::of(given)?,
+            log: Log::of(given)?,
             policy: PolicySource::of(given)?,
             profile: given.required(Id::Profile, given.profile()?)?,
             reason_code: given.required(Id::ReasonCode, given.choice(Id::ReasonCode, &ReasonCode::ALL)?)?,
@@ -232,7 +259,7 @@ impl BreakglassCommand {
 
     /// The settings of `breakglass close`.
     pub fn close(given: &Given<'_>) -> Result<Self> {
-        EndRecord::of(given).map(Self::Close)
+        Ok(Self::Close(CloseEvent { end: EndRecord::of(given)?, log: Log::of(given)? }))
     }
 }
 

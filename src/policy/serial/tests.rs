@@ -52,6 +52,18 @@ fn an_older_serial_is_refused_by_this_process_and_by_the_next() {
 }
 
 #[test]
+fn a_check_remembers_nothing() {
+    let (state, pin) = (State::new(), pin());
+    let mark = state.mark(&pin);
+    mark.check("P", 7, ONE).expect("nothing came before");
+    assert!(!state.0.exists());
+    mark.admit("P", 7, ONE).expect("the first");
+    mark.check("P", 9, ONE).expect("newer");
+    assert_eq!(mark.check("P", 6, ONE).expect_err("older").to_string(), OLDER);
+    mark.admit("P", 8, ONE).expect("newer than what was obeyed");
+}
+
+#[test]
 fn a_serial_stands_for_one_document() {
     let (state, pin) = (State::new(), pin());
     state.mark(&pin).admit("P", 7, ONE).expect("the first");

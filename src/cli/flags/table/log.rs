@@ -1,6 +1,6 @@
 //! The decision log.
 
-use super::{BOTH, LOGS};
+use super::{LOGS, RECORDING};
 use crate::cli::commands::CommandName;
 use crate::cli::flags::{Flag, Group, Id};
 
@@ -26,7 +26,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "write decisions to stderr as well",
         more: "",
         variable: Some("SENTINEL_LOG_STDERR"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -38,7 +38,13 @@ pub(super) const LOG: &[Flag] = &[
         help: "a key that lines are authenticated with",
         more: "64 hex digits, or 32 bytes or more; mode 0600 or 0400.",
         variable: Some("SENTINEL_LOG_KEY"),
-        commands: &[CommandName::Exec, CommandName::Credentials, CommandName::LogVerify],
+        commands: &[
+            CommandName::Exec,
+            CommandName::Credentials,
+            CommandName::BreakglassOpen,
+            CommandName::BreakglassClose,
+            CommandName::LogVerify,
+        ],
         group: Group::Log,
     },
     Flag {
@@ -50,7 +56,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "see each line on the disk before credentials are given",
         more: "",
         variable: Some("SENTINEL_LOG_FSYNC"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -62,7 +68,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "send the log's last hash to syslog, now and then",
         more: "Whoever can rewrite the file cannot rewrite that: `sentinel log verify --syslog FILE`.",
         variable: Some("SENTINEL_LOG_ANCHOR"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -74,7 +80,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "send decisions to syslog as well",
         more: "",
         variable: Some("SENTINEL_LOG_SYSLOG"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {
@@ -86,7 +92,7 @@ pub(super) const LOG: &[Flag] = &[
         help: "the socket of syslog (/dev/log)",
         more: "",
         variable: Some("SENTINEL_SYSLOG_SOCKET"),
-        commands: BOTH,
+        commands: RECORDING,
         group: Group::Log,
     },
     Flag {

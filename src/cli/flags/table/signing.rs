@@ -13,7 +13,7 @@ pub(super) const SIGNING: &[Flag] = &[
         help: "the private key that signs: PEM, mode 0600",
         more: "",
         variable: None,
-        commands: &[CommandName::PolicySign, CommandName::RequestApprove, CommandName::RequestDeny],
+        commands: &[CommandName::PolicySign, CommandName::RequestApprove],
         group: Group::Signing,
     },
     Flag {

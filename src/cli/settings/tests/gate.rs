@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::source;
 use crate::cli::settings::NotAfter;
 use crate::cli::settings::{
-    Access, Asked, BreakglassCommand, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen, ListRecords,
-    LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand, SessionCommand,
-    ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, Whoami,
+    Access, Asked, BreakglassCommand, CloseEvent, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen,
+    ListRecords, Log, LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand,
+    SessionCommand, ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, Whoami,
 };
 use crate::cli::{Command, read};
 use crate::error::Kind;
@@ -190,7 +190,7 @@ fn records_are_listed_shown_and_ended() {
     );
     assert_eq!(
         command(&format!("breakglass close {ID} --reason done"), &[]),
-        Command::Breakglass(Box::new(BreakglassCommand::Close(end("done"))))
+        Command::Breakglass(Box::new(BreakglassCommand::Close(CloseEvent { end: end("done"), log: Log::default() })))
     );
 }
 
@@ -212,6 +212,7 @@ fn approvals_are_asked_for_and_given_and_glass_is_broken() {
     );
     let open = OpenEvent {
         stores,
+        log: Log::default(),
         policy: PolicySource { access, ..source() },
         profile: "prod".into(),
         reason_code: ReasonCode::Incident,

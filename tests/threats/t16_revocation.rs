@@ -1,0 +1,76 @@
+//! T16: a revoked session gets no new credential within 10 s, also when its record is gone, and whatever is done to the record
+//! after that.
+
+use std::fs;
+use std::time::Duration;
+
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::store::Session;
+use sentinel::store::record::SessionStatus;
+
+use crate::gate::{Gate, ask};
+use crate::harness::Running;
+
+const LATEST: Duration = Duration::from_secs(10);
+
+/// A client of a server for `dev`, served once, and the session's id.
+fn served() -> (Gate, Running, String) {
+    let gate = Gate::new();
+    gate.world.sandbox.write("policy.json", r#"{"version":"1","rules":[{"name":"open","effect":"allow"}]}"#, 0o600);
+    let mut asker = gate.asker(&["--server-duration", "1h"]);
+    assert!(ask(&mut asker).starts_with("200 "));
+    let files = fs::read_dir(gate.file("sessions", "x").parent().expect("a directory")).expect("the records");
+    let names: Vec<String> =
+        files.map(|file| file.expect("a file").file_name().into_string().expect("UTF-8")).collect();
+    let ids: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".json")).collect();
+    let [id] = ids[..] else { panic!("one session: {names:?}") };
+    (gate, asker, id.to_owned())
+}
+
+/// The tree asks without a pause, and on new connections, from now on.
+#[track_caller]
+fn ends_in_time(gate: &Gate, asker: &mut Running) {
+    let since = SystemClock.boot();
+    loop {
+        let answer = ask(asker);
+        let passed = SystemClock.boot() - since;
+        if !answer.starts_with("200 ") {
+            assert!(answer == "closed" || answer.contains("\"SessionRevoked\""), "{answer}");
+            break;
+        }
+        assert!(passed <= LATEST, "served {passed:?} after the session's end: {answer}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let before = gate.world.sts.calls().len();
+    let again = ask(asker);
+    assert!(again.starts_with("403 ") && again.contains("\"SessionRevoked\""), "{again}");
+    assert_eq!(gate.world.sts.calls().len(), before, "AWS was asked once more");
+}
+
+#[test]
+fn a_tree_whose_session_was_revoked_is_refused_and_stays_so() {
+    let (gate, mut asker, id) = served();
+    let revoked = gate.run_as("bob", &["session", "revoke", &id]).run();
+    assert_eq!(revoked.code(), 0, "{revoked}");
+    ends_in_time(&gate, &mut asker);
+    // The tree's own user can write the record: what has ended has ended.
+    gate.forge_record(&id, |session: &mut Session| session.status = SessionStatus::Active);
+    for _ in 0..5 {
+        let answer = ask(&mut asker);
+        assert!(answer.contains("\"SessionRevoked\""), "{answer}");
+    }
+    let decision = gate.last_decision();
+    assert_eq!((&decision["effect"], &decision["session_id"]), (&"deny".into(), &id.into()));
+}
+
+#[test]
+fn a_tree_whose_record_is_gone_is_refused_and_stays_so() {
+    let (gate, mut asker, id) = served();
+    let file = gate.file("sessions", &id);
+    let text = fs::read_to_string(&file).expect("a record");
+    fs::remove_file(&file).expect("remove the record");
+    ends_in_time(&gate, &mut asker);
+    gate.world.sandbox.write(&format!("state/sentinel/sessions/{id}.json"), &text, 0o600);
+    let answer = ask(&mut asker);
+    assert!(answer.contains("\"SessionRevoked\""), "{answer}");
+}
