@@ -86,7 +86,7 @@ fn reached(sandbox: &Sandbox, nowhere: &Nowhere, service: &str, way: &[&str], op
             run = run.args(["--", "true"]);
         }
         run = run.without("AWS_ENDPOINT_URL_STS").env("HTTPS_PROXY", nowhere.url());
-        for (name, value) in &variable {
+        if let Some((name, value)) = &variable {
             run = run.env(name, value);
         }
         let done = run.run();
