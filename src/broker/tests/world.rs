@@ -101,7 +101,7 @@ impl Clock for Stopped {
 impl World {
     pub(super) fn random(random: &mut Random) -> Self {
         let document = (!random.once_in(20)).then(|| document(random));
-        let digest = document.as_ref().map(|document| digest_of(document)).unwrap_or_default();
+        let digest = document.as_ref().map(digest_of).unwrap_or_default();
         // A Monday at noon, and up to two weeks later.
         let start: Timestamp = "2026-03-02T12:00:00Z".parse().expect("a time");
         let now = start + SignedDuration::from_secs(i64::try_from(random.below(14 * 86_400)).expect("small"));
