@@ -92,6 +92,7 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
             user: Box::new(|| None),
             on_end: Box::new(move || at_end.store(true, Ordering::SeqCst)),
         }),
+        must_record: true,
         profile: "dev".to_owned(),
         clock: Arc::clone(&clock),
         operator: Arc::new(Operator::stderr(clock, false)),

@@ -145,6 +145,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
             standing: Arc::clone(&standing),
             policy: policy.clone(),
             session,
+            must_record: policy.is_some() || common.stores.in_tables(),
             profile: profile.name.clone(),
             clock: Arc::clone(&clock),
             operator: Arc::clone(&operator),

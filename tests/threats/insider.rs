@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::Builder;
 
 use serde_json::{Value, json};
 
@@ -30,13 +30,14 @@ impl Nowhere {
         let address = listener.local_addr().expect("the bound address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let of_thread = Arc::clone(&asked);
-        thread::spawn(move || {
+        let serve = move || {
             for stream in listener.incoming().flatten() {
                 let mut line = String::new();
                 let Ok(1..) = BufReader::new(stream).read_line(&mut line) else { return };
                 of_thread.lock().expect("lock").push(line.split(' ').nth(1).unwrap_or_default().to_owned());
             }
-        });
+        };
+        drop(Builder::new().name("nowhere".to_owned()).spawn(serve).expect("a thread"));
         Self { address, asked }
     }
 
@@ -60,29 +61,32 @@ impl Drop for Nowhere {
     }
 }
 
-/// The ways in which a person moves a service of AWS's to another host: lines of a profile, sections, and variables.
-fn moved(service: &str) -> Vec<(String, String, Vec<(String, String)>)> {
+/// A line of a profile, sections, and a variable.
+type Moved = (String, String, Option<(String, String)>);
+
+/// The ways in which a person moves a service of AWS's to another host.
+fn moved(service: &str) -> [Moved; 4] {
     let url = format!("https://{service}.{LIAR}");
     let variable = format!("AWS_ENDPOINT_URL_{}", service.to_uppercase());
-    vec![
-        (format!("endpoint_url = {url}"), String::new(), vec![]),
-        ("services = moved".to_owned(), format!("[services moved]\n{service} =\n  endpoint_url = {url}\n"), vec![]),
-        (String::new(), String::new(), vec![(variable, url.clone())]),
-        (String::new(), String::new(), vec![("AWS_ENDPOINT_URL".to_owned(), url)]),
+    [
+        (format!("endpoint_url = {url}"), String::new(), None),
+        ("services = moved".to_owned(), format!("[services moved]\n{service} =\n  endpoint_url = {url}\n"), None),
+        (String::new(), String::new(), Some((variable, url.clone()))),
+        (String::new(), String::new(), Some(("AWS_ENDPOINT_URL".to_owned(), url))),
     ]
 }
 
 /// What `sentinel WAY OPTIONS` would connect to, with this service moved in every way for the profile `moved`. It must fail.
 fn reached(sandbox: &Sandbox, nowhere: &Nowhere, service: &str, way: &[&str], options: &[&str]) -> Vec<Vec<String>> {
     let config = fs::read_to_string(sandbox.path("home/.aws/config")).expect("the config");
-    let reached = moved(service).into_iter().map(|(settings, sections, variables)| {
+    let reached = moved(service).into_iter().map(|(settings, sections, variable)| {
         sandbox.config(&format!("{config}{sections}[profile moved]\nregion = us-east-1\n{settings}\n{ROLE}\n"));
         let mut run = sandbox.sentinel(way).args(options);
         if way.contains(&"exec") {
             run = run.args(["--", "true"]);
         }
         run = run.without("AWS_ENDPOINT_URL_STS").env("HTTPS_PROXY", nowhere.url());
-        for (name, value) in &variables {
+        if let Some((name, value)) = &variable {
             run = run.env(name, value);
         }
         let done = run.run();

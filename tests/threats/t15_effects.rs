@@ -235,7 +235,7 @@ fn where_signatures_count_a_record_alone_is_worth_nothing() {
     let policy = policy("require_approval", &approvers, "");
     let of = |what: &'static str| format!("the rule wants an approval, and of request {ID} {what}");
     let mut altered = approved(&policy, Some(&keys[0]));
-    altered.expires_at = altered.expires_at + SignedDuration::from_secs(60);
+    altered.expires_at += SignedDuration::from_secs(60);
     let older = approved("another policy", Some(&keys[0]));
     for (request, reason) in [
         (approved(&policy, None), of("it is not signed")),

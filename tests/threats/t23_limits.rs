@@ -165,18 +165,18 @@ fn two_trees_share_nothing() {
 #[test]
 fn short_credentials_do_not_make_more_exchanges() {
     for lifetime_s in [1, 3] {
-        let ruled = Ruled::by(&limits(r#""exchanges_per_minute":30,"burst":3,"requests_per_second":10000"#, ""));
+        let ruled = Ruled::by(&limits(r#""exchanges_per_minute":6,"burst":3,"requests_per_second":10000"#, ""));
         ruled.sts.lifetime_s(lifetime_s);
         let began = SystemClock.boot();
         let mut tree = ruled.tree(&["exec", "--unix-socket"], &["--lazy"]);
         assert!(tree.line().starts_with("ready "));
-        let line = told(&mut tree, "for 4");
+        // Without a limit either would be fetched every second.
+        let line = told(&mut tree, "for 7");
         let took = (SystemClock.boot() - began).as_secs_f64();
         let exchanges = ruled.sts.calls_of("AssumeRole").len() as f64;
         assert!(exchanges >= 3.0, "{lifetime_s} s: {exchanges} exchanges: {line}");
-        assert!(exchanges <= 3.0 + 0.5 * took, "{lifetime_s} s: {exchanges} exchanges in {took} s: {line}");
-        // Those of three seconds are good for a while, and handed out all the time.
-        assert_eq!(number(&line, "429") > 0.0, lifetime_s == 1, "{line}");
+        assert!(exchanges <= 3.0 + 0.1 * took, "{lifetime_s} s: {exchanges} exchanges in {took} s: {line}");
+        assert!(lifetime_s > 1 || number(&line, "429") > 0.0, "{line}");
         assert_eq!(tree.finish().code(), 0);
     }
 }
