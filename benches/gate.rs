@@ -11,7 +11,7 @@ use sentinel::broker::Broker;
 use sentinel::broker::keeper::{self, Charge, Keeper, Start};
 use sentinel::broker::standing::Standing;
 use sentinel::clock::{Clock, SystemClock};
-use sentinel::log::decision::DecisionLog;
+use sentinel::log::decision::{DecisionLog, Options};
 use sentinel::log::operator::Operator;
 use sentinel::policy::{Limits, Mode};
 use sentinel::server::{Listener, Listening, Server};
@@ -92,6 +92,7 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
             user: Box::new(|| None),
             on_end: Box::new(move || at_end.store(true, Ordering::SeqCst)),
         }),
+        must_record: true,
         profile: "dev".to_owned(),
         clock: Arc::clone(&clock),
         operator: Arc::new(Operator::stderr(clock, false)),
@@ -100,7 +101,10 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
     let mut servers = Vec::new();
     for (name, standing) in [("without", None), ("with", Some(standing))] {
         let socket = state.join(name);
-        let log = DecisionLog::open(Some(&state.join(format!("{name}.jsonl"))), false)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = Options { file: Some(state.join(format!("{name}.jsonl"))), ..Options::default() };
+        let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
+        let log = DecisionLog::open(&options, clock, operator)?;
         let (service, token) = server::service(policy, None, log, standing)?;
         servers.push(Server::start(Listener::Unix(Listening::bind(&socket)?), Arc::new(service))?);
         client.arg(&socket).arg(token);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
 //! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
+//! | `log` | what a line of the decision log costs |
 //! | `start` | what is added to the start of a command |
 //! | `gate` | what a session, limits and approvals add to an answer |
 //! | `memory` | what stays in memory at rest |
@@ -21,6 +22,7 @@ mod client;
 mod fake_sts;
 mod floor;
 mod gate;
+mod log;
 mod memory;
 mod policy;
 mod report;
@@ -111,6 +113,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     if wanted("policy") {
         report.heading("Asking a policy");
         policy::measure(&mut report)?;
+    }
+    if wanted("log") {
+        report.heading("A line of the decision log");
+        log::measure(&sandbox.path("tmp"), &mut report)?;
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");

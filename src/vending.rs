@@ -93,6 +93,19 @@ impl Vendor {
         self
     }
 
+    /// Names, for the record, where requests come in and how callers are bound.
+    #[must_use]
+    pub fn serving(mut self, endpoint: String, binding: &'static str) -> Self {
+        self.recorded.endpoint = Some(endpoint);
+        self.recorded.binding = Some(binding);
+        self
+    }
+
+    /// Where the policy is, if there is one.
+    pub fn policy_name(&self) -> Option<&str> {
+        self.broker.policy_name()
+    }
+
     /// Vends to this caller; waits at most `wait` for AWS and for stores.
     ///
     /// # Errors
@@ -183,6 +196,11 @@ impl Vendor {
             // Nothing was given, so that nothing is undone where this cannot be written.
             let _unwritten = self.write(&self.decision(Effect::Deny, &too_many(count), None));
         }
+    }
+
+    /// Ends the decision log's stream. What is asked for later is not given.
+    pub fn close_log(&self) {
+        self.log.close();
     }
 
     /// The profile whose credentials are vended.

@@ -11,6 +11,7 @@ mod ci;
 mod clients;
 mod corpora;
 mod credentials;
+mod decision_log;
 mod dependencies;
 mod exec_environment;
 mod exec_server;

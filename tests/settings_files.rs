@@ -116,8 +116,12 @@ fn what_the_admin_file_locks_nobody_changes() {
     let done = exec(&world, &admin, "", &[]).run();
     refused(&world, &done, &["`policy` in ", "home/.config/sentinel/config.json", by]);
 
-    // No variable leads elsewhere.
     sandbox.write("home/.config/sentinel/config.json", "{}", 0o600);
+    // What only looks at policies obeys none.
+    let done = run(&world, &admin, "", &["policy", "validate", "--policy", own]).run();
+    assert_eq!(done.code(), 0, "{done}");
+
+    // No variable leads elsewhere.
     let mut elsewhere = exec(&world, &admin, "", &["--policy", own]);
     for name in ["XDG_CONFIG_DIRS", "XDG_CONFIG_HOME", "HOME", "SENTINEL_CONFIG", "SENTINEL_CONFIG_FILE"] {
         elsewhere = elsewhere.env(name, sandbox.path("tmp"));

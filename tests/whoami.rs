@@ -131,3 +131,17 @@ fn inside_a_tree_it_names_the_run() {
     // The credentials of the tree are the role's.
     assert_eq!((&keys["user"], &keys["profile"]), (&json!("role:dev"), &json!("environment")));
 }
+
+#[test]
+fn every_decision_names_the_deployment() {
+    let world = World::with_dev();
+    for options in [&[][..], &["--unix-socket"]] {
+        assert_eq!(world.exec_true(&[&["--profile", "dev"], options].concat()).code(), 0);
+    }
+    assert_eq!(world.sandbox.sentinel(["credentials", "--profile", "dev"]).run().code(), 0);
+    let decisions = world.sandbox.decisions();
+    let modes: Vec<&Value> =
+        decisions.iter().filter(|line| line["effect"] == "allow").map(|line| &line["mode"]).collect();
+    assert_eq!(modes, ["cli", "server", "credential_process"]);
+    assert!(decisions.iter().all(|line| line["deployment"] == "advisory"), "{decisions:?}");
+}

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod envelope;
 pub mod helper;
 pub mod ini;
+pub mod log;
 pub mod matching;
 pub mod netlink;
 pub mod policy;
@@ -23,13 +24,14 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 15] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
     ("envelope", envelope::check),
     ("helper", helper::check),
     ("ini", ini::check),
+    ("log", log::check),
     ("matching", |bytes| {
         matching::check(bytes);
     }),

@@ -11,8 +11,9 @@ use crate::store::record::RequestStatus;
 /// What an approver signs. Each part is a line, and none of them can hold a line feed.
 pub fn message(request: &Request, policy_digest: &str) -> String {
     let Request { id, requester, profile, expires_at, .. } = request;
+    let account = request.account.as_deref().unwrap_or_default();
     let ends = crate::clock::rfc3339_ms(*expires_at);
-    format!("sentinel approval v1\n{id}\n{requester}\n{profile}\n{ends}\n{policy_digest}\n")
+    format!("sentinel approval v1\n{id}\n{requester}\n{account}\n{profile}\n{ends}\n{policy_digest}\n")
 }
 
 /// Whether this request lets `user` have `profile` now; why not, for people.
@@ -57,7 +58,10 @@ fn check_signature(request: &Request, policy: &Policy, name: &str) -> Result<(),
         return Err("it was approved under another policy than the one of now".to_owned());
     }
     let signature = request.signature.as_deref().ok_or("it is not signed")?;
-    if request.requester.contains('\n') || request.profile.contains('\n') {
+    if [&request.requester, &request.profile, request.account.as_ref().unwrap_or(&String::new())]
+        .iter()
+        .any(|name| name.contains('\n'))
+    {
         return Err("its names hold line feeds".to_owned());
     }
     if approver.key.verifies(message(request, policy.digest()).as_bytes(), signature) {

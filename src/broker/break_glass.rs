@@ -110,3 +110,61 @@ pub fn judge(
 fn signed(duration: std::time::Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        format!("2026-03-02T{text}Z").parse().expect("a time")
+    }
+
+    fn event(id: &str, created_at: &str) -> Event {
+        let created_at = time(created_at);
+        Event {
+            id: id.to_owned(),
+            invoker: "alice".to_owned(),
+            profile: "prod".to_owned(),
+            reason_code: "incident".to_owned(),
+            justification: "everything is on fire here".to_owned(),
+            duration: Duration::from_secs(900),
+            status: EventStatus::Active,
+            created_at,
+            updated_at: created_at,
+            expires_at: created_at + SignedDuration::from_mins(15),
+            closed_by: None,
+            closed_reason: None,
+            request_id: None,
+            version: 1,
+        }
+    }
+
+    fn opened(earlier: &Event, created_at: &str) -> Result<(), String> {
+        let policy = r#"{"version": "1", "breakglass": {"cooldown": "1h", "quota": {"events": 9, "period": "24h"}},
+            "rules": [{"name": "a", "effect": "deny"}]}"#;
+        may_open(
+            &event("00000000000000e2", created_at),
+            std::slice::from_ref(earlier),
+            &Policy::parse(policy).expect("a policy"),
+        )
+    }
+
+    #[test]
+    fn a_cooldown_is_over_when_it_says() {
+        let earlier = event("00000000000000e1", "12:00:00");
+        let early = "event 00000000000000e1 ended less than 1h before, which is the policy's cooldown";
+        assert_eq!(opened(&earlier, "12:14:59"), Err("event 00000000000000e1 is still open".to_owned()));
+        assert_eq!(opened(&earlier, "13:14:59.999"), Err(early.to_owned()));
+        assert_eq!(opened(&earlier, "13:15:00"), Ok(()));
+    }
+
+    #[test]
+    fn what_was_written_to_an_event_after_its_end_moves_no_cooldown() {
+        let earlier = event("00000000000000e1", "12:00:00");
+        let closed = |at| Event { status: EventStatus::Closed, updated_at: time(at), ..earlier.clone() };
+        assert_eq!(opened(&closed("12:05:00"), "13:05:00"), Ok(()));
+        assert_eq!(opened(&closed("13:10:00"), "13:15:00"), Ok(()));
+    }
+}

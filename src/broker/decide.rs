@@ -4,6 +4,7 @@ use super::standing::{Records, Session};
 use super::terms::{Terms, Window};
 use super::{approval, break_glass};
 use crate::policy::{Effect, Mode, Policy, Question, Verdict};
+use crate::store::Request;
 
 /// Everything that a decision turns on.
 pub(super) struct Facts<'a> {
@@ -89,9 +90,15 @@ fn not_in_table(wanted: &str, session: &Session) -> Option<String> {
 
 fn approved(facts: &Facts<'_>, policy: &Policy) -> Option<Window> {
     let Question { user: Some(user), profile, now, .. } = facts.question else { return None };
-    let windows = facts.records.requests.iter().filter_map(|one| approval::judge(one, policy, user, profile, now).ok());
+    let mine = facts.records.requests.iter().filter(|one| is_of_account(one, &facts.question));
+    let windows = mine.filter_map(|one| approval::judge(one, policy, user, profile, now).ok());
     // The one that lasts longest, so that credentials last as well.
     windows.max_by(|one, other| (one.ends, &one.id).cmp(&(other.ends, &other.id)))
+}
+
+/// Whether the requester is of the account that asks: two people in two accounts may have one name. Older tools wrote none.
+fn is_of_account(request: &Request, question: &Question<'_>) -> bool {
+    request.account.as_deref().is_none_or(|account| question.account == Some(account))
 }
 
 /// Why no approval counts: what is wrong with the newest, if there is one.
@@ -101,6 +108,9 @@ fn needs_approval(facts: &Facts<'_>, policy: &Policy) -> String {
     };
     let newest = facts.records.requests.iter().find(|one| one.requester == user && one.profile == profile);
     match newest.map(|one| (one, approval::judge(one, policy, user, profile, now))) {
+        Some((request, _)) if !is_of_account(request, &facts.question) => {
+            format!("the rule wants an approval, and request {} is of another account", request.id)
+        }
         Some((request, Err(why))) => format!("the rule wants an approval, and of request {} {why}", request.id),
         _ => format!("the rule wants an approval: `sentinel request create --profile {profile}` asks for one"),
     }
@@ -108,7 +118,8 @@ fn needs_approval(facts: &Facts<'_>, policy: &Policy) -> String {
 
 fn break_glass_window(facts: &Facts<'_>, policy: &Policy) -> Option<Window> {
     let Question { user: Some(user), profile, now, .. } = facts.question else { return None };
-    let events = &facts.records.events;
+    // What cannot be read may be what makes one too many.
+    let events = facts.records.all_events_read.then_some(&facts.records.events)?;
     let windows = events.iter().filter_map(|one| break_glass::judge(one, events, policy, user, profile, now).ok());
     windows.max_by(|one, other| (one.ends, &one.id).cmp(&(other.ends, &other.id)))
 }

@@ -50,6 +50,8 @@ pub struct Charge {
     pub policy: Option<Arc<PolicySource>>,
     /// The run's session, where it serves.
     pub session: Option<Start>,
+    /// Whether the session has to be recorded: not where there is neither a policy nor a table, and nowhere to write.
+    pub must_record: bool,
     /// The profile whose approvals count.
     pub profile: String,
     /// Time.

@@ -88,6 +88,8 @@ pub struct Records {
     pub requests: Vec<Request>,
     /// Events, newest first.
     pub events: Vec<Event>,
+    /// No event was passed over: their number counts.
+    pub all_events_read: bool,
 }
 
 impl Standing {
@@ -236,6 +238,12 @@ impl Standing {
     /// The session has ended.
     pub(super) fn session_has_ended(&self, id: &Arc<str>, why: &str) {
         self.known().session = State::Ended { id: Arc::clone(id), why: why.into() };
+        self.changed.notify_all();
+    }
+
+    /// The session is not recorded, and nobody asked for that.
+    pub(super) fn session_is_not_wanted(&self) {
+        self.known().session = State::None;
         self.changed.notify_all();
     }
 

@@ -12,7 +12,7 @@ use super::{Applicant, Denied, Rules};
 use crate::auth::{Caller, Invoker};
 
 /// Enough that each pair of rules' effects meets each state of a session and of the records.
-const CASES: u64 = 4_000;
+const CASES: u64 = 5_000;
 
 #[test]
 fn every_decision_is_the_oracles() {

@@ -110,7 +110,7 @@ impl<'a> Desk<'a> {
 
     /// Where decisions are put on record.
     pub(super) fn log(&self, settings: &settings::Log) -> Result<DecisionLog> {
-        prepare::open_log(settings, self.stores.state_dir.as_deref(), self.env)
+        prepare::open_log(settings, self.stores.state_dir.as_deref(), self.env, &self.clock, &self.operator)
     }
 
     fn reach(&self, access: &Access) -> Result<Reach> {

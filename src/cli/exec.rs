@@ -45,6 +45,8 @@ fn become_child(settings: &settings::Exec, env: &Env) -> Result<u8> {
         expiration: vended.credentials.expiration(),
     };
     let child = child_environment(env, &mode, &prepared.profile.facts());
+    // After this there is nobody to do it.
+    prepared.vendor.close_log();
     let mut command = Command::new(&settings.program);
     command.args(&settings.arguments).env_clear().envs(child.iter());
     let error = command.exec();

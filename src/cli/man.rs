@@ -24,12 +24,36 @@ pub fn page() -> String {
     for (flag, variable) in FLAGS.iter().filter_map(|flag| Some((flag, flag.variable?))) {
         roff.push_str(&tagged(&bold(variable), &format!("stands in for {}", bold(&flag.dashed()))));
     }
+    roff.push_str(".SH FILES\n");
+    for (path, meaning) in FILES {
+        roff.push_str(&tagged(&bold(path), &prose(meaning)));
+    }
     roff.push_str(".SH EXAMPLES\n");
     for (line, meaning) in COMMANDS.iter().flat_map(|info| info.examples) {
         roff.push_str(&tagged(&bold(line), &text(meaning)));
     }
     roff
 }
+
+/// Files that every run reads or writes, and what they are for.
+const FILES: [(&str, &str); 3] = [
+    (
+        "~/.config/sentinel/config.json",
+        "Settings of the user's, or in $XDG_CONFIG_HOME: a JSON object whose names are those of the options above that have a \
+         variable, without dashes. Variables go before it.",
+    ),
+    (
+        "/etc/sentinel/config.json",
+        "Settings of the administrator's, which come after the user's. A list `locked` names those that nobody else may change, and \
+         `require_policy` demands a policy. It counts only if root alone may write it and the directories above it; otherwise \
+         sentinel does not run.",
+    ),
+    (
+        "~/.local/state/sentinel",
+        "The state directory, or in $XDG_STATE_HOME, and /var/lib/sentinel as root: the decision log and records, where no option names \
+         another place.",
+    ),
+];
 
 /// A command's section: how it is written, what it does, how it ends.
 fn command(info: &CommandInfo) -> String {

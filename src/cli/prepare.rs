@@ -12,11 +12,12 @@ use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
 use crate::broker::standing::Standing;
 use crate::clock::{Clock, SystemClock};
+use crate::deployment::Deployment;
 use crate::device::device_id;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::settings::{Facts, Services};
-use crate::log::decision::{Decision, DecisionLog};
+use crate::log::decision::{Decision, DecisionLog, Options};
 use crate::log::operator::Operator;
 use crate::policy::{Effect, Mode, PolicySource};
 use crate::profile::{Wanted, resolve};
@@ -26,7 +27,7 @@ use crate::source::{Chain, Source, Vault};
 use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
-use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
+use crate::vending::{Recorded, Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -97,7 +98,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = open_log(&common.log, common.stores.state_dir.as_deref(), env)?;
+    let log = open_log(&common.log, common.stores.state_dir.as_deref(), env, &clock, &operator)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -144,6 +145,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
             standing: Arc::clone(&standing),
             policy: policy.clone(),
             session,
+            must_record: policy.is_some() || common.stores.in_tables(),
             profile: profile.name.clone(),
             clock: Arc::clone(&clock),
             operator: Arc::clone(&operator),
@@ -156,7 +158,11 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock)).recording(Recorded {
+        deployment: Some(Deployment::OF_A_RUN.as_str()),
+        device_id: device_id(),
+        ..Recorded::default()
+    });
     Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
 }
 
@@ -242,17 +248,37 @@ pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
     }
 }
 
-/// The decision log: `--log-file`, or decisions.jsonl in the state directory.
-pub(super) fn open_log(log: &settings::Log, state_dir: Option<&Path>, env: &Env) -> Result<DecisionLog> {
-    let file = match &log.file {
-        Some(file) => file.clone(),
-        None => {
-            let directory = state_directory(state_dir, env)?;
-            trusted::private_directory("the state directory", &directory)?;
-            directory.join("decisions.jsonl")
-        }
+/// The decision log: `--log-file`, or decisions.jsonl in the state directory, and where else decisions go.
+pub(super) fn open_log(
+    log: &settings::Log,
+    state_dir: Option<&Path>,
+    env: &Env,
+    clock: &Arc<dyn Clock>,
+    operator: &Arc<Operator>,
+) -> Result<DecisionLog> {
+    if log.file.is_none() {
+        trusted::private_directory("the state directory", &state_directory(state_dir, env)?)?;
+    }
+    let options = Options {
+        file: Some(log_path(log.file.as_deref(), state_dir, env)?),
+        stderr: log.stderr,
+        key: log.key.clone(),
+        fsync: log.fsync,
+        anchor: log.anchor,
+        syslog: log.syslog,
+        syslog_socket: log.syslog_socket.clone(),
+        device_id: device_id(),
+        deployment: Some(Deployment::OF_A_RUN.as_str().to_owned()),
     };
-    DecisionLog::open(Some(&file), log.stderr)
+    DecisionLog::open(&options, Arc::clone(clock), Arc::clone(operator))
+}
+
+/// `--log-file`, or decisions.jsonl in the state directory.
+pub(super) fn log_path(log_file: Option<&Path>, state_dir: Option<&Path>, env: &Env) -> Result<PathBuf> {
+    match log_file {
+        Some(file) => Ok(file.to_owned()),
+        None => Ok(state_directory(state_dir, env)?.join("decisions.jsonl")),
+    }
 }
 
 /// `--state-dir`, `$XDG_STATE_HOME/sentinel`, /var/lib/sentinel for root, `~/.local/state/sentinel`.
@@ -267,8 +293,8 @@ pub(super) fn state_directory(state_dir: Option<&Path>, env: &Env) -> Result<Pat
         return Ok(PathBuf::from("/var/lib/sentinel"));
     }
     let home = env.os("HOME").ok_or_else(|| {
-        Error::new("there is no place for the decision log: neither XDG_STATE_HOME nor HOME is set")
-            .hint("give --log-file or --state-dir")
+        Error::new("there is no place for the decision log and for records: neither XDG_STATE_HOME nor HOME is set")
+            .hint("give --state-dir")
     })?;
     Ok(PathBuf::from(home).join(".local/state/sentinel"))
 }

@@ -14,6 +14,7 @@ use super::prepare::{Prepared, Purpose, prepare};
 use super::settings::{self, Bind, Transport};
 use super::wait::vend;
 use crate::auth::{Authenticator, Binding, Registered, Watched};
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::config_file;
@@ -28,7 +29,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
-use crate::vending::{Recorded, Vendor};
+use crate::vending::Vendor;
 use crate::warden::{PASSED_ON, Program, Report, Warden};
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
@@ -76,11 +77,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
-    let recorded = Recorded { endpoint: Some(place.name()), binding: Some(recorded), ..Recorded::default() };
+    if let Some((id, policy)) = session_id.as_ref().zip(vendor.policy_name()) {
+        let (profile, deployment) = (vendor.profile(), Deployment::OF_A_RUN);
+        operator.log("start", &format!("session {id} of profile `{profile}`, {deployment}, by the policy {policy}"));
+    }
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.recording(recorded)),
+        vendor: Arc::new(vendor.serving(place.name(), recorded)),
         bodies: Bodies::default(),
         hosts: place.hosts(),
         uid: effective_uid(),
@@ -208,6 +212,8 @@ impl Drop for Serving {
         drop(self.server.take());
         self.vendor.stop();
         self.refresher.thread().unpark();
+        // Threads that hold it may outlive this process's last line.
+        self.vendor.close_log();
     }
 }
 

@@ -11,7 +11,7 @@ mod run;
 mod whoami;
 
 pub use given::Given;
-pub use log::{LogCommand, ShowLog, VerifyLog};
+pub use log::{LogCommand, ShowLog, VerifyLog, When};
 pub use places::{Access, Log, PolicyPlace, PolicySource, Stores};
 pub use policy::{Asked, Diff, Judge, Keygen, NotAfter, Os, PolicyCommand, Pull, Push, Sign, Validate};
 pub use records::{

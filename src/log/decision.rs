@@ -1,20 +1,28 @@
-//! The decision log: one JSON line for every decision, written before anything is given.
+//! The decision log: one JSON line for every decision, written before anything is given, in a stream of its process.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::chain::CHAIN_BYTES;
 use super::escape;
 use super::group::Group;
+use super::operator::Operator;
+use super::ratchet::read_key;
 use super::sink::Sink;
-use crate::clock::rfc3339_ms;
+use super::syslog::{SOCKET, Syslog};
+use super::writer::{About, Places, Writer};
+use crate::clock::{Clock, SystemClock, rfc3339_ms};
 use crate::error::{Error, Result};
 use crate::policy::{Effect, Mode};
 use crate::sys::user::{Gid, Uid};
 
 /// The longest line, line feed included: pipes keep lines of this length whole too (PIPE_BUF).
-const MAX_LINE_BYTES: usize = 4096;
+pub(super) const MAX_LINE_BYTES: usize = 4096;
+/// What of it a decision may fill: the rest is the chain's.
+const MAX_RECORD_BYTES: usize = MAX_LINE_BYTES - CHAIN_BYTES;
 /// Most lines are shorter: their buffer need not grow.
 const USUAL_LINE_BYTES: usize = 768;
 
@@ -87,6 +95,30 @@ pub struct Peer<'a> {
 /// Where decisions are recorded.
 pub struct DecisionLog {
     group: Group,
+    operator: Arc<Operator>,
+}
+
+/// Where decisions go, and what proves them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// A file.
+    pub file: Option<PathBuf>,
+    /// Standard error.
+    pub stderr: bool,
+    /// The file with the key that lines are authenticated with.
+    pub key: Option<PathBuf>,
+    /// Lines are on the disk before the answer.
+    pub fsync: bool,
+    /// The heads of streams go to syslog.
+    pub anchor: bool,
+    /// Lines go to syslog.
+    pub syslog: bool,
+    /// Where syslog listens, if not where it usually does.
+    pub syslog_socket: Option<PathBuf>,
+    /// The device, hashed.
+    pub device_id: Option<String>,
+    /// Whether a policy binds the person: `advisory` or `enforced`.
+    pub deployment: Option<String>,
 }
 
 impl<'a> Decision<'a> {
@@ -120,10 +152,10 @@ impl<'a> Decision<'a> {
         }
     }
 
-    /// The record, line feed included, of at most [`MAX_LINE_BYTES`].
+    /// The record, a JSON object and a line feed, which the chain's fields still fit into.
     fn line(&self) -> String {
         let whole = self.line_with(MAX_LINE_BYTES);
-        if whole.len() <= MAX_LINE_BYTES {
+        if whole.len() <= MAX_RECORD_BYTES {
             return whole;
         }
         // The longest texts are cut, all to the same length, the greatest with which the line fits. Names, numbers and
@@ -131,7 +163,7 @@ impl<'a> Decision<'a> {
         let (mut fits, mut too_long) = (8, MAX_LINE_BYTES);
         while too_long - fits > 1 {
             let middle = usize::midpoint(fits, too_long);
-            if self.line_with(middle).len() <= MAX_LINE_BYTES {
+            if self.line_with(middle).len() <= MAX_RECORD_BYTES {
                 fits = middle;
             } else {
                 too_long = middle;
@@ -181,28 +213,43 @@ impl<'a> Decision<'a> {
 }
 
 impl DecisionLog {
-    /// Opens the log: a file, standard error, or both.
+    /// Opens the log. Its stream begins with the first decision.
     ///
     /// # Errors
-    /// When the file cannot be opened, belongs to another user, is open to others or is not a regular file; and when
-    /// there is neither, because decisions would be lost without a word.
-    pub fn open(file: Option<&Path>, stderr: bool) -> Result<Self> {
+    /// When the file cannot be opened, belongs to another user, is open to others or is not a regular file; when the key
+    /// cannot be read; and when there is neither file nor standard error, because decisions would be lost without a word.
+    pub fn open(options: &Options, clock: Arc<dyn Clock>, operator: Arc<Operator>) -> Result<Self> {
         let mut sinks = Vec::new();
-        if let Some(path) = file {
-            sinks.push(Sink::file(path)?);
+        if let Some(path) = &options.file {
+            sinks.push(Sink::file(path, options.fsync)?);
         }
-        if stderr {
+        if options.stderr {
             sinks.push(Sink::stderr());
         }
         if sinks.is_empty() {
             return Err(Error::new("the decision log has nowhere to go").hint("give --log-file or --log-stderr"));
         }
-        Ok(Self { group: Group::new(sinks) })
+        if let Some(path) = &options.key {
+            // Read again when a stream begins; here, so that a mistake is told before AWS is asked for anything.
+            read_key(path)?;
+        }
+        let socket = options.syslog_socket.as_deref().unwrap_or(Path::new(SOCKET));
+        let syslog = (options.anchor || options.syslog).then(|| Syslog::new(socket)).transpose()?;
+        let places = Places { sinks, syslog, anchor: options.anchor, lines: options.syslog };
+        let about = About {
+            key: options.key.clone(),
+            device_id: options.device_id.clone(),
+            deployment: options.deployment.clone(),
+        };
+        Ok(Self { group: Group::new(Writer::new(places, about, clock, Arc::clone(&operator))), operator })
     }
 
     /// A log that goes to this place alone: for tests and measurements. What sentinel itself writes to is opened and checked.
     pub fn to(name: &str, place: impl std::io::Write + Send + 'static) -> Self {
-        Self { group: Group::new(vec![Sink::new(name, place)]) }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
+        let places = Places { sinks: vec![Sink::new(name, place)], syslog: None, anchor: false, lines: false };
+        Self { group: Group::new(Writer::new(places, About::default(), clock, Arc::clone(&operator))), operator }
     }
 
     /// Writes the decision everywhere it should go, the file first.
@@ -212,16 +259,29 @@ impl DecisionLog {
     pub fn record(&self, decision: &Decision<'_>) -> Result<()> {
         self.group.write(&decision.line())
     }
+
+    /// Ends the stream, after the lines that are being written. Decisions that come later cannot be recorded.
+    pub fn close(&self) {
+        if let Err(error) = self.group.close() {
+            self.operator.log("log", &format!("the end of the decision log was not recorded: {}", error.line()));
+        }
+    }
+}
+
+impl Drop for DecisionLog {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 /// A JSON object that is being written. Field names are ours and need no escaping.
-struct Object {
+pub(super) struct Object {
     text: String,
     text_limit_bytes: usize,
 }
 
 impl Object {
-    fn new(text_limit_bytes: usize, expected_bytes: usize) -> Self {
+    pub(super) fn new(text_limit_bytes: usize, expected_bytes: usize) -> Self {
         let mut text = String::with_capacity(expected_bytes);
         text.push('{');
         Self { text, text_limit_bytes }
@@ -236,7 +296,7 @@ impl Object {
         self.text.push_str("\":");
     }
 
-    fn text(&mut self, name: &str, value: Option<&str>) {
+    pub(super) fn text(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.name(name);
             self.text.push('"');
@@ -245,7 +305,7 @@ impl Object {
         }
     }
 
-    fn number(&mut self, name: &str, value: Option<u64>) {
+    pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         if let Some(value) = value {
             self.name(name);
             // Writing to a string does not fail.
@@ -253,19 +313,25 @@ impl Object {
         }
     }
 
-    fn time(&mut self, name: &str, value: Timestamp) {
+    pub(super) fn time(&mut self, name: &str, value: Timestamp) {
         self.name(name);
         let _written = write!(self.text, "\"{}\"", rfc3339_ms(value));
     }
 
-    fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
+    pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Self)) {
         self.name(name);
         self.text.push('{');
         fill(self);
         self.text.push('}');
     }
 
-    fn finish(mut self) -> String {
+    /// A value that is JSON already.
+    pub(super) fn json(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.text.push_str(value);
+    }
+
+    pub(super) fn finish(mut self) -> String {
         self.text.push('}');
         self.text
     }

@@ -1,14 +1,14 @@
-//! Group commit: while one thread writes, the lines of the others gather, and the next of them writes them all at once.
+//! Group commit: while one thread writes, the records of the others gather, and the next of them writes them all at once.
 //!
 //! A line's outcome is that of the batch that it was written with: when a write fails, every line of that batch has
 //! failed, also one that may have come through whole.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::sink::Sink;
+use super::writer::Writer;
 use crate::error::{Error, Result};
 
-/// Writes lines to every sink, for many threads.
+/// Writes records, for many threads.
 pub(super) struct Group {
     state: Mutex<State>,
     settled: Condvar,
@@ -17,8 +17,8 @@ pub(super) struct Group {
 #[derive(Default)]
 struct State {
     /// `None` while a thread writes.
-    sinks: Option<Vec<Sink>>,
-    /// Lines that wait to be written, and the batch that they will be.
+    writer: Option<Box<Writer>>,
+    /// Records that wait to be written, a line each, and the batch that they will be.
     lines: String,
     /// The buffer of the lines that were written last, empty, for those that gather next.
     spare: String,
@@ -32,15 +32,15 @@ struct State {
 struct Batch(OnceLock<Result<()>>);
 
 impl Group {
-    pub(super) fn new(sinks: Vec<Sink>) -> Self {
-        let state = State { sinks: Some(sinks), waiting: 0, ..State::default() };
+    pub(super) fn new(writer: Writer) -> Self {
+        let state = State { writer: Some(Box::new(writer)), waiting: 0, ..State::default() };
         Self { state: Mutex::new(state), settled: Condvar::new() }
     }
 
     /// Returns once the line was written everywhere.
     ///
     /// # Errors
-    /// When one sink did not take all of the batch.
+    /// When one place did not take all of the batch.
     pub(super) fn write(&self, line: &str) -> Result<()> {
         let mut state = self.state();
         state.lines.push_str(line);
@@ -49,24 +49,48 @@ impl Group {
             if let Some(outcome) = batch.0.get() {
                 return outcome.as_ref().copied().map_err(Error::repeated);
             }
-            state = match state.sinks.take() {
+            state = match state.writer.take() {
                 // Nobody writes, and this line has not been written: so what gathers holds it.
-                Some(sinks) => self.write_gathered(state, sinks),
+                Some(writer) => self.write_gathered(state, writer),
                 None => self.wait(state),
             };
         }
     }
 
-    fn write_gathered<'a>(&'a self, mut state: MutexGuard<'a, State>, mut sinks: Vec<Sink>) -> MutexGuard<'a, State> {
+    /// Ends the stream, once nobody writes. What comes later is refused.
+    ///
+    /// # Errors
+    /// When the closing line was not written.
+    pub(super) fn close(&self) -> Result<()> {
+        let mut state = self.state();
+        let mut writer = loop {
+            state = match state.writer.take() {
+                Some(writer) => break writer,
+                None => self.wait(state),
+            };
+        };
+        let closed = writer.close();
+        state.writer = Some(writer);
+        if state.waiting > 0 {
+            self.settled.notify_all();
+        }
+        closed
+    }
+
+    fn write_gathered<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        mut writer: Box<Writer>,
+    ) -> MutexGuard<'a, State> {
         let spare = std::mem::take(&mut state.spare);
         let mut lines = std::mem::replace(&mut state.lines, spare);
         let batch = std::mem::take(&mut state.gathering);
         drop(state);
-        let outcome = sinks.iter_mut().try_for_each(|sink| sink.append(&lines));
+        let outcome = writer.write(&lines);
         let mut state = self.state();
         // It was empty: only the thread that took the batch settles it.
         let _settled_once = batch.0.set(outcome);
-        state.sinks = Some(sinks);
+        state.writer = Some(writer);
         lines.clear();
         state.spare = lines;
         if state.waiting > 0 {

@@ -4,21 +4,58 @@ use std::borrow::Cow;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use super::chain::Digest;
 use super::stderr::Stderr;
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::sys::user::{self, Uid};
 
 /// What one write takes: pipes keep as much whole (PIPE_BUF), and take it without a wait where they can be written.
 const WRITE_LIMIT_BYTES: usize = 4096;
+/// How often it is looked whether the file still has its name.
+const RENEWAL: Duration = Duration::from_secs(1);
+/// A longer last line was not written by sentinel.
+const TAIL_BYTES: usize = 8192;
 
 /// A place for lines, each of which is written whole, in one write(2), or is an error.
 pub(super) struct Sink {
     name: String,
-    out: Box<dyn Write + Send>,
+    out: Out,
     /// What was written last did not end its line, so the next line begins with a line feed.
     torn: bool,
+}
+
+enum Out {
+    File(LogFile),
+    Other(Box<dyn Write + Send>),
+}
+
+/// The file, and what finds out that its name is another's by now.
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    identity: (u64, u64),
+    looked_at_boot: Option<Duration>,
+    sync: bool,
+}
+
+/// Why lines were not written.
+pub(super) struct Failed {
+    /// How much of them was written nevertheless.
+    pub(super) written_bytes: usize,
+    /// What is told.
+    pub(super) error: Error,
+}
+
+/// What a file ends in.
+pub(super) struct Tail {
+    /// The last line's, without its line feed.
+    pub(super) digest: Digest,
+    /// It has no line feed: an earlier process could not finish it.
+    pub(super) torn: bool,
 }
 
 impl Sink {
@@ -27,57 +64,99 @@ impl Sink {
         Self::new("standard error", Stderr)
     }
 
-    /// A file of this user's alone, which is created, with its directory, if it is missing.
-    pub(super) fn file(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
-        check(path, &Facts::of(&metadata), user::effective_uid())?;
-        let torn = ends_torn(&file, metadata.len()).map_err(|error| cannot_open(path, error))?;
-        let mut sink = Self::new(path.display().to_string(), file);
-        sink.torn = torn;
-        Ok(sink)
+    /// A file of this user's alone, which is created, with its directory, if it is missing. `sync`: what is appended is on
+    /// the disk when the call returns.
+    pub(super) fn file(path: &Path, sync: bool) -> Result<Self> {
+        let (file, identity, torn) = open_checked(path)?;
+        let file = LogFile { file, path: path.to_owned(), identity, looked_at_boot: None, sync };
+        Ok(Self { name: path.display().to_string(), out: Out::File(file), torn })
     }
 
     pub(super) fn new(name: impl Into<String>, out: impl Write + Send + 'static) -> Self {
-        Self { name: name.into(), out: Box::new(out), torn: false }
+        Self { name: name.into(), out: Out::Other(Box::new(out)), torn: false }
+    }
+
+    /// Opens the file anew where its name is another file's, or nobody's: it was rotated away. Looks once a second at most.
+    ///
+    /// # Errors
+    /// When the other file may not hold the log.
+    pub(super) fn renew(&mut self, now_boot: Duration) -> Result<()> {
+        let Out::File(log) = &mut self.out else { return Ok(()) };
+        if log.looked_at_boot.is_some_and(|looked| now_boot.saturating_sub(looked) < RENEWAL) {
+            return Ok(());
+        }
+        let now = std::fs::symlink_metadata(&log.path).map(|found| (found.dev(), found.ino()));
+        if !now.is_ok_and(|now| now == log.identity) {
+            let (file, identity, torn) = open_checked(&log.path)?;
+            (log.file, log.identity, self.torn) = (file, identity, torn);
+        }
+        log.looked_at_boot = Some(now_boot);
+        Ok(())
+    }
+
+    /// What is there already; `None` where that is nothing, or cannot be read back.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn tail(&self) -> Result<Option<Tail>> {
+        match &self.out {
+            Out::File(log) => tail(&log.file).map_err(|error| cannot_open(&log.path, error)),
+            Out::Other(_) => Ok(None),
+        }
     }
 
     /// Writes whole lines, each of which brings its line feed, in writes of at most [`WRITE_LIMIT_BYTES`].
     ///
     /// # Errors
     /// When one was not written, or not whole; those after it are not written then. The next line begins on a fresh line.
-    pub(super) fn append(&mut self, lines: &str) -> Result<()> {
+    pub(super) fn append(&mut self, lines: &str) -> std::result::Result<(), Failed> {
         let mut rest = lines;
+        let written_bytes = |rest: &str| lines.len().saturating_sub(rest.len());
         while let Some((now, later)) = rest.split_at_checked(whole_lines_bytes(rest)).filter(|(now, _)| !now.is_empty())
         {
-            self.write(now)?;
+            self.write(now).map_err(|failed| Failed {
+                written_bytes: written_bytes(rest).saturating_add(failed.written_bytes),
+                ..failed
+            })?;
             rest = later;
         }
-        Ok(())
+        match &self.out {
+            Out::File(log) if log.sync => log.file.sync_data().map_err(|error| Failed {
+                written_bytes: lines.len(),
+                error: Error::new(format!("cannot bring the decision log {} to the disk", self.name)).because(error),
+            }),
+            _ => Ok(()),
+        }
     }
 
-    fn write(&mut self, lines: &str) -> Result<()> {
+    fn write(&mut self, lines: &str) -> std::result::Result<(), Failed> {
         let bytes = if self.torn { Cow::Owned(["\n", lines].concat()) } else { Cow::Borrowed(lines) };
         let bytes = bytes.as_bytes();
         let written = loop {
-            match self.out.write(bytes) {
+            let written = match &mut self.out {
+                Out::File(log) => log.file.write(bytes),
+                Out::Other(out) => out.write(bytes),
+            };
+            match written {
                 // Nothing was written: a signal came first.
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(Error::new(format!("cannot write the decision log to {}", self.name)).because(error));
+                    let error = Error::new(format!("cannot write the decision log to {}", self.name)).because(error);
+                    return Err(Failed { written_bytes: 0, error });
                 }
                 Ok(written) => break written,
             }
         };
+        let (total, ahead) = (bytes.len(), bytes.len().saturating_sub(lines.len()));
         if let Some(last) = bytes.get(..written).and_then(<[u8]>::last) {
             self.torn = *last != b'\n';
         }
-        if written == bytes.len() {
+        if written == total {
             return Ok(());
         }
-        let total = bytes.len();
-        Err(Error::new(format!("only {written} of {total} bytes of a decision were written to {}", self.name))
-            .hint("is the disk full?"))
+        let error = Error::new(format!("only {written} of {total} bytes of a decision were written to {}", self.name))
+            .hint("is the disk full?");
+        Err(Failed { written_bytes: written.saturating_sub(ahead), error })
     }
 }
 
@@ -169,6 +248,15 @@ fn check(path: &Path, facts: &Facts, us: Uid) -> Result<()> {
     Ok(())
 }
 
+/// Opens the file if it may hold the log. Returns which one it is, and whether it ends in the middle of a line.
+fn open_checked(path: &Path) -> Result<(File, (u64, u64), bool)> {
+    let file = open(path)?;
+    let metadata = file.metadata().map_err(|error| cannot_open(path, error))?;
+    check(path, &Facts::of(&metadata), user::effective_uid())?;
+    let torn = ends_torn(&file, metadata.len()).map_err(|error| cannot_open(path, error))?;
+    Ok((file, (metadata.dev(), metadata.ino()), torn))
+}
+
 /// Whether the file ends in the middle of a line, which an earlier process could not finish.
 fn ends_torn(file: &File, length_bytes: u64) -> io::Result<bool> {
     let Some(last_at) = length_bytes.checked_sub(1) else {
@@ -177,6 +265,34 @@ fn ends_torn(file: &File, length_bytes: u64) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact_at(&mut last, last_at)?;
     Ok(last != *b"\n")
+}
+
+/// The file's last line. `None` where there is none, or it is longer than any line of ours.
+fn tail(file: &File) -> io::Result<Option<Tail>> {
+    let mut bytes = vec![0; TAIL_BYTES];
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(u64::try_from(TAIL_BYTES).unwrap_or(0));
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, start.saturating_add(u64::try_from(filled).unwrap_or(0))) {
+            Ok(0) => break,
+            Ok(read) => filled = filled.saturating_add(read),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    let torn = bytes.last().is_some_and(|last| *last != b'\n');
+    // Lines without anything in them are what a process writes to end a torn one.
+    while bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    let line = match bytes.iter().rposition(|byte| *byte == b'\n') {
+        Some(at) => bytes.get(at.saturating_add(1)..).unwrap_or_default(),
+        None if start == 0 => bytes.as_slice(),
+        None => return Ok(None),
+    };
+    Ok((!line.is_empty()).then(|| Tail { digest: sha256(line), torn }))
 }
 
 #[cfg(test)]

@@ -104,9 +104,10 @@ impl Programs {
 
     /// The digest of an open file, read once for each version of it.
     fn digest(&self, path: &str, file: File, version: Version) -> Result<String, String> {
-        let known = self.known().iter().find(|(known, _)| *known == version).map(|(_, digest)| digest.clone());
-        if let Some(digest) = known {
-            return Ok(digest);
+        // The lock is held while the file is read, so that many connections of one program read it once.
+        let mut known = self.known();
+        if let Some((_, digest)) = known.iter().find(|(known, _)| *known == version) {
+            return Ok(digest.clone());
         }
         let cannot = |error: io::Error| format!("{path} cannot be read: {error}");
         if version.size_bytes > PROGRAM_LIMIT_BYTES {
@@ -116,7 +117,6 @@ impl Programs {
         if Version::of(&file.metadata().map_err(cannot)?) != version {
             return Err(format!("{path} changed while it was read"));
         }
-        let mut known = self.known();
         known.insert(0, (version, digest.clone()));
         known.truncate(REMEMBERED);
         Ok(digest)

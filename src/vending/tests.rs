@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::auth::Invoker;
 use crate::broker::Lease;
+use crate::log::decision::Options;
+use crate::log::operator::Operator;
 use crate::policy::{Mode, PolicySource};
 use crate::source::Source;
 
@@ -44,7 +46,9 @@ fn a_flood_on_a_policy_that_cannot_be_read_does_not_fill_the_log() {
     let policy = PolicySource::file(PathBuf::from("/nonexistent/policy.json"), None, Arc::clone(&clock));
     let broker = Broker::new("prod".to_owned(), Mode::Server, Some(Arc::new(policy)), Arc::clone(&clock));
     let vault = Vault::new(Arc::new(Nothing), Arc::clone(&clock));
-    let record = DecisionLog::open(Some(&log.0), false).expect("a log");
+    let options = Options { file: Some(log.0.clone()), ..Options::default() };
+    let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
+    let record = DecisionLog::open(&options, Arc::clone(&clock), operator).expect("a log");
     let vendor = Vendor::new(broker, vault, record, clock);
     let refused = || vendor.vend(Caller::invoker(Invoker), Duration::ZERO).err().expect("nothing is given");
     for number in 0..200 {

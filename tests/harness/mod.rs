@@ -160,9 +160,11 @@ impl Sandbox {
         fs::read_to_string(self.path("state/sentinel/decisions.jsonl")).unwrap_or_default()
     }
 
-    /// The decision log's lines.
+    /// The decisions in it: its lines without those that open and close streams.
     pub(crate) fn decisions(&self) -> Vec<Value> {
-        self.decision_log().lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let log = self.decision_log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line of JSON"));
+        lines.filter(|line| line.get("event").is_none()).collect()
     }
 
     /// The program as `nobody`: another user of the host. None where the tests do not run as root; then say so with

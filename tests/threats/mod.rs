@@ -22,6 +22,7 @@ mod t14_policy;
 mod t14_programs;
 mod t15_effects;
 mod t16_revocation;
+mod t17_decision_log;
 mod t18_never_expired;
 mod t19_environment;
 mod t21_files;

@@ -152,7 +152,8 @@ fn another_users_approval_is_not_taken_over() {
     let gate = Gate::new();
     let id = gate.create("dev", "1h");
     gate.approve("bob", &id);
-    // The same profile, and carol's keys at its beginning.
+    // The same profile, and carol's keys at its beginning: to AWS the role is hers as well.
+    gate.world.sts.role("dev").trusts("*").allows_source_identity().max_duration_s(43_200).arn();
     gate.world.sandbox.config(&format!(
         "[profile base]\nregion = us-east-1\n[profile carol]\n[profile bob]\n[profile dev]\nrole_arn = \
          arn:aws:iam::{ACCOUNT}:role/dev\nsource_profile = carol\n"

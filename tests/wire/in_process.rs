@@ -8,7 +8,7 @@ use sentinel::broker::Broker;
 use sentinel::clock::{Clock, SystemClock};
 use sentinel::env::Env;
 use sentinel::http::hosts::Hosts;
-use sentinel::log::decision::DecisionLog;
+use sentinel::log::decision::{DecisionLog, Options};
 use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
@@ -49,7 +49,8 @@ impl InProcess {
         };
         let chain = Chain::new(resolved, plan, &env, Arc::clone(&clock), Arc::clone(&operator)).expect("a chain");
         let broker = Broker::new("base".to_owned(), Mode::Server, None, Arc::clone(&clock));
-        let log = DecisionLog::open(Some(&served.sandbox.path("state/log")), false).expect("a log");
+        let log = Options { file: Some(served.sandbox.path("state/log")), ..Options::default() };
+        let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator)).expect("a log");
         let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
         let kernel = Kernel::probe().expect("a kernel that names peers");
         // This test's process stands for the warden: what it starts is the tree.

@@ -77,9 +77,9 @@ impl Round {
         let Some(user) = standing.wanted_user() else { return Ok(()) };
         let asked_at = self.shared.charge.clock.boot();
         let by = |field, value| Some(Index { field, value });
-        let requests = listed::<Request>(store, by("requester", &user))?;
-        let events = listed::<Event>(store, by("invoker", &user))?;
-        standing.records_are(Records { user, requests, events }, asked_at);
+        let (requests, _) = listed::<Request>(store, by("requester", &user))?;
+        let (events, all_events_read) = listed::<Event>(store, by("invoker", &user))?;
+        standing.records_are(Records { user, requests, events, all_events_read }, asked_at);
         Ok(())
     }
 
@@ -138,8 +138,10 @@ impl Round {
     }
 }
 
-/// Records that can be read. One that cannot be is nobody's approval.
-fn listed<R: Record>(store: &dyn Engine, index: Option<Index<'_>>) -> Result<Vec<R>> {
+/// Records that can be read, and whether those are all there are. One that cannot be is nobody's approval.
+fn listed<R: Record>(store: &dyn Engine, index: Option<Index<'_>>) -> Result<(Vec<R>, bool)> {
     let listing = store.list(R::KIND, index, RECORDS).map_err(Failed::into_error)?;
-    Ok(listing.items.iter().filter_map(|item| R::of_item(item).ok()).collect())
+    let records: Vec<R> = listing.items.iter().filter_map(|item| R::of_item(item).ok()).collect();
+    let all = listing.flaws.is_empty() && records.len() == listing.items.len() && records.len() < RECORDS;
+    Ok((records, all))
 }

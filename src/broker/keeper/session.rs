@@ -30,6 +30,12 @@ impl Round {
             let began = shared.charge.clock.boot();
             if let Err(error) = self.keep() {
                 shared.log(&error);
+                let has_begun = shared.session().is_some();
+                if !has_begun && !shared.charge.must_record {
+                    shared.charge.operator.log("store", "this run's session is not recorded, and cannot be revoked");
+                    standing.session_is_not_wanted();
+                    return;
+                }
                 standing.session_failed(Arc::new(error));
             }
             if self.ended {

@@ -151,6 +151,7 @@ impl Scene {
                 user: Box::new(|| Some("alice".to_owned())),
                 on_end: Box::new(move || end.send(()).expect("the test listens")),
             }),
+            must_record: true,
             profile: "prod".to_owned(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             operator: Arc::new(Operator::stderr(Arc::clone(&clock) as Arc<dyn Clock>, false)),

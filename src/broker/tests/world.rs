@@ -82,6 +82,8 @@ pub(super) struct World {
     pub(super) store_fails: bool,
     pub(super) requests: Vec<Request>,
     pub(super) events: Vec<Event>,
+    /// No event was passed over.
+    pub(super) all_events_read: bool,
     /// Which requests carry a signature that is good.
     pub(super) signed_well: Vec<String>,
 }
@@ -101,7 +103,7 @@ impl Clock for Stopped {
 impl World {
     pub(super) fn random(random: &mut Random) -> Self {
         let document = (!random.once_in(20)).then(|| document(random));
-        let digest = document.as_ref().map(|document| digest_of(document)).unwrap_or_default();
+        let digest = document.as_ref().map(digest_of).unwrap_or_default();
         // A Monday at noon, and up to two weeks later.
         let start: Timestamp = "2026-03-02T12:00:00Z".parse().expect("a time");
         let now = start + SignedDuration::from_secs(i64::try_from(random.below(14 * 86_400)).expect("small"));
@@ -122,6 +124,7 @@ impl World {
             store_fails: random.once_in(6),
             requests: Vec::new(),
             events: Vec::new(),
+            all_events_read: !random.once_in(8),
             signed_well: Vec::new(),
         };
         if world.mode == Mode::Server {
@@ -169,7 +172,9 @@ impl World {
         if let Some(user) = &self.user {
             // The first question tells the standing whose records are wanted; the answer comes after it.
             let _not_yet = standing.records(user, Duration::ZERO);
-            let records = Records { user: user.clone(), requests: self.requests.clone(), events: self.events.clone() };
+            let (requests, events) = (self.requests.clone(), self.events.clone());
+            let all_events_read = self.all_events_read;
+            let records = Records { user: user.clone(), requests, events, all_events_read };
             standing.records_are(records, BOOT);
         }
         if self.store_fails {
@@ -310,7 +315,9 @@ fn request(random: &mut Random, number: u64, who: &(String, &str), now: Timestam
         expires_at: now + seconds(random.one(&[-1, 0, 1, 600, 900, 5000, 28_800, 28_801])),
         approver: random.one(&[None, Some("alice"), Some("bob"), Some("bob"), Some("role:deploy")]).map(str::to_owned),
         approver_comment: None,
-        account: None,
+        account: random
+            .one(&[None, None, Some("111111111111"), Some("111111111111"), Some("222222222222")])
+            .map(str::to_owned),
         principal_id: None,
         policy_digest: Some(random.one(&[digest, digest, digest, "00"]).to_owned()),
         signature: None,

@@ -24,6 +24,8 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
              With --server, the way to prefer, SDKs ask a port of 127.0.0.1, which finds out whose process is asking and \
              serves CMD's process tree alone. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; \
              your other processes can read the pipe between the two.",
+            "What is the same in every run may be in ~/.config/sentinel/config.json, under the options' names without \
+             dashes; /etc/sentinel/config.json may lock it.",
         ],
         examples: &[
             ("sentinel exec --server prod -- terraform apply", "credentials that refresh, for this tree only"),

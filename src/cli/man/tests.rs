@@ -59,6 +59,14 @@ fn every_flag_has_a_paragraph_and_every_variable_one() {
 }
 
 #[test]
+fn the_files_are_named() {
+    let files = section(".SH FILES");
+    for (path, _) in FILES {
+        assert!(files.contains(&format!(".TP\n{}\n", bold(path))), "{path}");
+    }
+}
+
+#[test]
 fn an_option_looks_like_this() {
     let flag = Flag { help: "how long `it` lives (1h)", more: "", ..*Flag::of(Id::Duration).expect("a flag") };
     assert_eq!(

@@ -1,12 +1,15 @@
 //! The settings of `log ...`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::given::Given;
 use crate::cli::flags::Id;
-use crate::error::Result;
+use crate::duration;
+use crate::error::{Error, Result};
+use crate::log::chain::Head;
 use crate::policy::Effect;
 
 /// What is to be done with the decision log.
@@ -28,8 +31,8 @@ pub struct VerifyLog {
     pub state_dir: Option<PathBuf>,
     /// The key that lines were authenticated with.
     pub key: Option<PathBuf>,
-    /// Hashes that were noted earlier: `STREAM:NUMBER:HASH`.
-    pub heads: Vec<String>,
+    /// Lines that have to be there.
+    pub heads: Vec<Head>,
     /// What syslog kept.
     pub syslog: Option<PathBuf>,
     /// Print JSON.
@@ -52,11 +55,20 @@ pub struct ShowLog {
     /// Decisions with this effect.
     pub effect: Option<Effect>,
     /// Decisions at this time or later.
-    pub since: Option<Timestamp>,
+    pub since: Option<When>,
     /// Decisions before this time.
-    pub until: Option<Timestamp>,
+    pub until: Option<When>,
     /// Print the lines themselves.
     pub json: bool,
+}
+
+/// A time, as a person says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// This one.
+    At(Timestamp),
+    /// So long ago.
+    Ago(Duration),
 }
 
 impl LogCommand {
@@ -70,7 +82,7 @@ impl LogCommand {
             log_file: given.path(Id::LogFile),
             state_dir: given.path(Id::StateDir),
             key: given.path(Id::LogKey),
-            heads: given.texts(Id::Head)?,
+            heads: heads(given)?,
             syslog: given.path(Id::Syslog),
             json: given.switch(Id::Json)?,
         }))
@@ -85,9 +97,29 @@ impl LogCommand {
             user: given.text(Id::OfUser)?,
             profile: given.text(Id::OfProfile)?,
             effect: given.choice(Id::OfEffect, &[Effect::Allow, Effect::Deny])?,
-            since: given.time(Id::Since)?,
-            until: given.time(Id::Until)?,
+            since: when(given, Id::Since)?,
+            until: when(given, Id::Until)?,
             json: given.switch(Id::Json)?,
         }))
     }
+}
+
+fn heads(given: &Given<'_>) -> Result<Vec<Head>> {
+    let head = |text: &String| {
+        Head::parse(text).ok_or_else(|| {
+            Error::usage(format!("--head {text} is not a head"))
+                .hint("write it as STREAM:SEQ:SHA256, as `sentinel log verify` prints it")
+        })
+    };
+    given.texts(Id::Head)?.iter().map(head).collect()
+}
+
+fn when(given: &Given<'_>, id: Id) -> Result<Option<When>> {
+    let Some(said) = given.said(id) else { return Ok(None) };
+    let text = said.text()?;
+    let time = text.parse().map(When::At).ok().or_else(|| duration::parse(text).map(When::Ago));
+    time.map(Some).ok_or_else(|| {
+        Error::usage(format!("{} is not a time", said.quoted()))
+            .hint("write it as 2026-01-31T23:30:00Z, or as 1h for an hour ago")
+    })
 }

@@ -69,7 +69,7 @@ pub struct Log {
     pub key: Option<PathBuf>,
     /// Each line is on the disk before its credentials are given.
     pub fsync: bool,
-    /// The last hash goes to syslog now and then.
+    /// The heads of streams go to syslog.
     pub anchor: bool,
     /// Decisions go to syslog too.
     pub syslog: bool,

@@ -202,7 +202,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_LOG_STDERR", "1"),
         ("SENTINEL_LOG_KEY", "/k"),
         ("SENTINEL_LOG_FSYNC", "1"),
-        ("SENTINEL_LOG_ANCHOR", "1"),
+        ("SENTINEL_LOG_ANCHOR", "yes"),
         ("SENTINEL_LOG_SYSLOG", "1"),
         ("SENTINEL_SYSLOG_SOCKET", "/y"),
         ("SENTINEL_DEBUG", "True"),

@@ -2,6 +2,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
+fn open(options: &Options) -> Result<DecisionLog> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    DecisionLog::open(options, Arc::clone(&clock), Arc::new(Operator::stderr(clock, false)))
+}
+
 fn noon() -> Timestamp {
     "2026-01-31T12:00:00.0004Z".parse().expect("a time")
 }
@@ -80,9 +85,9 @@ fn text_from_outside_cannot_forge_a_line_or_a_field() {
 fn a_line_has_at_most_four_kibibytes() {
     for text in ["x".repeat(1 << 20), "\u{1}".repeat(5000), "🦀".repeat(400), "\"".repeat(300), "ab".repeat(95)] {
         let line = full(&text).line();
-        assert!(line.len() <= MAX_LINE_BYTES, "{}", line.len());
+        assert!(line.len() <= MAX_RECORD_BYTES, "{}", line.len());
         // Little of the room is wasted: each of 13 texts may lose a whole escape, and a byte of the common limit.
-        assert!(line.len() > MAX_LINE_BYTES - 13 * 7 || !line.contains("...\""), "{}", line.len());
+        assert!(line.len() > MAX_RECORD_BYTES - 13 * 7 || !line.contains("...\""), "{}", line.len());
         let value: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(value["session_duration_seconds"], u64::MAX);
         assert_eq!(value["timestamp"], "2026-01-31T12:00:00.000Z");
@@ -96,7 +101,7 @@ fn the_longest_texts_are_cut_first() {
     let decision =
         Decision { error: Some(&long), user: Some("ann"), ..Decision::new(noon(), "prod", Effect::Deny, "r") };
     let line = decision.line();
-    assert_eq!(line.len(), MAX_LINE_BYTES);
+    assert_eq!(line.len(), MAX_RECORD_BYTES);
     let value: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!((&value["user"], &value["profile"], &value["reason"]), (&json!("ann"), &json!("prod"), &json!("r")));
     let error = value["error"].as_str().expect("text");
@@ -105,7 +110,7 @@ fn the_longest_texts_are_cut_first() {
 
 #[test]
 fn a_log_without_a_place_is_refused() {
-    let error = DecisionLog::open(None, false).err().expect("an error");
+    let error = open(&Options::default()).err().expect("an error");
     assert_eq!(error.to_string(), "the decision log has nowhere to go\n  give --log-file or --log-stderr");
 }
 
@@ -113,12 +118,12 @@ fn a_log_without_a_place_is_refused() {
 fn a_place_that_fails_fails_the_decision() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let log = DecisionLog { group: Group::new(vec![Sink::new("one", std::io::sink()), Sink::new("two", writer)]) };
+    let log = DecisionLog::to("two", writer);
     let error = log.record(&Decision::new(noon(), "dev", Effect::Allow, "r")).expect_err("a broken pipe");
     assert_eq!(error.to_string(), "cannot write the decision log to two: Broken pipe (os error 32)");
 }
 
 #[test]
 fn the_stderr_log_opens_without_a_file() {
-    assert!(DecisionLog::open(None, true).is_ok());
+    assert!(open(&Options { stderr: true, ..Options::default() }).is_ok());
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 
 use super::*;
-use crate::log::decision::{Decision, DecisionLog};
+use crate::clock::{Clock, SystemClock};
+use crate::log::decision::{Decision, DecisionLog, Options};
+use crate::log::operator::Operator;
 use crate::policy::Effect;
 
 /// A directory that goes away with the value.
@@ -34,6 +36,16 @@ impl Drop for Directory {
     }
 }
 
+fn append(path: &Path, lines: &str) {
+    assert!(Sink::file(path, true).expect("a log").append(lines).is_ok());
+}
+
+fn open(path: &Path) -> DecisionLog {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = Options { file: Some(path.to_owned()), ..Options::default() };
+    DecisionLog::open(&options, Arc::clone(&clock), Arc::new(Operator::stderr(clock, false))).expect("a log")
+}
+
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("the log")
 }
@@ -45,7 +57,7 @@ fn mode(path: &Path) -> u32 {
 /// The error of opening the file, with its path as `FILE`.
 #[track_caller]
 fn refused(path: &Path) -> String {
-    Sink::file(path).err().expect("an error").to_string().replace(&path.display().to_string(), "FILE")
+    Sink::file(path, false).err().expect("an error").to_string().replace(&path.display().to_string(), "FILE")
 }
 
 /// Takes what each write is told to take, and keeps it.
@@ -78,9 +90,13 @@ fn full_disk() -> io::Error {
 #[test]
 fn a_full_disk_is_an_error() {
     let (mut sink, written) = scripted(vec![Err(full_disk())]);
-    let error = sink.append("one\n").expect_err("a full disk");
-    assert_eq!(error.to_string(), "cannot write the decision log to the disk: No space left on device (os error 28)");
-    sink.append("two\n").expect("room");
+    let failed = sink.append("one\n").expect_err("a full disk");
+    assert_eq!(failed.written_bytes, 0);
+    assert_eq!(
+        failed.error.to_string(),
+        "cannot write the decision log to the disk: No space left on device (os error 28)"
+    );
+    assert!(sink.append("two\n").is_ok());
     assert_eq!(*written.lock().expect("the bytes"), b"two\n");
 }
 
@@ -88,11 +104,13 @@ fn a_full_disk_is_an_error() {
 fn a_torn_line_is_an_error_and_the_next_begins_afresh() {
     // Torn, then nothing written twice, then torn after the line feed alone, then whole.
     let (mut sink, written) = scripted(vec![Ok(2), Err(full_disk()), Ok(0), Ok(1)]);
-    let errors: Vec<String> = (0..4).map(|_| sink.append("line\n").expect_err("no room").to_string()).collect();
+    let failures: Vec<Failed> = (0..4).map(|_| sink.append("line\n").expect_err("no room")).collect();
+    assert_eq!(failures.iter().map(|failed| failed.written_bytes).collect::<Vec<_>>(), [2, 0, 0, 0]);
+    let errors: Vec<String> = failures.iter().map(|failed| failed.error.to_string()).collect();
     assert_eq!(errors[0], "only 2 of 5 bytes of a decision were written to the disk\n  is the disk full?");
     assert_eq!(errors[2], "only 0 of 6 bytes of a decision were written to the disk\n  is the disk full?");
     assert_eq!(errors[3], "only 1 of 6 bytes of a decision were written to the disk\n  is the disk full?");
-    sink.append("line\n").expect("room");
+    assert!(sink.append("line\n").is_ok());
     assert_eq!(*written.lock().expect("the bytes"), b"li\nline\n");
 }
 
@@ -110,7 +128,7 @@ fn lines_that_are_too_many_for_one_write_are_never_cut() {
             Ok(())
         }
     }
-    Sink::new("a place", Each(begun)).append(&lines).expect("room");
+    assert!(Sink::new("a place", Each(begun)).append(&lines).is_ok());
     let writes: Vec<Vec<u8>> = writes.iter().collect();
     assert_eq!(writes.len(), 2, "40 lines of 7920 bytes");
     assert!(writes.iter().all(|write| write.len() <= WRITE_LIMIT_BYTES && write.last() == Some(&b'\n')));
@@ -120,7 +138,7 @@ fn lines_that_are_too_many_for_one_write_are_never_cut() {
 #[test]
 fn a_signal_before_the_write_is_no_error() {
     let (mut sink, written) = scripted(vec![Err(ErrorKind::Interrupted.into())]);
-    sink.append("one\n").expect("a line");
+    assert!(sink.append("one\n").is_ok());
     assert_eq!(*written.lock().expect("the bytes"), b"one\n");
 }
 
@@ -128,8 +146,8 @@ fn a_signal_before_the_write_is_no_error() {
 fn a_line_that_an_earlier_process_tore_is_ended() {
     let directory = Directory::new();
     let path = directory.file("{\"timest", 0o600);
-    Sink::file(&path).expect("a log").append("next\n").expect("a line");
-    Sink::file(&path).expect("a log").append("last\n").expect("a line");
+    append(&path, "next\n");
+    append(&path, "last\n");
     assert_eq!(read(&path), "{\"timest\nnext\nlast\n");
 }
 
@@ -137,7 +155,7 @@ fn a_line_that_an_earlier_process_tore_is_ended() {
 fn the_file_and_its_directories_are_private() {
     let directory = Directory::new();
     let path = directory.0.join("a/b/log");
-    Sink::file(&path).expect("a log").append("one\n").expect("a line");
+    append(&path, "one\n");
     assert_eq!((mode(&path), read(&path).as_str()), (0o600, "one\n"));
     assert_eq!((mode(&directory.0.join("a")), mode(&directory.0.join("a/b"))), (0o700, 0o700));
 }
@@ -213,13 +231,13 @@ fn many_writers_lose_and_tear_nothing() {
     let directory = Directory::new();
     let path = directory.0.join("log");
     // Half of the threads share a log, the others open their own, as other processes would.
-    let shared = DecisionLog::open(Some(&path), false).expect("a log");
+    let shared = open(&path);
     let start = Barrier::new(THREADS);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (shared, start, path) = (&shared, &start, &path);
             scope.spawn(move || {
-                let own = DecisionLog::open(Some(path), false).expect("a log");
+                let own = open(path);
                 let log = if thread % 2 == 0 { shared } else { &own };
                 start.wait();
                 for line in 0..LINES {
@@ -230,9 +248,15 @@ fn many_writers_lose_and_tear_nothing() {
             });
         }
     });
+    drop(shared);
     let mut next = [0; THREADS];
+    let mut events = 0;
     for line in read(&path).lines() {
         let value: serde_json::Value = serde_json::from_str(line).expect("a whole line");
+        if value.get("event").is_some() {
+            events += 1;
+            continue;
+        }
         let reason = value["reason"].as_str().expect("a reason");
         let mut parts = reason.split('/');
         let thread: usize = parts.next().expect("a thread").parse().expect("a number");
@@ -242,4 +266,49 @@ fn many_writers_lose_and_tear_nothing() {
         next[thread] += 1;
     }
     assert_eq!(next, [LINES; THREADS]);
+    // The threads with an even number share one; an unused stream of theirs has no line.
+    assert_eq!(events, 2 * (THREADS / 2 + 1));
+}
+
+#[test]
+fn a_file_that_was_renamed_is_opened_anew() {
+    let directory = Directory::new();
+    let (path, older) = (directory.0.join("log"), directory.0.join("log.1"));
+    let mut sink = Sink::file(&path, false).expect("a log");
+    let second = |seconds: u64| Duration::from_secs(seconds);
+    sink.renew(second(10)).expect("the same file");
+    assert!(sink.append("one\n").is_ok());
+    std::fs::rename(&path, &older).expect("renamed");
+    // It is looked at once a second at most.
+    sink.renew(second(10)).expect("not looked at");
+    assert!(sink.append("two\n").is_ok());
+    sink.renew(second(11)).expect("a new file");
+    assert!(sink.append("three\n").is_ok());
+    assert_eq!((read(&older).as_str(), read(&path).as_str()), ("one\ntwo\n", "three\n"));
+    // Another one in its place is looked at as at the start.
+    std::fs::rename(&path, &older).expect("renamed");
+    directory.file("torn", 0o640);
+    let error = sink.renew(second(12)).expect_err("open to the group");
+    assert!(error.summary().ends_with("is open to its group or others (mode 0640)"), "{error}");
+    directory.file("torn", 0o600);
+    sink.renew(second(12)).expect("ours");
+    assert!(sink.append("four\n").is_ok());
+    assert_eq!(read(&path), "torn\nfour\n");
+}
+
+#[test]
+fn the_last_line_is_found() {
+    let directory = Directory::new();
+    let tail = |text: &str| {
+        let path = directory.file(text, 0o600);
+        Sink::file(&path, false).expect("a log").tail().expect("read").map(|tail| (tail.digest, tail.torn))
+    };
+    assert_eq!(tail(""), None);
+    assert_eq!(tail("\n"), None);
+    assert_eq!(tail("one\n"), Some((sha256(b"one"), false)));
+    assert_eq!(tail("one\ntwo\n\n"), Some((sha256(b"two"), false)));
+    assert_eq!(tail("one\ntw"), Some((sha256(b"tw"), true)));
+    let long = "x".repeat(TAIL_BYTES - 2);
+    assert_eq!(tail(&format!("one\n{long}\n")), Some((sha256(long.as_bytes()), false)));
+    assert_eq!(tail(&format!("one\n{long}x\n")), None);
 }

@@ -41,6 +41,14 @@ impl PidFd {
     ///
     /// # Errors
     /// None.
+    pub fn have_ended<const N: usize>(pidfds: [&Self; N]) -> io::Result<[bool; N]> {
+        Ok(pidfds.map(|pidfd| match *pidfd {}))
+    }
+
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
     pub fn info(&self) -> io::Result<Info> {
         match *self {}
     }

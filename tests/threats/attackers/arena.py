@@ -91,7 +91,8 @@ class Tree(Peer):
 
     def decisions(self):
         with open(self.log) as lines:
-            return [json.loads(line) for line in lines]
+            entries = [json.loads(line) for line in lines]
+        return [entry for entry in entries if "event" not in entry]
 
     def verdict(self, answer):
         """`served`, `refused` where it is THE refusal, `dropped` where there is none, or the answer."""

@@ -147,7 +147,7 @@ pub(super) const SELECTION: &[Flag] = &[
         value: Some("TIME"),
         choices: &[],
         help: "those at this time or later",
-        more: "RFC 3339: `2026-01-31T23:30:00Z`.",
+        more: "RFC 3339: `2026-01-31T23:30:00Z`; or how long ago: `1h`.",
         variable: None,
         commands: &[CommandName::LogShow],
         group: Group::Selection,

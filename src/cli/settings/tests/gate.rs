@@ -8,10 +8,11 @@ use crate::cli::settings::NotAfter;
 use crate::cli::settings::{
     Access, Asked, BreakglassCommand, CloseEvent, CreateRequest, DecideRequest, Diff, EndRecord, Judge, Keygen,
     ListRecords, Log, LogCommand, OpenEvent, Os, PolicyCommand, PolicyPlace, PolicySource, Pull, Push, RequestCommand,
-    SessionCommand, ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, Whoami,
+    SessionCommand, ShowLog, ShowRecord, Sign, Stores, Validate, VerifyLog, When, Whoami,
 };
 use crate::cli::{Command, read};
 use crate::error::Kind;
+use crate::log::chain::Head;
 use crate::policy::{Effect, Mode, ReasonCode};
 use crate::store::record::{EventStatus, RequestStatus, SessionStatus};
 
@@ -244,17 +245,18 @@ fn approvals_are_asked_for_and_given_and_glass_is_broken() {
 
 #[test]
 fn the_log_is_verified_and_shown() {
+    let (head, other) = (format!("{ID}:7:{}", "ab".repeat(32)), format!("{ID}:9:{}", "cd".repeat(32)));
     let verify = VerifyLog {
         files: vec!["a".into(), "b".into()],
         log_file: None,
         state_dir: None,
         key: Some("k".into()),
-        heads: vec!["x:1:y".into(), "x:2:z".into()],
+        heads: vec![Head::parse(&head).expect("a head"), Head::parse(&other).expect("a head")],
         syslog: Some("s".into()),
         json: true,
     };
-    let line = "log verify a b --log-key k --head x:1:y --head x:2:z --syslog s --json";
-    assert_eq!(command(line, &[]), Command::Log(Box::new(LogCommand::Verify(verify))));
+    let line = format!("log verify a b --log-key k --head {head} --syslog s --json --head {other}");
+    assert_eq!(command(&line, &[]), Command::Log(Box::new(LogCommand::Verify(verify))));
     let show = ShowLog {
         files: Vec::new(),
         log_file: Some("/l".into()),
@@ -262,12 +264,11 @@ fn the_log_is_verified_and_shown() {
         user: Some("alice".into()),
         profile: Some("prod".into()),
         effect: Some(Effect::Deny),
-        since: Some("2026-01-31T00:00:00Z".parse().expect("a time")),
-        until: Some("2026-02-01T00:00:00Z".parse().expect("a time")),
+        since: Some(When::At("2026-01-31T00:00:00Z".parse().expect("a time"))),
+        until: Some(When::Ago(Duration::from_secs(3600))),
         json: false,
     };
-    let line =
-        "log show --user alice --profile prod --effect deny --since 2026-01-31T00:00:00Z --until 2026-02-01T00:00:00Z";
+    let line = "log show --user alice --profile prod --effect deny --since 2026-01-31T00:00:00Z --until 1h";
     let places = [("SENTINEL_LOG_FILE", "/l"), ("SENTINEL_STATE_DIR", "/d")];
     assert_eq!(command(line, &places), Command::Log(Box::new(LogCommand::Show(show))));
 }
@@ -330,6 +331,14 @@ fn wrong_values_are_refused_in_these_words() {
         (
             "breakglass open --profile p --reason-code boredom",
             "--reason-code boredom is not one of incident, maintenance, security, recovery, other",
+        ),
+        (
+            "log verify --head 12",
+            "--head 12 is not a head\n  write it as STREAM:SEQ:SHA256, as `sentinel log verify` prints it",
+        ),
+        (
+            "log show --since yesterday",
+            "--since yesterday is not a time\n  write it as 2026-01-31T23:30:00Z, or as 1h for an hour ago",
         ),
     ];
     for (line, text) in cases {
