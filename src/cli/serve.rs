@@ -57,6 +57,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         operator.log("duration", "--duration has no effect on a server: give --server-duration");
     }
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    // The start's own decision says so as well.
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
     if !server.lazy || has_code || settings.wait {
