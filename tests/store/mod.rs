@@ -4,7 +4,7 @@ mod faults;
 mod local;
 mod tables;
 
-pub(crate) use tables::{at_moto, engine_at_moto};
+pub(crate) use tables::{at_moto, engine_at_moto, forge_at_moto};
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;

@@ -173,6 +173,18 @@ pub(crate) fn engine_at_moto(tables: Tables) -> DynamoDb {
     moto().engine(tables)
 }
 
+/// Writes an item at moto, whatever it was like but for its version.
+pub(crate) fn forge_at_moto(table: &str, id: &str, version: i64, item: &sentinel::store::Item) {
+    let attribute = |value: &sentinel::store::record::Value| match value {
+        sentinel::store::record::Value::Text(text) => serde_json::json!({"S": text}),
+        sentinel::store::record::Value::Number(number) => serde_json::json!({"N": number.to_string()}),
+    };
+    let attributes = item.0.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
+    let before = sentinel::aws::dynamodb::Before { version, statuses: &[] };
+    let deadline = clock().boot() + std::time::Duration::from_secs(30);
+    moto().api().update(table, id, before, &attributes, &[], deadline).expect("written");
+}
+
 /// dynalite, if Node and the package are there. It looks at no signature.
 fn dynalite(test: &str) -> Option<Place> {
     static RUNNING: OnceLock<(String, ChildStdin)> = OnceLock::new();
