@@ -58,6 +58,15 @@ pub struct Lookup<'a> {
     pub value: &'a str,
 }
 
+/// What an item has to be like that is updated.
+#[derive(Debug, Clone, Copy)]
+pub struct Before<'a> {
+    /// Its version; 0: none.
+    pub version: i64,
+    /// One of these is its `status`; none: any is.
+    pub statuses: &'a [&'a str],
+}
+
 /// Some of the items, and where the next ones begin.
 #[derive(Debug)]
 pub struct Page {
@@ -121,7 +130,7 @@ impl DynamoDb {
         self.write(PUT_ITEM, &body, deadline_boot, |deadline| self.has(table, id, item, &[], deadline))
     }
 
-    /// Sets attributes of the item that has this version (0: none), and removes others; what is not named stays.
+    /// Sets attributes of the item that is as it was `before`, and removes others; what is not named stays.
     ///
     /// # Errors
     /// [`Refused::Condition`] when there is no such item.
@@ -129,7 +138,7 @@ impl DynamoDb {
         &self,
         table: &str,
         id: &str,
-        version: i64,
+        before: Before<'_>,
         set: &Attributes,
         remove: &[&str],
         deadline_boot: Duration,
@@ -152,12 +161,21 @@ impl DynamoDb {
             update.push_str(" REMOVE ");
             update.push_str(&removes.join(", "));
         }
-        let condition = if version == 0 {
-            "attribute_exists(#id) AND attribute_not_exists(#version)"
+        let mut condition = if before.version == 0 {
+            "attribute_exists(#id) AND attribute_not_exists(#version)".to_owned()
         } else {
-            values.insert(":version".to_owned(), json!({"N": version.to_string()}));
-            "attribute_exists(#id) AND #version = :version"
+            values.insert(":version".to_owned(), json!({"N": before.version.to_string()}));
+            "attribute_exists(#id) AND #version = :version".to_owned()
         };
+        if !before.statuses.is_empty() {
+            names.insert("#status".to_owned(), json!("status"));
+            let mut was = Vec::new();
+            for (number, status) in before.statuses.iter().enumerate() {
+                values.insert(format!(":was{number}"), json!({"S": status}));
+                was.push(format!(":was{number}"));
+            }
+            condition.push_str(&format!(" AND #status IN ({})", was.join(", ")));
+        }
         let body = json!({
             "TableName": table,
             "Key": {"id": {"S": id}},

@@ -59,6 +59,9 @@ impl Heads {
     /// A line stands for the one before it, whose digest it has: only the last of a row is kept.
     fn add_line(&mut self, whole: &Whole<'_>) {
         let Some(link) = &whole.link else { return };
+        if self.overflowed {
+            return;
+        }
         let head = Head { stream: link.stream, seq: link.seq, digest: sha256(whole.bytes) };
         let before = self
             .last

@@ -17,6 +17,10 @@ use crate::sys::user::{self, Uid};
 const WRITE_LIMIT_BYTES: usize = 4096;
 /// How often it is looked whether the file still has its name.
 const RENEWAL: Duration = Duration::from_secs(1);
+/// How often an end without a line feed is looked at again, and how long after: another process may be writing the rest, which
+/// becomes visible page by page.
+const LOOKS: u32 = 20;
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 /// A longer last line was not written by sentinel.
 const TAIL_BYTES: usize = 8192;
 
@@ -100,7 +104,7 @@ impl Sink {
     /// When the file cannot be read.
     pub(super) fn tail(&self) -> Result<Option<Tail>> {
         match &self.out {
-            Out::File(log) => tail(&log.file).map_err(|error| cannot_open(&log.path, error)),
+            Out::File(log) => settled(|| tail(&log.file)).map_err(|error| cannot_open(&log.path, error)),
             Out::Other(_) => Ok(None),
         }
     }
@@ -265,6 +269,18 @@ fn ends_torn(file: &File, length_bytes: u64) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact_at(&mut last, last_at)?;
     Ok(last != *b"\n")
+}
+
+/// What the file ends in, once nobody seems to be writing it.
+fn settled(mut look: impl FnMut() -> io::Result<Option<Tail>>) -> io::Result<Option<Tail>> {
+    for _ in 1..LOOKS {
+        let found = look()?;
+        if !found.as_ref().is_some_and(|tail| tail.torn) {
+            return Ok(found);
+        }
+        std::thread::sleep(LOOK_PAUSE);
+    }
+    look()
 }
 
 /// The file's last line. `None` where there is none, or it is longer than any line of ours.

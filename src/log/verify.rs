@@ -5,6 +5,7 @@
 //! the number of streams and heads, not of lines.
 
 mod known;
+mod report;
 mod torn;
 
 use std::collections::BTreeMap;
@@ -17,10 +18,11 @@ use super::heads::Heads;
 use super::line::{Kind, Line, Link, Opening, Whole};
 use crate::digest::sha256;
 use known::{End, Known};
+pub use report::Report;
 use torn::Torn;
 
-/// Findings and notes that are kept; the rest is counted.
-const KEPT: usize = 1000;
+/// Streams, opening lines and torn pieces that are kept of each at most: some hundred MiB, whatever a file holds.
+const STREAM_LIMIT: usize = 1_000_000;
 /// Keys of lines that are not there, which are gone through to get at later ones: some seconds of work in all.
 const SKIP_LIMIT: u64 = 10_000_000;
 /// A file's name in a finding.
@@ -44,6 +46,9 @@ pub struct Verifier {
     /// Pieces that opening lines name as left behind by failed writes.
     torn: Torn,
     skips_left: u64,
+    stream_limit: usize,
+    /// There was more than is kept.
+    overflowed: bool,
     /// What is before the first line is in files that are not here.
     older_missing: bool,
     lines: u64,
@@ -51,23 +56,6 @@ pub struct Verifier {
     unchained: u64,
     macs_unchecked: bool,
     report: Report,
-}
-
-/// What came of it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// What is wrong, each with the file and the line.
-    pub findings: Vec<String>,
-    /// Findings beyond those that were kept.
-    pub more_findings: u64,
-    /// What may be as it should, and what cannot be known.
-    pub notes: Vec<String>,
-    /// Notes beyond those that were kept.
-    pub more_notes: u64,
-    /// The last line of each stream: what to keep out of the writer's reach.
-    pub heads: Vec<Head>,
-    /// How many lines there were.
-    pub lines: u64,
 }
 
 impl Verifier {
@@ -81,6 +69,8 @@ impl Verifier {
             afters: BTreeMap::new(),
             torn: Torn::default(),
             skips_left: SKIP_LIMIT,
+            stream_limit: STREAM_LIMIT,
+            overflowed: false,
             older_missing: false,
             lines: 0,
             chained: 0,
@@ -115,7 +105,7 @@ impl Verifier {
 
     /// The first reading: notes what opening lines tell of lines before them.
     pub fn look_ahead(&mut self, bytes: &[u8]) {
-        if !bytes.windows(OPENS.len()).any(|window| window == OPENS) {
+        if self.overflowed || !bytes.windows(OPENS.len()).any(|window| window == OPENS) {
             return;
         }
         if let Line::Whole(whole) | Line::Glued { whole, .. } = Line::read(bytes)
@@ -123,6 +113,7 @@ impl Verifier {
         {
             self.afters.extend(opening.after.map(|after| (after, false)));
             self.torn.extend(opening.torn);
+            self.overflowed |= self.afters.len().max(self.torn.len()) >= self.stream_limit;
         }
     }
 
@@ -170,7 +161,8 @@ impl Verifier {
 
     fn whole(&mut self, place: Place, whole: &Whole<'_>) {
         let Some(link) = &whole.link else {
-            if self.chained == 0 {
+            // Where there is a key, what it does not prove is not taken on trust.
+            if self.chained == 0 && self.key.is_none() {
                 self.unchained = self.unchained.saturating_add(1);
             } else {
                 self.finding(place, "is in no stream: it was put in, or a version without streams wrote it");
@@ -193,6 +185,10 @@ impl Verifier {
 
     fn first_of_stream(&mut self, place: Place, link: &Link, whole: &Whole<'_>, digest: Digest, is_first: bool) {
         let (stream, seq) = (link.stream, link.seq);
+        if self.streams.len() >= self.stream_limit {
+            self.overflowed = true;
+            return;
+        }
         match &link.kind {
             Kind::Open(opening) => self.opening(place, opening, is_first),
             Kind::Decision | Kind::Close => {
@@ -329,20 +325,19 @@ impl Verifier {
         if self.heads.overflowed {
             self.finding_anywhere("there are more heads than can be checked at once: give fewer".to_owned());
         }
-        let open: Vec<(Place, String)> = self
-            .streams
-            .iter()
-            .filter(|(_, known)| known.end == End::Open)
-            .map(|(stream, known)| {
-                let pid = known.pid.map_or(String::new(), |pid| format!(" of pid {pid}"));
-                let end = known.next.saturating_sub(1);
-                (known.last, format!(
-                    "is the last of stream {stream}{pid}, line {end}, which was not closed: the process runs, was killed, or \
-                     the end was cut off"
-                ))
-            })
-            .collect();
-        open.iter().for_each(|(place, text)| self.note(*place, text));
+        if self.overflowed {
+            self.finding_anywhere("there are more streams than can be checked at once: give fewer files".to_owned());
+        }
+        let streams = std::mem::take(&mut self.streams);
+        for (stream, known) in streams.iter().filter(|(_, known)| known.end == End::Open) {
+            let pid = known.pid.map_or(String::new(), |pid| format!(" of pid {pid}"));
+            let end = known.next.saturating_sub(1);
+            let text = format!(
+                "is the last of stream {stream}{pid}, line {end}, which was not closed: the process runs, was killed, or the \
+                 end was cut off"
+            );
+            self.note(known.last, &text);
+        }
         if self.unchained > 0 {
             let count = self.unchained;
             self.note_anywhere(format!(
@@ -352,8 +347,7 @@ impl Verifier {
         if self.macs_unchecked {
             self.note_anywhere("there are MACs, which --log-key would check".to_owned());
         }
-        self.report.heads = self
-            .streams
+        self.report.heads = streams
             .iter()
             .map(|(stream, known)| Head { stream: *stream, seq: known.next.saturating_sub(1), digest: known.head })
             .collect();
@@ -372,7 +366,7 @@ impl Verifier {
     }
 
     fn finding_anywhere(&mut self, text: String) {
-        keep(&mut self.report.findings, &mut self.report.more_findings, text);
+        self.report.finding(text);
     }
 
     fn note(&mut self, place: Place, text: &str) {
@@ -381,20 +375,12 @@ impl Verifier {
     }
 
     fn note_anywhere(&mut self, text: String) {
-        keep(&mut self.report.notes, &mut self.report.more_notes, text);
+        self.report.note(text);
     }
 }
 
 /// What every opening line has.
 const OPENS: &[u8] = br#""event":"open""#;
-
-fn keep(kept: &mut Vec<String>, more: &mut u64, text: String) {
-    if kept.len() < KEPT {
-        kept.push(text);
-    } else {
-        *more = more.saturating_add(1);
-    }
-}
 
 #[cfg(test)]
 mod tests;

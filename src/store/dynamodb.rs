@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::listing::Newest;
 use super::record::{Item, Kind, Value, is_id};
 use super::{Engine, Failed, Index, Listing};
-use crate::aws::dynamodb::{self as api, Attributes, Lookup, Refused, is_timeout, is_too_large};
+use crate::aws::dynamodb::{self as api, Attributes, Before, Lookup, Refused, is_timeout, is_too_large};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
@@ -101,15 +101,23 @@ impl Engine for DynamoDb {
             return Ok(None);
         }
         let found = self.api.get(self.named(kind)?, id, self.deadline());
-        let found = found.map_err(|refused| self.error(kind, refused, None))?;
-        Ok(found.map(|attributes| item(&attributes)))
+        let found = found.map_err(|refused| self.error(kind, refused, None))?.map(|attributes| item(&attributes));
+        match found {
+            Some(other) if other.text("id") != Some(id) => {
+                let what = format!("the DynamoDB table `{}` gave another item than {id}", self.named(kind)?);
+                Err(Error::new(what).hint("is it AWS's? `--aws-profile` and its endpoint_url say where it is").into())
+            }
+            found => Ok(found),
+        }
     }
 
     fn replace(&self, kind: Kind, item: &Item) -> std::result::Result<(), Failed> {
         let (table, id) = (self.named(kind)?, item.checked_id(kind)?);
-        let Some(before) = item.version().checked_sub(1).filter(|before| *before >= 0) else {
+        let Some(version) = item.version().checked_sub(1).filter(|version| *version >= 0) else {
             return Err(Failed::Conflict);
         };
+        let before =
+            Before { version, statuses: item.text("status").map_or(&[], |status| kind.statuses_before(status)) };
         let gone: Vec<&str> = kind.fields().iter().copied().filter(|field| !item.0.contains_key(*field)).collect();
         let written = self.api.update(table, id, before, &attributes(item), &gone, self.deadline());
         written.map_err(|refused| self.error(kind, refused, None))

@@ -156,7 +156,9 @@ impl Engine for Local {
         let (directory, id) = (self.directory(kind), item.checked_id(kind)?);
         let lock = directory.lock()?;
         let Some(found) = self.read(kind, id, &mut Vec::new())? else { return Err(Failed::Conflict) };
-        if found.version().checked_add(1) != Some(item.version()) {
+        let statuses = item.text("status").map_or(&[][..], |status| kind.statuses_before(status));
+        let follows = statuses.is_empty() || found.text("status").is_some_and(|status| statuses.contains(&status));
+        if found.version().checked_add(1) != Some(item.version()) || !follows {
             return Err(Failed::Conflict);
         }
         let mut item = item.clone();

@@ -43,7 +43,8 @@ pub trait Engine: Send + Sync {
     /// When the store does not answer, or holds something that is no record.
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Item>, Failed>;
 
-    /// Writes a record in place of the one whose version is one less. Fields that sentinel does not know stay as they are.
+    /// Writes a record in place of the one whose version is one less, and whose status can come before this one's. Fields that
+    /// sentinel does not know stay as they are.
     ///
     /// # Errors
     /// [`Failed::Conflict`] when that one is not there any more: read again and decide again.

@@ -123,6 +123,17 @@ impl Kind {
         }
     }
 
+    /// What a record's status may have been before it is written with this one. Older tools write without a version, so that it
+    /// is the status alone that keeps their word: a heartbeat does not revive a session that one of them has revoked.
+    pub(super) fn statuses_before(self, status: &str) -> &'static [&'static str] {
+        match (self, status) {
+            (Self::Request, "denied" | "cancelled") => &["pending", "approved"],
+            (Self::Request, _) => &["pending"],
+            (Self::Event, "closed") => &["active", "closed"],
+            (Self::Session | Self::Event, _) => &["active"],
+        }
+    }
+
     /// The index's name in DynamoDB that leads to records by this field.
     ///
     /// # Errors

@@ -127,8 +127,11 @@ fn reads_are_consistent_and_writes_are_conditional() {
     let asked = asked.lock().expect("a lock");
     assert_eq!(asked[0].1["ConsistentRead"], true);
     assert_eq!(asked[1].1["ConditionExpression"], "attribute_not_exists(#id)");
-    assert_eq!(asked[2].1["ConditionExpression"], "attribute_exists(#id) AND attribute_not_exists(#version)");
-    assert_eq!(asked[3].1["ConditionExpression"], "attribute_exists(#id) AND #version = :version");
+    let was = "attribute_exists(#id) AND attribute_not_exists(#version) AND #status IN (:was0)";
+    assert_eq!(asked[2].1["ConditionExpression"], was);
+    let was = "attribute_exists(#id) AND #version = :version AND #status IN (:was0)";
+    assert_eq!(asked[3].1["ConditionExpression"], was);
+    assert_eq!(asked[3].1["ExpressionAttributeValues"][":was0"], json!({"S": "active"}));
     assert_eq!(asked[3].1["ExpressionAttributeValues"][":version"], json!({"N": "1"}));
 }
 
@@ -155,6 +158,14 @@ fn an_answer_that_is_none_is_an_error_that_names_the_table() {
         assert!(said.starts_with("the DynamoDB table `sessions`: ") && said.contains(why), "{name}: {said}");
         assert_eq!(operations(&asked), ["GetItem"], "{name}");
     }
+}
+
+#[test]
+fn another_item_than_was_asked_for_is_no_answer() {
+    let (asked_for, other) = (session(), session());
+    let (_server, engine, _) = scripted([answer(200, &json!({"Item": attributes(&other)}))]);
+    let said = error(engine.get(Kind::Session, &asked_for.id)).summary();
+    assert_eq!(said, format!("the DynamoDB table `sessions` gave another item than {}", asked_for.id));
 }
 
 #[test]

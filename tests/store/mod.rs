@@ -30,6 +30,7 @@ pub(crate) fn conformance(engine: &dyn Engine, contention: &Contention) {
     a_second_insert_conflicts(engine);
     only_the_next_version_replaces(engine);
     a_record_without_a_version_is_version_0(engine);
+    what_ended_stays_ended_whatever_its_version(engine);
     what_is_cleared_goes_and_what_is_unknown_stays(engine);
     every_index_leads_to_its_records(engine);
     a_listing_is_the_newest(engine);
@@ -186,6 +187,26 @@ fn a_record_without_a_version_is_version_0(engine: &dyn Engine) {
     engine.replace(Kind::Request, &denied.to_item()).expect("replaced");
     assert_conflict(engine.replace(Kind::Request, &denied.to_item()));
     assert_eq!(read::<Request>(engine, &denied.id), denied);
+}
+
+/// A tool that knows of no version leaves it as it was when it ends a record.
+fn what_ended_stays_ended_whatever_its_version(engine: &dyn Engine) {
+    let active = session();
+    let revoked = Session { status: SessionStatus::Revoked, ..active.clone() };
+    insert(engine, &revoked);
+    for status in SessionStatus::ALL {
+        assert_conflict(engine.replace(Kind::Session, &Session { status, version: 2, ..active.clone() }.to_item()));
+    }
+    assert_eq!(read::<Session>(engine, &active.id), revoked);
+    let denied = Request { status: RequestStatus::Denied, ..request() };
+    insert(engine, &denied);
+    for status in RequestStatus::ALL {
+        assert_conflict(engine.replace(Kind::Request, &Request { status, version: 2, ..denied.clone() }.to_item()));
+    }
+    let closed = Event { status: EventStatus::Closed, ..event() };
+    insert(engine, &closed);
+    let open = Event { status: EventStatus::Active, version: 2, ..closed };
+    assert_conflict(engine.replace(Kind::Event, &open.to_item()));
 }
 
 fn what_is_cleared_goes_and_what_is_unknown_stays(engine: &dyn Engine) {

@@ -172,7 +172,9 @@ impl<'a> Given<'a> {
         let word = self.parsed.profile.as_deref().map(said);
         let said = match word.or_else(|| self.said(Id::Profile)) {
             // AWS's variables are variables: they beat a file, unless it is locked.
-            Some(said) if said.rank <= Rank::Variable || self.config.lock("profile").is_some() => Some(said),
+            Some(said) if said.rank <= Rank::Variable => Some(said),
+            // Also where the file that locks it names none: then it is AWS's own default.
+            from_file if self.config.lock("profile").is_some() => from_file,
             from_file => self.aws_profile()?.or(from_file),
         };
         let Some(said) = said else { return Ok(None) };

@@ -312,3 +312,16 @@ fn the_last_line_is_found() {
     assert_eq!(tail(&format!("one\n{long}\n")), Some((sha256(long.as_bytes()), false)));
     assert_eq!(tail(&format!("one\n{long}x\n")), None);
 }
+
+#[test]
+fn a_line_that_another_process_is_writing_is_no_torn_one() {
+    let mut looks = 0;
+    let found = settled(|| {
+        looks += 1;
+        Ok(Some(Tail { digest: sha256(b"line"), torn: looks < 3 }))
+    });
+    assert!(!found.expect("it can be read").expect("a line").torn);
+    assert_eq!(looks, 3);
+    let never = settled(|| Ok(Some(Tail { digest: sha256(b"li"), torn: true })));
+    assert!(never.expect("it can be read").expect("a line").torn);
+}

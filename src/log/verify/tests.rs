@@ -309,3 +309,29 @@ fn a_number_that_is_far_away_costs_no_time() {
         Some("f\\u001b[2J:4: is longer than any line of sentinel's")
     );
 }
+
+#[test]
+fn a_key_takes_no_line_on_trust_that_no_stream_holds() {
+    let old = r#"{"timestamp":"t","profile":"prod","effect":"deny"}"#.to_owned();
+    let lines = [vec![old], stream('a', 1, Some(KEY), "")].concat();
+    assert_findings(&check(&lines), &[]);
+    let found = "f0:1: is in no stream: it was put in, or a version without streams wrote it";
+    for lines in [&lines[..], &lines[..1]] {
+        let verifier = Verifier::new(Some(Zeroizing::new(KEY.to_vec())));
+        assert_findings(&check_with(verifier, &[lines]), &[found]);
+    }
+}
+
+#[test]
+fn what_is_kept_of_many_streams_has_a_bound() {
+    let lines = [whole('a', 0), whole('b', 0), whole('c', 0)].concat();
+    let mut verifier = Verifier::new(None);
+    verifier.stream_limit = 2;
+    let report = check_with(verifier, &[&lines]);
+    assert_findings(&report, &["there are more streams than can be checked at once: give fewer files"]);
+    assert_eq!(report.heads.len(), 2);
+    let torn = format!(r#","torn":["{}","{}"]"#, hash("a"), hash("b"));
+    let mut verifier = Verifier::new(None);
+    verifier.stream_limit = 2;
+    assert_eq!(check_with(verifier, &[&stream('a', 0, None, &torn)]).findings.len(), 1);
+}

@@ -28,6 +28,11 @@ impl Extend<Digest> for Torn {
 }
 
 impl Torn {
+    /// How many are known of.
+    pub(super) fn len(&self) -> usize {
+        self.digests.len()
+    }
+
     /// The pieces that these bytes are, one behind the other; `None` if there is anything else in them. A piece may be the
     /// beginning of another, and several processes may have left theirs in one place.
     pub(super) fn find(&mut self, bytes: &[u8]) -> Option<Vec<Digest>> {

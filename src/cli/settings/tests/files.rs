@@ -77,6 +77,19 @@ fn aws_profile_is_a_variable_and_beats_the_file() {
 }
 
 #[test]
+fn aws_profile_does_not_pass_a_lock() {
+    let profile = |admin: &str| {
+        let config = Config::of_text("/admin".as_ref(), admin, &settings(), true).expect("a file");
+        let env: Env = [("AWS_PROFILE", "aws"), ("AWS_DEFAULT_PROFILE", "aws")].into_iter().collect();
+        let given = parse(&["exec".into()]).expect("a line");
+        Exec::of(&Given::new(&given, &env, &config).expect("no word about it")).expect("settings").common.profile
+    };
+    assert_eq!(profile(r#"{"profile": "admins"}"#).as_deref(), Some("aws"));
+    assert_eq!(profile(r#"{"profile": "admins", "locked": ["profile"]}"#).as_deref(), Some("admins"));
+    assert_eq!(profile(r#"{"locked": ["profile"]}"#), None);
+}
+
+#[test]
 fn a_wrong_value_is_refused_with_its_file() {
     let file = "HOME/sentinel/config.json";
     let refusal = |text: &str, line: &[&str]| Home::new(text).refusal(line);
