@@ -123,9 +123,8 @@ impl Round {
     fn end(&self) {
         let shared = &self.shared;
         let Some(session) = shared.session().take() else { return };
-        let (count, _) = shared.charge.standing.accesses();
         let id = session.id.clone();
-        let over = expired(Session { request_count: count, ..session }, shared.charge.clock.wall());
+        let over = expired(shared.with_uses(session), shared.charge.clock.wall());
         let ended = shared.store().and_then(|store| match store.replace(Kind::Session, &over.to_item()) {
             Ok(()) => Ok(()),
             // Somebody else ended it; or the clerk has just written in it.
