@@ -288,3 +288,22 @@ fn the_end_of_a_short_run_says_who_used_it_how_often_and_when() {
     let Session { user, request_count, last_access_at, status, .. } = scene.recorded();
     assert_eq!((user.as_str(), request_count, last_access_at, status), ("alice", 1, last, SessionStatus::Expired));
 }
+
+#[test]
+fn a_revoked_session_says_how_often_it_was_used_and_stays_revoked() {
+    let scene = Scene::new();
+    scene.standing.count(None);
+    let revoked_at = scene.clock.wall();
+    scene.store.status(|session| {
+        session.status = SessionStatus::Revoked;
+        session.updated_at = revoked_at;
+    });
+    scene.pass(10);
+    assert_eq!(scene.session(), "ended");
+    scene.wait_for("replace");
+    drop(scene.keeper);
+    let held = scene.store.session.lock().expect("a session");
+    let Session { status, request_count, updated_at, .. } =
+        Session::of_item(held.as_ref().expect("a session")).expect("a session");
+    assert_eq!((status, request_count, updated_at), (SessionStatus::Revoked, 1, revoked_at));
+}
