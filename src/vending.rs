@@ -89,11 +89,17 @@ impl Vendor {
         self
     }
 
-    /// Names, for the record, where requests come in and how callers are bound.
+    /// Names, for the record, how callers are bound.
     #[must_use]
-    pub fn serving(mut self, endpoint: String, binding: &'static str) -> Self {
-        self.recorded.endpoint = Some(endpoint);
+    pub fn bound(mut self, binding: &'static str) -> Self {
         self.recorded.binding = Some(binding);
+        self
+    }
+
+    /// Names, for the record, where requests come in.
+    #[must_use]
+    pub fn serving(mut self, endpoint: String) -> Self {
+        self.recorded.endpoint = Some(endpoint);
         self
     }
 

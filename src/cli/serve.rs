@@ -57,6 +57,8 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         operator.log("duration", "--duration has no effect on a server: give --server-duration");
     }
     let Bound { authenticator, binding, recorded } = bind_callers(&warden, server, &operator)?;
+    // The start's own decision says so as well.
+    let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
     if !server.lazy || has_code || settings.wait {
         vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
@@ -84,7 +86,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let reporter = Arc::clone(&operator);
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(place.name(), recorded)),
+        vendor: Arc::new(vendor.serving(place.name())),
         bodies: Bodies::default(),
         hosts: place.hosts(),
         uid: effective_uid(),

@@ -129,8 +129,9 @@ fn no_token_is_in_an_argument_an_output_a_log_or_a_file() {
             }
         }
     }
-    // The two of ~/.aws, the decision log, the generated config and two locks.
-    assert_eq!(files, 6);
+    // The two of ~/.aws, the decision log, the generated config and two locks; the session's record, that it is served, and a
+    // lock of each.
+    assert_eq!(files, 10);
     let done = running.finish();
     assert_eq!(done.code(), 0, "{done}");
     assert!(done.stderr.contains("peers are named by") && done.stderr.contains("\"binding\":\"tree\""), "{done}");

@@ -208,7 +208,12 @@ fn broken_keys_are_errors() {
 fn over_the_socket_they_last_until_they_end() {
     let world = World::with_dev();
     world.sts.lifetime_s(3);
-    let mut running = world.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED).spawn();
+    // Who asks all the time would be told to come back later.
+    let generous =
+        r#"{"version":"1","limits":{"requests_per_second":1000000},"rules":[{"name":"all","effect":"allow"}]}"#;
+    let generous = world.sandbox.write("generous.json", generous, 0o600);
+    let options = ["--profile", "dev", "--unix-socket", "--policy", generous.to_str().expect("UTF-8")];
+    let mut running = world.sandbox.python(&options, UNTIL_REFUSED).spawn();
     assert_eq!(running.line(), "ready");
     let gate = world.sts.hang("AssumeRole");
     let (before, refusal) = phase(&mut running);

@@ -151,8 +151,9 @@ fn a_directory_of_records_that_is_not_ours_alone_is_refused() {
     let sandbox = &world.sandbox;
     let elsewhere = sandbox.directory("elsewhere", 0o700);
     let refused = |expected: &str| {
-        let run = sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--lazy", "--", "true"]).run();
-        assert_eq!(run.stderr, format!("sentinel: {expected}\n"));
+        let run = sandbox.sentinel(["exec", "--profile", "base", "--unix-socket", "--", "true"]).run();
+        let unrecorded = "sentinel: this run's session is not recorded, and cannot be revoked\n";
+        assert_eq!(run.stderr, format!("sentinel: {expected}\n{unrecorded}"));
     };
     for name in ["sessions", "requests", "breakglass"] {
         let state = sandbox.directory("state/sentinel", 0o700);
