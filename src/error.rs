@@ -18,6 +18,8 @@ pub struct Error {
 pub enum Kind {
     /// sentinel failed or refused: 1, or 125 from `exec`.
     Failed,
+    /// What let requests through has too little left for credentials, as [`Kind::Failed`]: a new approval would help.
+    WindowEnds,
     /// The command line was wrong: 2, or 125 from `exec`.
     Usage,
     /// The child's program is there and cannot be executed: 126.

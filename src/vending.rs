@@ -39,10 +39,6 @@ pub struct Recorded {
     pub endpoint: Option<String>,
     /// How callers are bound.
     pub binding: Option<&'static str>,
-    /// Whether a policy binds the person.
-    pub deployment: Option<&'static str>,
-    /// The device, hashed.
-    pub device_id: Option<String>,
 }
 
 /// Requests over the limit that no line tells of yet.
@@ -305,8 +301,6 @@ impl Vendor {
         decision.mode = Some(self.broker.mode());
         decision.endpoint = self.recorded.endpoint.as_deref();
         decision.binding = self.recorded.binding;
-        decision.deployment = self.recorded.deployment;
-        decision.device_id = self.recorded.device_id.as_deref();
         decision.error = error;
         decision
     }

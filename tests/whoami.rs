@@ -130,18 +130,30 @@ fn inside_a_tree_it_names_the_run() {
     assert_eq!(keys["inside"], json!({"profile": "dev", "served": null, "session_id": null}));
     // The credentials of the tree are the role's.
     assert_eq!((&keys["user"], &keys["profile"]), (&json!("role:dev"), &json!("environment")));
+    let served = world.sandbox.exec(&["--profile", "dev", "--server"], &[sentinel(), "whoami"]).run();
+    served.failed_with(
+        1,
+        &["this is inside `sentinel exec --server` for profile `dev`, session ", "get-caller-identity"],
+    );
 }
 
 #[test]
-fn every_decision_names_the_deployment() {
+fn every_decision_names_the_deployment_and_the_device() {
     let world = World::with_dev();
     for options in [&[][..], &["--unix-socket"]] {
         assert_eq!(world.exec_true(&[&["--profile", "dev"], options].concat()).code(), 0);
     }
     assert_eq!(world.sandbox.sentinel(["credentials", "--profile", "dev"]).run().code(), 0);
+    let unread = world.exec_true(&["--profile", "dev", "--policy", "/nowhere/policy.json"]);
+    unread.failed_with(125, &["cannot read the policy /nowhere/policy.json"]);
     let decisions = world.sandbox.decisions();
     let modes: Vec<&Value> =
         decisions.iter().filter(|line| line["effect"] == "allow").map(|line| &line["mode"]).collect();
     assert_eq!(modes, ["cli", "server", "credential_process"]);
-    assert!(decisions.iter().all(|line| line["deployment"] == "advisory"), "{decisions:?}");
+    let decided: Vec<&Value> = decisions.iter().filter(|line| line.get("effect").is_some()).collect();
+    assert_eq!((decided.len(), &decided[3]["reason"]), (4, &json!("the policy cannot be read")));
+    let device = json!(sentinel::device::device_id());
+    for line in decided {
+        assert_eq!((&line["deployment"], &line["device_id"]), (&json!("advisory"), &device), "{line}");
+    }
 }

@@ -30,7 +30,7 @@ pub fn may_open(event: &Event, others: &[Event], policy: &Policy) -> Result<(), 
     let longest = rules.max_duration.min(LONGEST_BREAK_GLASS);
     if event.duration < SHORTEST_WINDOW || event.duration > longest {
         let (given, shortest) = (duration::text(event.duration), duration::text(SHORTEST_WINDOW));
-        return Err(format!("{given} is not between {shortest} and {}", duration::text(longest)));
+        return Err(format!("a duration of {given} is not between {shortest} and {}", duration::text(longest)));
     }
     let earlier = || {
         let same = |other: &&Event| {

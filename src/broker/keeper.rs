@@ -165,6 +165,28 @@ impl Shared {
         self.charge.operator.log("store", &error.line());
     }
 
+    /// The session's record with whose it is and how it was used, as far as that is known by now.
+    fn with_uses(&self, mut session: Session) -> Session {
+        let standing = &self.charge.standing;
+        if let Some(user) = self.named() {
+            session.user = user;
+        }
+        let (count, last_ms) = standing.accesses();
+        session.request_count = count;
+        if let Ok(last) = Timestamp::from_millisecond(last_ms)
+            && count > 0
+        {
+            session.last_access_at = last;
+        }
+        session.source_identity = standing.source_identity().map(str::to_owned).or(session.source_identity);
+        session
+    }
+
+    /// The user, once AWS has named them.
+    fn named(&self) -> Option<String> {
+        self.charge.session.as_ref().and_then(|start| (start.user)())
+    }
+
     /// Says in a session's record that nobody serves it any more.
     fn end_recorded(&self, store: &dyn Engine, id: &str) -> Result<()> {
         let Some(found) = store.get(Kind::Session, id).map_err(Failed::into_error)? else { return Ok(()) };

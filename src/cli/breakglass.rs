@@ -65,7 +65,7 @@ fn open(settings: &OpenEvent, env: &Env) -> Result<u8> {
         "GLASS IS BROKEN: {invoker} opened profile `{profile}` until {until} for {}, event {id}; it is on record",
         event.reason_code
     ));
-    desk.say(&format!("close it when it is over: sentinel breakglass close {id}"));
+    desk.say(&format!("close it when it is over: sentinel breakglass close {id} --profile {profile}"));
     print(&if settings.json { show::json(&event.to_item())? } else { format!("{id}\n") })
 }
 

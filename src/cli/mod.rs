@@ -196,8 +196,8 @@ fn status_of(args: &[OsString], kind: Kind) -> u8 {
     match kind {
         Kind::CannotExecute => 126,
         Kind::NotFound => 127,
-        Kind::Failed | Kind::Usage if is_exec => 125,
-        Kind::Failed => 1,
+        Kind::Failed | Kind::WindowEnds | Kind::Usage if is_exec => 125,
+        Kind::Failed | Kind::WindowEnds => 1,
         Kind::Usage => 2,
     }
 }

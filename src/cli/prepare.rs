@@ -27,7 +27,7 @@ use crate::source::{Chain, Source, Vault};
 use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
-use crate::vending::{Recorded, Refused, UNREADABLE, Vended, Vendor};
+use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -158,11 +158,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         .of_role(chain.role_arn().map(str::to_owned))
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
-    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock)).recording(Recorded {
-        deployment: Some(Deployment::OF_A_RUN.as_str()),
-        device_id: device_id(),
-        ..Recorded::default()
-    });
+    let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
     Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
 }
 
@@ -235,7 +231,7 @@ pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
             })
         }
         Refused::Unapproved(verdict) => Error::new(format!("policy denied profile `{profile}`: {}", verdict.reason))
-            .hint("--wait waits for an approval of a request that is there"),
+            .hint("`sentinel request create` asks for one, unless a request is pending; with --wait the command waits for it"),
         Refused::Revoked(why) => Error::new(format!("nothing is given: {why}")).hint("start the command again"),
         Refused::Limited(wait) => Error::new("rate limit exceeded")
             .hint(format!("the policy's `limits` allow the next in {} s", wait.as_secs().saturating_add(1))),

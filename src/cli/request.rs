@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::desk::Desk;
 use super::records::{self, Shown, Wanted, show};
 use super::settings::{
-    CreateRequest, DecideRequest, DenyRequest, EndRecord, Keygen, ListRecords, RequestCommand, ShowRecord,
+    CreateRequest, DecideRequest, DenyRequest, EndRecord, Keygen, ListRecords, PolicyPlace, RequestCommand, ShowRecord,
 };
 use super::{keys, print};
 use crate::broker::approval;
@@ -58,9 +58,13 @@ fn create(settings: &CreateRequest, env: &Env) -> Result<u8> {
     }
     let (requester, until) = (show::escaped(&request.requester), rfc3339_s(request.expires_at));
     desk.say(&format!("request {id} of {requester} waits for an approver until {until}"));
-    desk.say(&format!("the approver runs: sentinel request approve {id} --key FILE --policy FILE"));
+    let policy = match &settings.policy.place {
+        Some(PolicyPlace::Parameter(name)) => format!("--policy-parameter {}", show::escaped(name)),
+        Some(PolicyPlace::File(_)) | None => "--policy FILE".to_owned(),
+    };
+    desk.say(&format!("the approver runs: sentinel request approve {id} --key FILE {policy}"));
     let profile = show::escaped(&request.profile);
-    desk.say(&format!("then, or now with --wait: sentinel exec --profile {profile} --policy FILE -- COMMAND"));
+    desk.say(&format!("then, or now with --wait: sentinel exec --profile {profile} {policy} -- COMMAND"));
     print(&if settings.json { show::json(&request.to_item())? } else { format!("{id}\n") })
 }
 

@@ -12,7 +12,7 @@ use super::prepare::{Opening, ask_as_invoker, explain, vend_to_invoker};
 use super::records::show::escaped;
 use crate::clock::{Clock, rfc3339_s};
 use crate::duration;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::record::RequestStatus;
 use crate::store::{Engine, Failed, Index, Record, Request};
 use crate::vending::{Refused, Vended, Vendor};
@@ -35,6 +35,8 @@ pub(super) fn vend(vendor: &Vendor, wait: bool, stores: Option<&Opening>, clock:
     waiter.run(&|| vendor.known_user(), &mut Progress::stderr(), || match ask_as_invoker(vendor) {
         Ok(vended) => Outcome::Vended(vended),
         Err(Refused::Unapproved(verdict)) => Outcome::Unapproved(verdict.reason.to_string()),
+        // The last window is nearly over, and the next one may have been asked for already.
+        Err(Refused::Failed(error)) if error.kind() == Kind::WindowEnds => Outcome::Unapproved(error.summary()),
         Err(refused) => Outcome::Failed(explain(vendor, refused)),
     })
 }

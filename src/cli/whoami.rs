@@ -47,7 +47,10 @@ pub(super) fn run(settings: &Whoami, env: &Env) -> Result<u8> {
 fn look(settings: &Whoami, env: &Env) -> Result<Report> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let wanted = Wanted { profile: settings.profile.as_deref(), region: settings.region.as_deref() };
-    let resolved = resolve(&wanted, env)?;
+    let resolved = resolve(&wanted, env).map_err(|error| match inside(env) {
+        Ok(Some(around)) if settings.profile.is_none() && around.is_server() => served_alone(&around),
+        _ => error,
+    })?;
     let mut report = Report {
         profile: resolved.name.clone(),
         chain: steps(&resolved),
@@ -192,6 +195,14 @@ fn sts_endpoint(resolved: &Resolved) -> Option<String> {
     let variant = Variant { fips, dual_stack, legacy: legacy_sts };
     let endpoint = endpoint::sts(resolved.region.as_deref()?, resolved.sts_endpoint_url.as_deref(), variant).ok()?;
     Some(endpoint.url().to_owned())
+}
+
+/// In a server's tree there are credentials for SDKs, and no keys that sentinel would take.
+fn served_alone(around: &Inside) -> Error {
+    let session = around.session_id.as_deref().map(|id| format!(", session {id}")).unwrap_or_default();
+    Error::new(format!("this is inside `sentinel exec --server` for profile `{}`{session}", around.profile)).hint(
+        "`aws sts get-caller-identity` says whom its credentials are for; outside of it `sentinel whoami` says the rest",
+    )
 }
 
 /// The run that this process is inside of, as its environment says.

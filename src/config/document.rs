@@ -38,11 +38,12 @@ impl Document {
             locked: BTreeSet::new(),
             require_policy: false,
         };
+        let own: &[&str] = if is_admin { &[LOCKED, REQUIRE_POLICY] } else { &[] };
         for (name, value) in fields {
             match (name.as_str(), value) {
                 (LOCKED, Json::List(names)) if is_admin => {
                     for name in &names {
-                        find(path, name, known, "cannot be locked, because it is no setting")?;
+                        find(path, name, known, &[], "cannot be locked, because it is no setting")?;
                     }
                     document.locked = names.into_iter().collect();
                 }
@@ -55,7 +56,7 @@ impl Document {
                     return Err(Error::new(format!("{place}: `{name}` is for the admin file alone")));
                 }
                 (_, value) => {
-                    let setting = find(path, &name, known, "is no setting")?;
+                    let setting = find(path, &name, known, own, "is no setting")?;
                     document.values.insert(name, value_of(path, setting, value)?);
                 }
             }
@@ -69,9 +70,10 @@ impl Document {
     }
 }
 
-fn find<'a>(path: &Path, name: &str, known: &'a [Known], what: &str) -> Result<&'a Known> {
+/// The setting of this name. `others` are names that are no settings and may have been meant.
+fn find<'a>(path: &Path, name: &str, known: &'a [Known], others: &[&str], what: &str) -> Result<&'a Known> {
     known.iter().find(|setting| setting.name == name).ok_or_else(|| {
-        let near = did_you_mean(name, known.iter().map(|setting| setting.name));
+        let near = did_you_mean(name, known.iter().map(|setting| setting.name).chain(others.iter().copied()));
         Error::new(format!("{}: `{}` {what}", path.display(), name.escape_debug())).hint(near.unwrap_or_else(|| {
             "settings have the names of options without dashes: those that have an environment variable".to_owned()
         }))

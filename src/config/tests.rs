@@ -153,6 +153,7 @@ fn what_is_not_right_is_refused_in_these_words() {
             r#"{"locked": ["polcy"]}"#,
             "/admin: `polcy` cannot be locked, because it is no setting\n  did you mean `policy`?",
         ),
+        (r#"{"lokced": ["policy"]}"#, "/admin: `lokced` is no setting\n  did you mean `locked`?"),
         (r#"{"locked": "policy"}"#, "/admin: `locked` is a string, and has to be a list of strings"),
         (r#"{"require_policy": "yes"}"#, "/admin: `require_policy` is a string, and has to be true or false"),
     ];

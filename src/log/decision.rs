@@ -96,6 +96,9 @@ pub struct Peer<'a> {
 pub struct DecisionLog {
     group: Group,
     operator: Arc<Operator>,
+    /// What is the same in every decision of this process.
+    device_id: Option<String>,
+    deployment: Option<String>,
 }
 
 /// Where decisions go, and what proves them.
@@ -241,7 +244,9 @@ impl DecisionLog {
             device_id: options.device_id.clone(),
             deployment: options.deployment.clone(),
         };
-        Ok(Self { group: Group::new(Writer::new(places, about, clock, Arc::clone(&operator))), operator })
+        let group = Group::new(Writer::new(places, about, clock, Arc::clone(&operator)));
+        let (device_id, deployment) = (options.device_id.clone(), options.deployment.clone());
+        Ok(Self { group, operator, device_id, deployment })
     }
 
     /// A log that goes to this place alone: for tests and measurements. What sentinel itself writes to is opened and checked.
@@ -249,14 +254,20 @@ impl DecisionLog {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let places = Places { sinks: vec![Sink::new(name, place)], syslog: None, anchor: false, lines: false };
-        Self { group: Group::new(Writer::new(places, About::default(), clock, Arc::clone(&operator))), operator }
+        let group = Group::new(Writer::new(places, About::default(), clock, Arc::clone(&operator)));
+        Self { group, operator, device_id: None, deployment: None }
     }
 
-    /// Writes the decision everywhere it should go, the file first.
+    /// Writes the decision everywhere it should go, the file first, with the log's own device and deployment where it names none.
     ///
     /// # Errors
     /// When one place did not take the whole line. Nothing may be given then, even if another place has the record.
     pub fn record(&self, decision: &Decision<'_>) -> Result<()> {
+        let decision = Decision {
+            deployment: decision.deployment.or(self.deployment.as_deref()),
+            device_id: decision.device_id.or(self.device_id.as_deref()),
+            ..decision.clone()
+        };
         self.group.write(&decision.line())
     }
 

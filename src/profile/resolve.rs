@@ -80,7 +80,7 @@ fn unknown(wanted: Option<&str>, profiles: &Profiles<'_>, env: &Env) -> Error {
         None => Error::new(format!(
             "no profile was named, AWS_ACCESS_KEY_ID is not set, and there is no profile `default` in {places}"
         ))
-        .hint("name a profile with --profile"),
+        .hint("name a profile with --profile or AWS_PROFILE"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `exec --wait`: the command starts when somebody has approved.
 
-use super::Gate;
+use super::{Gate, in_seconds};
 
 #[test]
 fn exec_waits_for_the_approval() {
@@ -29,6 +29,26 @@ fn a_server_waits_before_its_child_starts() {
     gate.approve("carol", &id);
     let done = waiting.finish();
     assert_eq!(done.code(), 0, "{done}");
+}
+
+#[test]
+fn while_the_last_window_ends_the_next_is_waited_for() {
+    let gate = Gate::new();
+    let rules = r#"{"version":"1","approvals":"store","rules":[{"name":"gated","effect":"require_approval"}]}"#;
+    gate.world.sandbox.write("policy.json", rules, 0o600);
+    let last = gate.create("dev", "1h");
+    gate.approve("bob", &last);
+    gate.forge("requests", &last, |record| record["expires_at"] = in_seconds(600).into());
+    let name = format!("are left of approval {last}, and STS's shortest session is 15m");
+    gate.exec("dev", &["--wait"]).failed_with(125, &[&name, "there is no request to wait for"]);
+    let next = gate.create("dev", "1h");
+    gate.exec("dev", &[]).failed_with(125, &[&name]);
+    let mut waiting = gate.exec_invocation("dev", &["--wait", "--unix-socket"]).spawn();
+    waiting.error_line("waiting");
+    gate.approve("bob", &next);
+    let done = waiting.finish();
+    assert_eq!(done.code(), 0, "{done}");
+    assert!(gate.last_session().parameters["SourceIdentity"].contains(&next[..8]));
 }
 
 #[test]

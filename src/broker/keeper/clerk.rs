@@ -87,26 +87,17 @@ impl Round {
     fn write_behind(&mut self, store: &dyn Engine) -> Result<()> {
         let charge = &self.shared.charge;
         let Some(before) = self.shared.session().clone() else { return Ok(()) };
-        let (count, last_ms) = charge.standing.accesses();
         let now = charge.clock.wall();
         let (written, at) = self.written.unwrap_or((0, before.created_at));
         let age = now.duration_since(at).abs();
-        let named = charge.session.as_ref().and_then(|start| (start.user)());
-        let is_new = count != written || named.as_ref().is_some_and(|named| *named != before.user);
-        if !(is_new && age >= WRITE_BEHIND || age >= SIGN_OF_LIFE) {
+        // Whose it is does not wait: who looks for a person's sessions wants to find this one.
+        let is_named = self.shared.named().is_some_and(|user| user != before.user);
+        let is_used = charge.standing.accesses().0 != written;
+        if !(is_named || is_used && age >= WRITE_BEHIND || age >= SIGN_OF_LIFE) {
             return Ok(());
         }
-        let mut next = before;
-        next.request_count = count;
-        if let Some(user) = named {
-            next.user = user;
-        }
-        if let Ok(last) = Timestamp::from_millisecond(last_ms)
-            && count > 0
-        {
-            next.last_access_at = last;
-        }
-        next.source_identity = charge.standing.source_identity().map(str::to_owned).or(next.source_identity);
+        let mut next = self.shared.with_uses(before);
+        let count = next.request_count;
         (next.updated_at, next.expires_at) = (now, later(now, LAPSES_AFTER));
         next.version = next.version.saturating_add(1);
         match store.replace(Kind::Session, &next.to_item()) {

@@ -63,7 +63,13 @@ impl Round {
                 let by = found.revoked_by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
                 let why = found.revoked_reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
                 self.has_ended(start, &format!("the session was {}{by}{why}", found.status.as_str()));
-                return Ok(());
+                // Who looks into it wants to know what it was used for until then.
+                let mut used = shared.with_uses(found);
+                used.version = used.version.saturating_add(1);
+                return match store.replace(Kind::Session, &used.to_item()) {
+                    Ok(()) | Err(Failed::Conflict) => Ok(()),
+                    Err(Failed::Error(error)) => Err(error),
+                };
             }
             *shared.session() = Some(found);
         } else {
@@ -123,9 +129,8 @@ impl Round {
     fn end(&self) {
         let shared = &self.shared;
         let Some(session) = shared.session().take() else { return };
-        let (count, _) = shared.charge.standing.accesses();
         let id = session.id.clone();
-        let over = expired(Session { request_count: count, ..session }, shared.charge.clock.wall());
+        let over = expired(shared.with_uses(session), shared.charge.clock.wall());
         let ended = shared.store().and_then(|store| match store.replace(Kind::Session, &over.to_item()) {
             Ok(()) => Ok(()),
             // Somebody else ended it; or the clerk has just written in it.

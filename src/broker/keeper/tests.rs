@@ -122,6 +122,8 @@ struct Scene {
     release: mpsc::Sender<()>,
     keeper: Option<Keeper>,
     state: Scratch,
+    /// Whom AWS has named.
+    named: Arc<Mutex<Option<String>>>,
 }
 
 impl Scene {
@@ -139,6 +141,8 @@ impl Scene {
         });
         let standing = Arc::new(Standing::new(true, Arc::clone(&clock) as Arc<dyn Clock>));
         let opened = Arc::clone(&store);
+        let named: Arc<Mutex<Option<String>>> = Arc::default();
+        let known = Arc::clone(&named);
         let keeper = Keeper::start(Charge {
             open: Box::new(move || Ok(Arc::clone(&opened) as Arc<dyn Engine>)),
             state_directory: state.0.clone(),
@@ -148,7 +152,7 @@ impl Scene {
                 id: ID.into(),
                 instance: "here".to_owned(),
                 device_id: None,
-                user: Box::new(|| Some("alice".to_owned())),
+                user: Box::new(move || known.lock().expect("a name").clone()),
                 on_end: Box::new(move || end.send(()).expect("the test listens")),
             }),
             must_record: true,
@@ -156,8 +160,8 @@ impl Scene {
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             operator: Arc::new(Operator::stderr(Arc::clone(&clock) as Arc<dyn Clock>, false)),
         });
-        let scene =
-            Self { clock, store, standing, asked, ended, release, keeper: Some(keeper.expect("a keeper")), state };
+        let keeper = Some(keeper.expect("a keeper"));
+        let scene = Self { clock, store, standing, asked, ended, release, keeper, state, named };
         assert_eq!(scene.session(), "live");
         scene
     }
@@ -260,4 +264,46 @@ fn the_end_is_recorded_though_somebody_wrote_meanwhile() {
     let left = std::fs::read_dir(scene.state.0.join("instances")).expect("instances");
     let left: Vec<_> = left.map(|entry| entry.expect("an entry").file_name()).collect();
     assert!(!left.iter().any(|name| name == format!("{ID}.json").as_str()), "{left:?}");
+}
+
+#[test]
+fn whose_a_session_is_is_recorded_as_soon_as_aws_has_said_it() {
+    let scene = Scene::new();
+    assert_eq!(scene.recorded().user, "unknown");
+    *scene.named.lock().expect("a name") = Some("alice".to_owned());
+    // No time passes, so that nothing else is a reason to write.
+    while scene.recorded().user != "alice" {
+        scene.wait_for("get");
+    }
+}
+
+#[test]
+fn the_end_of_a_short_run_says_who_used_it_how_often_and_when() {
+    let mut scene = Scene::new();
+    *scene.named.lock().expect("a name") = Some("alice".to_owned());
+    scene.pass(2);
+    let last = scene.clock.wall();
+    scene.standing.count(None);
+    drop(scene.keeper.take());
+    let Session { user, request_count, last_access_at, status, .. } = scene.recorded();
+    assert_eq!((user.as_str(), request_count, last_access_at, status), ("alice", 1, last, SessionStatus::Expired));
+}
+
+#[test]
+fn a_revoked_session_says_how_often_it_was_used_and_stays_revoked() {
+    let scene = Scene::new();
+    scene.standing.count(None);
+    let revoked_at = scene.clock.wall();
+    scene.store.status(|session| {
+        session.status = SessionStatus::Revoked;
+        session.updated_at = revoked_at;
+    });
+    scene.pass(10);
+    assert_eq!(scene.session(), "ended");
+    scene.wait_for("replace");
+    drop(scene.keeper);
+    let held = scene.store.session.lock().expect("a session");
+    let Session { status, request_count, updated_at, .. } =
+        Session::of_item(held.as_ref().expect("a session")).expect("a session");
+    assert_eq!((status, request_count, updated_at), (SessionStatus::Revoked, 1, revoked_at));
 }

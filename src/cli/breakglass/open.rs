@@ -97,7 +97,9 @@ fn confirm(
 }
 
 fn refused(why: &str) -> Error {
-    Error::new(format!("glass is not broken: {}", escaped(why))).hint("`sentinel breakglass list` shows earlier events")
+    Error::new(format!("glass is not broken: {}", escaped(why))).hint(
+        "the policy's `breakglass` says who may, why, for how long and how often; `sentinel breakglass list` shows earlier events",
+    )
 }
 
 /// The event that follows those of the same user and profile.

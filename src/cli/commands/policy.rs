@@ -37,8 +37,8 @@ pub(super) const POLICY: &[CommandInfo] = &[
         synopsis: &["sentinel policy test [FILE] --profile P [options]"],
         description: &[
             "Evaluates the policy for a request that is made up of options; nothing is asked of AWS. What no option says is \
-             unknown, and what is unknown is denied where a rule turns on it; the time is now unless --time says \
-             otherwise, and the mode is server.",
+             unknown, and what is unknown is denied where a rule turns on it (--user, --executable) or the policy names \
+             `accounts` (--account); the time is now unless --time says otherwise, and the mode is server.",
         ],
         examples: &[
             ("sentinel policy test policy.json --profile prod --user alice --expect deny", "a test of a policy"),

@@ -31,7 +31,8 @@ pub(super) const RECORDS: &[CommandInfo] = &[
         words: Words::Id,
         synopsis: &["sentinel session revoke ID [--reason TEXT] [options]"],
         description: &[
-            "Credentials that were given already live until they expire, unless an IAM policy denies older sessions.",
+            "Within 10 s its server gives no more credentials, within 70 s where it cannot reach the store. Those that were \
+             given already live until they expire, unless an IAM policy denies older sessions: that policy is printed.",
         ],
         examples: &[("sentinel session revoke 0123456789abcdef --reason 'laptop stolen'", "within seconds")],
         statuses: STATUSES,

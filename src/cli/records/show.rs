@@ -1,5 +1,8 @@
 //! How records look on a terminal: what others wrote there moves no cursor and hides nothing.
 
+use std::time::Duration;
+
+use crate::duration;
 use crate::error::{Error, Result};
 use crate::log::escape;
 use crate::store::record::Value;
@@ -38,7 +41,7 @@ pub(in crate::cli) fn fields(kind: Kind, item: &Item, place: &str) -> String {
     let mut text = String::new();
     for name in known.chain(other) {
         if let Some(value) = item.0.get(name) {
-            text.push_str(&field(name, &written(value)));
+            text.push_str(&field(name, &written(name, value)));
         }
     }
     text.push_str(&field("place", place));
@@ -67,9 +70,13 @@ pub(in crate::cli) fn with(mut item: Item, name: &str, text: &str) -> Item {
     item
 }
 
-fn written(value: &Value) -> String {
+fn written(name: &str, value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
+        // Records have it in nanoseconds.
+        Value::Number(number) if name == "duration" => {
+            u64::try_from(*number).map_or_else(|_| number.to_string(), |ns| duration::text(Duration::from_nanos(ns)))
+        }
         Value::Number(number) => number.to_string(),
     }
 }
@@ -109,6 +116,15 @@ mod tests {
             "id:                 0123456789abcdef\nstatus:             pending\na_later_tools:      y\\u000az\nplace:              \
              here\n"
         );
+    }
+
+    #[test]
+    fn a_window_is_shown_as_people_write_it_and_what_is_no_window_as_it_is() {
+        for (ns, shown) in [(5_400_000_000_000, "1h30m"), (-1, "-1")] {
+            let item = Item(BTreeMap::from([("duration".to_owned(), Value::Number(ns))]));
+            let expected = format!("duration:           {shown}\nplace:              here\n");
+            assert_eq!(fields(Kind::Request, &item, "here"), expected);
+        }
     }
 
     #[test]

@@ -69,6 +69,13 @@ pub(super) struct Inside {
     pub(super) session_id: Option<String>,
 }
 
+impl Inside {
+    /// Whether a port serves it, which SDKs ask themselves.
+    pub(super) fn is_server(&self) -> bool {
+        self.served.as_deref().is_some_and(|served| served.starts_with("http:"))
+    }
+}
+
 fn name_of<S: Serializer>(deployment: &Deployment, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(deployment.as_str())
 }

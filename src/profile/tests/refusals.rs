@@ -43,7 +43,7 @@ fn a_profile_that_does_not_exist() {
     assert_eq!(
         Home::new().refusal(None),
         "no profile was named, AWS_ACCESS_KEY_ID is not set, and there is no profile `default` in \
-         ~/.aws/config (missing) and ~/.aws/credentials (missing)\n  name a profile with --profile"
+         ~/.aws/config (missing) and ~/.aws/credentials (missing)\n  name a profile with --profile or AWS_PROFILE"
     );
 }
 

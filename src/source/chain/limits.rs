@@ -8,7 +8,7 @@ use super::Chain;
 use crate::broker::Lease;
 use crate::broker::terms::Window;
 use crate::duration;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 impl Chain {
     /// The longest that what is fetched now may live.
@@ -16,8 +16,8 @@ impl Chain {
         lease.terms().longest(now).map_err(|left_s| {
             let window = lease.terms().window.as_ref().map_or_else(String::new, Window::name);
             let left = duration::text(Duration::from_secs(left_s));
-            Error::new(format!("{left} are left of {window}, and STS's shortest session is 15m"))
-                .hint("ask for a new one")
+            let what = format!("{left} are left of {window}, and STS's shortest session is 15m");
+            Error::of(Kind::WindowEnds, what).hint("ask for a new one")
         })
     }
 

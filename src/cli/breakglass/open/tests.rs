@@ -63,7 +63,7 @@ fn a_refusal_names_the_rule_and_is_recorded() {
     let said = opener.refused(&store, &Asked { reason_code: ReasonCode::Other, ..asked() }, "10:00");
     assert_eq!(said, "glass is not broken: the policy takes incident as a reason, and not `other`");
     let said = opener.refused(&store, &Asked { duration: Duration::from_secs(7200), ..asked() }, "10:00");
-    assert_eq!(said, "glass is not broken: 2h is not between 15m and 1h");
+    assert_eq!(said, "glass is not broken: a duration of 2h is not between 15m and 1h");
     let said = opener.refused(&store, &Asked { profile: "dev", ..asked() }, "10:00");
     assert_eq!(said, "glass is not broken: the policy does not let alice break glass for profile `dev`");
     assert_eq!(store.all::<Event>(), []);
