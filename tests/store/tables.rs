@@ -181,7 +181,7 @@ pub(crate) fn forge_at_moto(table: &str, id: &str, version: i64, item: &sentinel
     };
     let attributes = item.0.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();
     let before = sentinel::aws::dynamodb::Before { version, statuses: &[] };
-    let deadline = clock().boot() + std::time::Duration::from_secs(30);
+    let deadline = clock().boot() + Duration::from_secs(30);
     moto().api().update(table, id, before, &attributes, &[], deadline).expect("written");
 }
 
