@@ -132,7 +132,8 @@ fn from_socket(socket: &Path, token: &str) -> Result<u8> {
                 account_id: served.account_id,
             });
         }
-        if status == 503 && clock.boot() < deadline {
+        // SDKs do not ask a credential_process a second time.
+        if matches!(status, 429 | 503) && clock.boot() < deadline {
             std::thread::sleep(PAUSE);
             continue;
         }
@@ -213,6 +214,10 @@ fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
         "Forbidden" => refused::explain(stream, socket),
         "CredentialsPending" => Error::new("the login that sentinel waits for takes over 20 s")
             .hint("try again; sentinel goes on with it meanwhile"),
+        "RateLimited" => {
+            Error::new("this shell's processes ask for credentials more often than the policy's `limits` allow")
+                .hint("try again later, or have the tools keep their credentials")
+        }
         "PolicyDenied" => Error::new("the policy denies these credentials now")
             .hint("the messages and the decision log of the sentinel that started this shell name the rule"),
         code => Error::new(format!("{} ({code})", refusal.message))
