@@ -17,7 +17,7 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::{Mode, PolicySource};
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Bodies, Listener, Listening, Server, Service};
+use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
@@ -209,8 +209,8 @@ pub(crate) fn service(
     let (token, _registered) = authenticator.registry().register(effective_uid(), Binding::Tree)?;
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor),
-        bodies: Bodies::default(),
+        desks: Desks::One(Desk::new(Arc::new(vendor))),
+        endpoint: Endpoint::Container,
         hosts: address.map_or_else(Hosts::unix, Hosts::tcp),
         uid: effective_uid(),
         max_connections: 64,

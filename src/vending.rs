@@ -49,6 +49,13 @@ struct Limited {
     told_at: Option<Duration>,
 }
 
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The profile's own credentials.
+    Own,
+}
+
 /// Credentials that may be handed to this caller, now that the record is written.
 pub struct Vended {
     /// Who asked.
@@ -112,7 +119,7 @@ impl Vendor {
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
-    pub fn vend(&self, caller: Caller, wait: Duration) -> Result<Vended, Refused> {
+    pub fn vend(&self, caller: Caller, _which: &Which, wait: Duration) -> Result<Vended, Refused> {
         let deadline = self.clock.boot().saturating_add(wait);
         let (rules, identity) = match self.basis(wait) {
             Ok(basis) => basis,

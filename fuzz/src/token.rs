@@ -5,7 +5,7 @@
 use std::os::unix::net::UnixStream;
 use std::sync::LazyLock;
 
-use sentinel::auth::{Authenticator, Binding, Registered, Token, Visitor};
+use sentinel::auth::{Authenticator, Binding, Registered, Shown, Token, Visitor};
 use sentinel::http::hosts::Hosts;
 use sentinel::http::request::{Progress, parse};
 use sentinel::stream::Stream;
@@ -49,11 +49,14 @@ pub fn check(bytes: &[u8]) {
     // Where an overflow id makes this process ambiguous, nothing is taken at all.
     let is_known = WORLD.visitor.is_inside();
     for (some, is_token) in [(presented.as_slice(), presented == real), (choices.0, choices.0 == real)] {
-        let taken = WORLD.authenticator.authenticate(&WORLD.visitor, true, Some(some)).is_ok();
+        let taken = WORLD.authenticator.authenticate(&WORLD.visitor, true, Shown::Token(Some(some))).is_ok();
         assert_eq!(taken, is_known && is_token);
-        assert!(WORLD.authenticator.authenticate(&WORLD.visitor, false, Some(some)).is_err(), "another writer");
+        assert!(
+            WORLD.authenticator.authenticate(&WORLD.visitor, false, Shown::Token(Some(some))).is_err(),
+            "another writer"
+        );
     }
-    assert!(WORLD.authenticator.authenticate(&WORLD.visitor, true, None).is_err());
+    assert!(WORLD.authenticator.authenticate(&WORLD.visitor, true, Shown::Token(None)).is_err());
 
     let head = [b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization:", choices.0, b"\r\n\r\n"].concat();
     if let Ok(Progress::Complete { request, head_bytes }) = parse(&head, &Hosts::unix())

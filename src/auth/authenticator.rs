@@ -86,6 +86,13 @@ enum Who {
     Invoker,
 }
 
+/// What a request shows to be let in.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// A token that was given out beforehand; `None` where the request has no Authorization.
+    Token(Option<&'a [u8]>),
+}
+
 /// This process's own user: who runs `exec` without a server, or `credentials`. There is no peer to be authenticated.
 pub struct Invoker;
 
@@ -181,12 +188,8 @@ impl Authenticator {
     ///
     /// # Errors
     /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
-    pub fn authenticate(
-        &self,
-        visitor: &Visitor,
-        writers_agree: bool,
-        token: Option<&[u8]>,
-    ) -> Result<Caller, Refusal> {
+    pub fn authenticate(&self, visitor: &Visitor, writers_agree: bool, shown: Shown<'_>) -> Result<Caller, Refusal> {
+        let Shown::Token(token) = shown;
         let present = self.recheck(visitor, writers_agree);
         let known = self.registry.find(token.unwrap_or_default());
         let attested = present?;
@@ -339,6 +342,11 @@ impl Caller {
             Who::Peer { attested, .. } => Some(&attested.summary),
             Who::Invoker => None,
         }
+    }
+
+    /// The profile that the caller's selector leads to; `None` where there is one for all.
+    pub fn profile(&self) -> Option<&Arc<str>> {
+        None
     }
 
     /// The effective uid of whoever asks.

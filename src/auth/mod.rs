@@ -10,7 +10,7 @@ mod watch;
 
 use std::fmt;
 
-pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Visitor, Visitors};
+pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Shown, Visitor, Visitors};
 pub use registry::{Binding, Registered, Registry};
 pub use token::Token;
 pub use watch::Watched;

@@ -3,8 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::exec_server::serve;
 use super::prepare::{DEFAULT_DURATION, Purpose, prepare};
-use super::serve::serve;
 use super::settings;
 use super::wait::vend;
 use crate::env::Env;

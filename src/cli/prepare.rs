@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::reach::{Place, Reach};
 use super::settings::{self, Common, PolicyPlace};
 use super::{code, policy_source, session_policy, stores};
+use crate::auth::{Caller, Invoker};
 use crate::aws::identity::Identity;
 use crate::broker::Broker;
 use crate::broker::keeper::{self, Charge, Keeper, Start};
@@ -27,7 +28,7 @@ use crate::source::{Chain, Source, Vault};
 use crate::store::Engine;
 use crate::sys::user::effective_uid;
 use crate::trusted;
-use crate::vending::{Refused, UNREADABLE, Vended, Vendor};
+use crate::vending::{Refused, UNREADABLE, Vended, Vendor, Which};
 
 /// How long a person waits for AWS before a command starts.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
@@ -217,7 +218,7 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 
 /// The same, with the refusal as it is.
 pub(super) fn ask_as_invoker(vendor: &Vendor) -> std::result::Result<Vended, Refused> {
-    vendor.vend(crate::auth::Caller::invoker(crate::auth::Invoker), START_LIMIT)
+    vendor.vend(Caller::invoker(Invoker), &Which::Own, START_LIMIT)
 }
 
 /// What a refusal says to the person.

@@ -39,6 +39,10 @@ pub struct Request<'a> {
     /// Authorization's value, verbatim but for the spaces around it. It may be empty: boto and the Rust SDK send an
     /// empty header for an empty token.
     pub authorization: Option<&'a [u8]>,
+    /// X-aws-ec2-metadata-token's value: IMDS's session token.
+    pub session_token: Option<&'a [u8]>,
+    /// X-aws-ec2-metadata-token-ttl-seconds' value: how long such a token is to live.
+    pub session_ttl: Option<&'a [u8]>,
     /// Whether the client means to send another request.
     pub keep_alive: bool,
 }
@@ -125,7 +129,8 @@ fn interpret<'a>(head: &'a [u8], hosts: &Hosts) -> Result<Request<'a>, Refusal> 
     if let Some(length) = fields.content_length {
         check_content_length(length)?;
     }
-    Ok(Request { method, path, host, authorization: fields.authorization, keep_alive: !fields.close })
+    let Fields { authorization, session_token, session_ttl, close, .. } = fields;
+    Ok(Request { method, path, host, authorization, session_token, session_ttl, keep_alive: !close })
 }
 
 /// The headers that mean something to us.
@@ -133,6 +138,8 @@ fn interpret<'a>(head: &'a [u8], hosts: &Hosts) -> Result<Request<'a>, Refusal> 
 struct Fields<'a> {
     host: Option<&'a str>,
     authorization: Option<&'a [u8]>,
+    session_token: Option<&'a [u8]>,
+    session_ttl: Option<&'a [u8]>,
     content_length: Option<&'a [u8]>,
     close: bool,
 }
@@ -154,6 +161,10 @@ impl<'a> Fields<'a> {
             once(&mut self.host, host)
         } else if is("authorization") {
             once(&mut self.authorization, value)
+        } else if is("x-aws-ec2-metadata-token") {
+            once(&mut self.session_token, value)
+        } else if is("x-aws-ec2-metadata-token-ttl-seconds") {
+            once(&mut self.session_ttl, value)
         } else if is("content-length") {
             once(&mut self.content_length, value)
         } else if is("connection") {

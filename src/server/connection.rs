@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Service;
-use super::container::{self, Answer};
+use super::route::{self, Answer};
 use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
@@ -107,7 +107,7 @@ impl Connection<'_> {
                 Ok(Progress::Incomplete) => {}
                 Ok(Progress::Complete { request, head_bytes }) => {
                     self.slot.answering();
-                    let answer = container::answer(&request, &self.visitor, self.writers_agree, self.service);
+                    let answer = route::answer(&request, &self.visitor, self.writers_agree, self.service);
                     let keep = request.keep_alive && self.visitor.may_ask_again();
                     // Who does not read the answer may have to make room.
                     self.slot.waiting(self.service.clock.boot());

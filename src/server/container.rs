@@ -1,44 +1,27 @@
 //! The container credentials endpoint: `GET /`.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use super::Service;
-use crate::auth::Visitor;
+use super::route::{Answer, Exchange};
+use crate::auth::Shown;
 use crate::error::{Error, Result};
 use crate::http::body::{CredentialFields, credentials_body};
-use crate::http::request::{Method, Request};
+use crate::http::request::Method;
 use crate::http::response::{Allowed, ErrorAnswer};
-use crate::policy::Verdict;
 use crate::secret::Secret;
 use crate::source::Credentials;
-use crate::vending::Refused;
-
-/// SDKs give up after 1 s; until then a connection waits for AWS, then tells its client to ask again.
-const AWS_WAIT: Duration = Duration::from_millis(900);
-
-/// What to write.
-pub(super) enum Answer {
-    /// 200, with this body.
-    Credentials(Arc<Secret>),
-    /// Anything else.
-    Error(ErrorAnswer),
-}
+use crate::vending::Which;
 
 /// The body of the credentials that were answered last: made once for each set of credentials, and kept in locked pages.
 #[derive(Default)]
-pub struct Bodies(Mutex<Option<(Arc<Credentials>, Arc<Secret>)>>);
+pub(super) struct Bodies(Mutex<Option<(Arc<Credentials>, Arc<Secret>)>>);
 
-/// Answers one request. Every request is authenticated, whatever it asks, so that a path tells nothing to strangers.
-pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bool, service: &Service) -> Answer {
-    let began = service.clock.boot();
-    let caller = match service.authenticator.authenticate(visitor, writers_agree, request.authorization) {
+/// Answers one request.
+pub(super) fn answer(exchange: &Exchange<'_>, _with_roles: bool) -> Answer {
+    let request = exchange.request;
+    let caller = match exchange.authenticate(Shown::Token(request.authorization)) {
         Ok(caller) => caller,
-        Err(refusal) => {
-            let who = visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
-            service.operator.log("refused", &format!("refused {who}: {refusal}"));
-            return Answer::Error(ErrorAnswer::Forbidden);
-        }
+        Err(refused) => return Answer::Error(refused),
     };
     if request.decoded_path() != "/" {
         return Answer::Error(ErrorAnswer::NotFound);
@@ -46,67 +29,11 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
     if !matches!(request.method, Method::Get | Method::Head) {
         return Answer::Error(ErrorAnswer::MethodNotAllowed(Allowed::GetHead));
     }
-    let vended = match service.vendor.vend(caller, AWS_WAIT) {
-        Ok(vended) => vended,
-        Err(refused) => return Answer::Error(explain(refused, service)),
-    };
-    // The exchange took a while: the caller may have ended, executed another program, or lost its token meanwhile.
-    let took = service.clock.boot().saturating_sub(began);
-    if let Err(refusal) = service.authenticator.confirm(visitor, &vended.caller, took) {
-        service.operator.log("refused", &format!("refused before the answer: {refusal}"));
-        return Answer::Error(ErrorAnswer::Forbidden);
-    }
-    match service.bodies.of(&vended.credentials) {
-        Ok(body) => {
-            if !body.is_locked() {
-                service
-                    .operator
-                    .log("mlock", "secrets may be written to swap: raise the limit on locked memory (ulimit -l)");
-            }
-            Answer::Credentials(body)
-        }
-        Err(error) => {
-            service.operator.log("body", &error.summary());
-            Answer::Error(ErrorAnswer::CredentialsFailed)
-        }
-    }
-}
-
-/// The client learns the code; the person who runs sentinel learns why.
-fn explain(refused: Refused, service: &Service) -> ErrorAnswer {
-    match refused {
-        Refused::Policy(Verdict { rule, reason, .. }) => {
-            let rule = rule.map_or(String::new(), |(_, name)| format!(" (rule `{name}`)"));
-            service.operator.log("policy", &format!("policy denied {}: {reason}{rule}", service.vendor.profile()));
-            ErrorAnswer::PolicyDenied
-        }
-        Refused::Unapproved(Verdict { reason, .. }) => {
-            service.operator.log("policy", &format!("policy denied {}: {reason}", service.vendor.profile()));
-            ErrorAnswer::PolicyDenied
-        }
-        Refused::Revoked(why) => {
-            service.operator.log("session", &format!("refused: {why}"));
-            ErrorAnswer::SessionRevoked
-        }
-        Refused::Limited(wait) => {
-            service.operator.log("limit", "refused: rate limit exceeded (the policy's `limits`)");
-            let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-            ErrorAnswer::RateLimited { retry_after_s: u32::try_from(whole.max(1)).unwrap_or(u32::MAX) }
-        }
-        Refused::PolicyFailed(error) => {
-            service.operator.log("policy", &error.line());
-            ErrorAnswer::PolicyFailed
-        }
-        Refused::Pending => ErrorAnswer::CredentialsPending,
-        Refused::Failed(error) => {
-            service.operator.log("credentials", &error.line());
-            ErrorAnswer::CredentialsFailed
-        }
-    }
+    exchange.vend(caller, &Which::Own, |desk, credentials| desk.bodies.of(credentials))
 }
 
 impl Bodies {
-    fn of(&self, credentials: &Arc<Credentials>) -> Result<Arc<Secret>> {
+    pub(super) fn of(&self, credentials: &Arc<Credentials>) -> Result<Arc<Secret>> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, body)) = last.as_ref()
             && Arc::ptr_eq(of, credentials)

@@ -8,20 +8,25 @@
 //! | `accept` | one thread that accepts, and attests what comes over TCP |
 //! | `crew` | one thread a connection, used again for the next |
 //! | `connection` | requests in, answers out, bounds on every read |
+//! | `route` | which endpoint answers, and for whom |
+//! | `desk` | the vendor of each profile that is served |
 //! | `container` | the container credentials endpoint |
 
 mod accept;
 mod connection;
 mod container;
 mod crew;
+mod desk;
 pub mod listen;
 mod listener;
+mod route;
 mod slots;
 
 pub use accept::{Closer, Server, TOGETHER};
-pub use container::Bodies;
+pub use desk::{Desk, Desks};
 pub use listen::Listening;
 pub use listener::Listener;
+pub use route::Endpoint;
 
 use std::sync::Arc;
 
@@ -30,16 +35,15 @@ use crate::clock::Clock;
 use crate::http::hosts::Hosts;
 use crate::log::operator::Operator;
 use crate::sys::user::Uid;
-use crate::vending::Vendor;
 
 /// What every connection's thread needs.
 pub struct Service {
     /// Who may.
     pub authenticator: Arc<Authenticator>,
     /// What they get.
-    pub vendor: Arc<Vendor>,
-    /// The answer's body, made once for each set of credentials.
-    pub bodies: Bodies,
+    pub desks: Desks,
+    /// Which paths there are.
+    pub endpoint: Endpoint,
     /// Which Host values name this listener.
     pub hosts: Hosts,
     /// The only uid whose connections are kept.

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::{UnixListener, UnixStream};
 
-use sentinel::auth::{Authenticator, Binding, Refusal};
+use sentinel::auth::{Authenticator, Binding, Refusal, Shown};
 use sentinel::peer::{Kernel, Process, Tree, Unattested};
 use sentinel::stream::Stream;
 use sentinel::sys::process::Pid;
@@ -78,7 +78,8 @@ fn a_token_that_was_made_for_one_process_is_no_others() {
     let authenticator = Authenticator::attested(kernel.clone(), Tree::under(hold(root.pid().cast_signed())));
     let binding = Binding::Process(hold(pids[0]));
     let (token, registered) = authenticator.registry().register(effective_uid(), binding).expect("a token");
-    let judge = |visitor| authenticator.authenticate(visitor, true, Some(token.expose_str().as_bytes())).err();
+    let judge =
+        |visitor| authenticator.authenticate(visitor, true, Shown::Token(Some(token.expose_str().as_bytes()))).err();
 
     let own = UnixStream::connect(&path).expect("connect");
     let mut visitors = Vec::new();

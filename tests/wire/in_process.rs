@@ -13,7 +13,7 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Bodies, Listener, Listening, Server, Service};
+use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
@@ -58,8 +58,8 @@ impl InProcess {
         let authenticator = Arc::new(Authenticator::attested(kernel, Tree::under(root)));
         let service = Service {
             authenticator: Arc::clone(&authenticator),
-            vendor: Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))),
-            bodies: Bodies::default(),
+            desks: Desks::One(Desk::new(Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))))),
+            endpoint: Endpoint::Container,
             hosts: Hosts::unix(),
             uid: effective_uid(),
             max_connections: 8,

@@ -26,7 +26,9 @@ fn a_token_that_is_revoked_during_the_exchange_gets_no_answer_however_short_that
     let authenticator = authenticator();
     let (token, registered) = authenticator.registry().register(effective_uid(), Binding::Tree).expect("random");
     let (_client, visitor) = visit(&authenticator);
-    let caller = authenticator.authenticate(&visitor, true, Some(token.expose_str().as_bytes())).expect("a caller");
+    let caller = authenticator
+        .authenticate(&visitor, true, Shown::Token(Some(token.expose_str().as_bytes())))
+        .expect("a caller");
     assert_eq!(authenticator.confirm(&visitor, &caller, Duration::ZERO), Ok(()));
     authenticator.revoke(&registered);
     assert_eq!(authenticator.confirm(&visitor, &caller, Duration::ZERO), Err(Refusal::Unknown));
@@ -38,10 +40,10 @@ fn after_more_than_a_moment_the_peer_is_judged_again() {
     let (token, _registered) = authenticator.registry().register(effective_uid(), Binding::Tree).expect("random");
     let (client, visitor) = visit(&authenticator);
     let token = token.expose_str().as_bytes();
-    let caller = authenticator.authenticate(&visitor, true, Some(token)).expect("a caller");
+    let caller = authenticator.authenticate(&visitor, true, Shown::Token(Some(token))).expect("a caller");
     drop(client);
     let gone = Refusal::Unattested(Unattested::Gone);
     assert_eq!(authenticator.confirm(&visitor, &caller, MOMENT * 2), Err(gone.clone()));
     // And at the next request in any case.
-    assert_eq!(authenticator.authenticate(&visitor, true, Some(token)).err(), Some(gone));
+    assert_eq!(authenticator.authenticate(&visitor, true, Shown::Token(Some(token))).err(), Some(gone));
 }

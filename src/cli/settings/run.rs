@@ -8,6 +8,7 @@ use super::given::{Given, LONGEST_ROLE_SESSION, LONGEST_SESSION};
 use super::places::{Log, PolicySource, Stores};
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
+use crate::server::Endpoint;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
@@ -76,6 +77,8 @@ pub struct Credentials {
 pub struct Server {
     /// Where it listens.
     pub transport: Transport,
+    /// Which paths it answers.
+    pub endpoint: Endpoint,
     /// How long the credentials that it gives out live, if the person says.
     pub duration: Option<Duration>,
     /// `--duration` was given in its place, and has no effect.
@@ -120,6 +123,7 @@ impl Exec {
         let server = if let Some(transport) = transport(given)? {
             Some(Server {
                 transport,
+                endpoint: Endpoint::Container,
                 duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
                 duration_misplaced: given.parsed.has(Id::Duration) && given.said(Id::ServerDuration).is_none(),
                 bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?.unwrap_or(Bind::Tree),

@@ -14,6 +14,7 @@ use super::*;
 use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
+use crate::server::Endpoint;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
@@ -85,6 +86,7 @@ fn everywhere() -> Log {
 
 fn default_server() -> Server {
     Server {
+        endpoint: Endpoint::Container,
         transport: Transport::Unix(None),
         duration: None,
         duration_misplaced: false,
@@ -138,6 +140,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             debug: true,
         },
         server: Some(Server {
+            endpoint: Endpoint::Container,
             transport: Transport::Unix(Some("/s".into())),
             duration: Some(Duration::from_secs(2700)),
             duration_misplaced: false,
@@ -230,6 +233,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         debug: true,
     };
     let server = Server {
+        endpoint: Endpoint::Container,
         transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
         duration_misplaced: false,

@@ -68,6 +68,8 @@ fn the_clients_requests_are_understood() {
         path: "/",
         host: "127.0.0.1:4321",
         authorization: authorization.map(str::as_bytes),
+        session_token: None,
+        session_ttl: None,
         keep_alive,
     };
     let expected = [

@@ -24,7 +24,7 @@ use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
-use crate::server::{Bodies, Listener, Server, Service, TOGETHER};
+use crate::server::{Desk, Desks, Listener, Server, Service, TOGETHER};
 use crate::sys::poll::wait_readable;
 use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
@@ -84,10 +84,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         operator.log("start", &format!("session {id} of profile `{profile}`, {deployment}, by the policy {policy}"));
     }
     let reporter = Arc::clone(&operator);
+    let vendor = Arc::new(vendor.serving(place.name()));
     let service = Service {
         authenticator: Arc::new(authenticator),
-        vendor: Arc::new(vendor.serving(place.name())),
-        bodies: Bodies::default(),
+        desks: Desks::One(Desk::new(Arc::clone(&vendor))),
+        endpoint: server.endpoint,
         hosts: place.hosts(),
         uid: effective_uid(),
         max_connections: max_connections(),
@@ -104,7 +105,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         environment,
         wait_for_tree: server.wait_tree,
     };
-    let serving = Serving::start(place.listener, service, registered)?;
+    let serving = Serving::start(place.listener, service, vendor, registered)?;
     if let Some(server) = &serving.server {
         // It is set once.
         let _first = closer.set(server.closer());
@@ -195,8 +196,8 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(listener: Listener, service: Service, registered: Registered) -> Result<Self> {
-        let (authenticator, vendor) = (Arc::clone(&service.authenticator), Arc::clone(&service.vendor));
+    fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, registered: Registered) -> Result<Self> {
+        let authenticator = Arc::clone(&service.authenticator);
         let server = Server::start(listener, Arc::new(service))?;
         let refreshed = Arc::clone(&vendor);
         let refresher = thread::Builder::new()

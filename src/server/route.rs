@@ -1,0 +1,137 @@
+//! Which endpoint answers a request, and at whose desk.
+//!
+//! Every request is authenticated, whatever it asks, so that a path tells nothing to strangers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Service;
+use super::container;
+use super::desk::Desk;
+use crate::auth::{Caller, Shown, Visitor};
+use crate::http::request::Request;
+use crate::http::response::ErrorAnswer;
+use crate::policy::Verdict;
+use crate::secret::Secret;
+use crate::source::Credentials;
+use crate::vending::{Refused, Which};
+
+/// SDKs give up after 1 s; until then a connection waits for AWS, then tells its client to ask again.
+const AWS_WAIT: Duration = Duration::from_millis(900);
+
+/// Which paths there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The container credentials endpoint: `/`.
+    Container,
+    /// The same, and `/role-arn/<ARN>`.
+    Ecs,
+}
+
+/// What to write.
+pub(super) enum Answer {
+    /// 200, with this body of JSON.
+    Credentials(Arc<Secret>),
+    /// Anything else.
+    Error(ErrorAnswer),
+}
+
+/// One request, and who sent it.
+pub(super) struct Exchange<'a> {
+    pub(super) request: &'a Request<'a>,
+    pub(super) visitor: &'a Visitor,
+    pub(super) writers_agree: bool,
+    pub(super) service: &'a Service,
+    /// Boot time when its head was complete.
+    began: Duration,
+}
+
+/// Answers one request.
+pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bool, service: &Service) -> Answer {
+    let exchange = Exchange { request, visitor, writers_agree, service, began: service.clock.boot() };
+    match service.endpoint {
+        Endpoint::Container => container::answer(&exchange, false),
+        Endpoint::Ecs => container::answer(&exchange, true),
+    }
+}
+
+impl Exchange<'_> {
+    /// Authenticates whoever asks by what the request shows.
+    pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
+        let service = self.service;
+        service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
+            let who = self.visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
+            service.operator.log("refused", &format!("refused {who}: {refusal}"));
+            ErrorAnswer::Forbidden
+        })
+    }
+
+    /// Gets what is wanted at the caller's desk, and makes its body.
+    pub(super) fn vend(
+        &self,
+        caller: Caller,
+        which: &Which,
+        body: impl FnOnce(&Desk, &Arc<Credentials>) -> crate::error::Result<Arc<Secret>>,
+    ) -> Answer {
+        let service = self.service;
+        let Some(desk) = service.desks.of(&caller) else { return Answer::Error(ErrorAnswer::Forbidden) };
+        let vended = match desk.vendor.vend(caller, which, AWS_WAIT) {
+            Ok(vended) => vended,
+            Err(refused) => return Answer::Error(self.explain(refused, &desk)),
+        };
+        // The exchange took a while: the caller may have ended, executed another program, or lost its token meanwhile.
+        let took = service.clock.boot().saturating_sub(self.began);
+        if let Err(refusal) = service.authenticator.confirm(self.visitor, &vended.caller, took) {
+            service.operator.log("refused", &format!("refused before the answer: {refusal}"));
+            return Answer::Error(ErrorAnswer::Forbidden);
+        }
+        match body(&desk, &vended.credentials) {
+            Ok(body) => {
+                if !body.is_locked() {
+                    service
+                        .operator
+                        .log("mlock", "secrets may be written to swap: raise the limit on locked memory (ulimit -l)");
+                }
+                Answer::Credentials(body)
+            }
+            Err(error) => {
+                service.operator.log("body", &error.summary());
+                Answer::Error(ErrorAnswer::CredentialsFailed)
+            }
+        }
+    }
+
+    /// The client learns the code; the person who runs sentinel learns why.
+    fn explain(&self, refused: Refused, desk: &Desk) -> ErrorAnswer {
+        let (operator, profile) = (&self.service.operator, desk.vendor.profile());
+        match refused {
+            Refused::Policy(Verdict { rule, reason, .. }) => {
+                let rule = rule.map_or(String::new(), |(_, name)| format!(" (rule `{name}`)"));
+                operator.log("policy", &format!("policy denied {profile}: {reason}{rule}"));
+                ErrorAnswer::PolicyDenied
+            }
+            Refused::Unapproved(Verdict { reason, .. }) => {
+                operator.log("policy", &format!("policy denied {profile}: {reason}"));
+                ErrorAnswer::PolicyDenied
+            }
+            Refused::Revoked(why) => {
+                operator.log("session", &format!("refused: {why}"));
+                ErrorAnswer::SessionRevoked
+            }
+            Refused::Limited(wait) => {
+                operator.log("limit", "refused: rate limit exceeded (the policy's `limits`)");
+                let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+                ErrorAnswer::RateLimited { retry_after_s: u32::try_from(whole.max(1)).unwrap_or(u32::MAX) }
+            }
+            Refused::PolicyFailed(error) => {
+                operator.log("policy", &error.line());
+                ErrorAnswer::PolicyFailed
+            }
+            Refused::Pending => ErrorAnswer::CredentialsPending,
+            Refused::Failed(error) => {
+                operator.log("credentials", &error.line());
+                ErrorAnswer::CredentialsFailed
+            }
+        }
+    }
+}
