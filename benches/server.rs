@@ -212,7 +212,6 @@ pub(crate) fn service(
         desks: Desks::One(Desk::new(Arc::new(vendor))),
         endpoint: Endpoint::Container,
         hosts: address.map_or_else(Hosts::unix, Hosts::tcp),
-        uid: effective_uid(),
         max_connections: 64,
         clock,
         operator,

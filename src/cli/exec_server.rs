@@ -90,7 +90,6 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         desks: Desks::One(Desk::new(Arc::clone(&vendor))),
         endpoint: server.endpoint,
         hosts: place.hosts(),
-        uid: effective_uid(),
         max_connections: max_connections(),
         clock,
         operator,

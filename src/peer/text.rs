@@ -37,6 +37,22 @@ pub fn map_is_total(map: &str) -> bool {
     lengths.fold(0, u64::saturating_add) >= u64::from(u32::MAX)
 }
 
+/// The path in the cgroup v2 hierarchy, of /proc/PID/cgroup (cgroups(7)); `None` where it is outside of what is visible here.
+pub fn unified_cgroup(text: &str) -> Option<&str> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let path = path.strip_suffix(" (deleted)").map_or(Some(path), |_| None)?;
+    (path.starts_with('/') && !path.split('/').any(|part| part == "..")).then_some(path)
+}
+
+/// Where the cgroup v2 hierarchy is mounted, from its root (proc_pid_mountinfo(5)).
+pub fn cgroup_mount(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let kind = fields.iter().skip_while(|field| **field != "-").nth(1)?;
+        (*kind == "cgroup2" && fields.get(3) == Some(&"/")).then(|| fields.get(4).copied()).flatten()
+    })
+}
+
 /// The type of the file system that is mounted from this device (proc_pid_mountinfo(5)).
 pub fn file_system(mounts: &str, device: u64) -> Option<&str> {
     // As stat(2) packs the two numbers.
@@ -64,6 +80,19 @@ mod tests {
         assert_eq!(file_system(mounts, 46), None);
         assert_eq!(file_system(mounts, 47), None);
         assert_eq!(file_system("", 1), None);
+    }
+
+    #[test]
+    fn a_cgroup_is_the_path_behind_the_empty_controller_if_it_is_visible() {
+        assert_eq!(unified_cgroup("9:name=systemd:/x\n0::/a.slice/b.service\n"), Some("/a.slice/b.service"));
+        assert_eq!(unified_cgroup("0::/"), Some("/"));
+        for text in ["", "1::/x\n", "0::/../x\n", "0::x\n", "0::/x (deleted)\n"] {
+            assert_eq!(unified_cgroup(text), None, "{text}");
+        }
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:9 /sub /mnt rw - cgroup2 cgroup2 rw\n\
+                      31 22 0:9 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup_mount(mounts), Some("/sys/fs/cgroup"));
+        assert_eq!(cgroup_mount("30 22 0:9 /sub /mnt rw - cgroup2 cgroup2 rw\n"), None);
     }
 
     #[test]

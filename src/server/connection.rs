@@ -160,7 +160,7 @@ impl Connection<'_> {
                 self.filled = self.filled.saturating_add(read);
                 self.touched = self.touched.max(self.filled);
                 self.writers_agree &= match writer {
-                    Writer::Named(writer) => writer.is_some() && writer == self.visitor.pid(),
+                    Writer::Named(writer) => self.visitor.wrote(writer),
                     // Who holds the connection is looked at instead, at every request.
                     Writer::NeverNamed => true,
                 };

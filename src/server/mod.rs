@@ -34,7 +34,6 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::http::hosts::Hosts;
 use crate::log::operator::Operator;
-use crate::sys::user::Uid;
 
 /// What every connection's thread needs.
 pub struct Service {
@@ -46,8 +45,6 @@ pub struct Service {
     pub endpoint: Endpoint,
     /// Which Host values name this listener.
     pub hosts: Hosts,
-    /// The only uid whose connections are kept.
-    pub uid: Uid,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Deadlines.

@@ -60,8 +60,7 @@ impl Exchange<'_> {
     pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
         let service = self.service;
         service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
-            let who = self.visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
-            service.operator.log("refused", &format!("refused {who}: {refusal}"));
+            service.operator.log("refused", &format!("refused {}: {refusal}", self.visitor.name()));
             ErrorAnswer::Forbidden
         })
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::stream::Stream;
+use crate::sys::user::Uid;
 
 /// How long a connection is safe from eviction after it was found empty: its head is on its way.
 const GRACE: Duration = Duration::from_millis(5);
@@ -53,6 +54,8 @@ pub(super) enum Who {
     Pid(i32),
     /// This pid's, which is inside the process tree.
     Inside(i32),
+    /// A process's of this uid, which may be served: nobody knows yet which process.
+    Uid(Uid),
     /// A stranger's.
     Stranger,
 }
@@ -80,7 +83,8 @@ impl Slots {
     }
 
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
-    /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
+    /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace. The processes of a uid that are
+    /// not told apart have no share: who of them came last is not at the mercy of those who came before.
     pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, who: Who, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
@@ -92,7 +96,7 @@ impl Slots {
             if own().count() >= own_share || table.held.len() >= self.max || table.threads >= self.most_threads() {
                 return Admission::Enough;
             }
-        } else if own().filter(|held| held.waiting_since.is_some()).count() >= own_share {
+        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.waiting_since.is_some()).count() >= own_share {
             table.evict(|held| held.who == who);
         }
         if table.held.len() >= self.max {
@@ -111,7 +115,7 @@ impl Slots {
         let number = table.next;
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
-        let inside = matches!(who, Who::Inside(_));
+        let inside = matches!(who, Who::Inside(_) | Who::Uid(_));
         table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside });
         Admission::Admitted(Slot { slots: Arc::clone(self), number })
     }

@@ -24,6 +24,15 @@ pub struct PeerCredentials {
     pub gid: Gid,
 }
 
+/// Who wrote bytes, as the kernel noted it when they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writer {
+    /// Its pid in our namespace, 0 where it has none.
+    pub pid: i32,
+    /// Its real uid, or one that it may set itself to.
+    pub uid: Uid,
+}
+
 /// Sets how many connections may wait for accept (listen(2)), for a socket that listens already. The kernel cuts it to
 /// net.core.somaxconn.
 ///
@@ -99,7 +108,8 @@ mod tests {
         let mut buffer = [0; 16];
         let (read, writer) = read_with_writer(right.as_fd(), &mut buffer).expect("recvmsg");
         assert_eq!(&buffer[..read], b"hello");
-        assert_eq!(writer, i32::try_from(std::process::id()).ok());
+        let pid = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(writer, Some(Writer { pid, uid: crate::sys::user::effective_uid() }));
     }
 
     #[test]

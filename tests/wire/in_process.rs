@@ -17,7 +17,6 @@ use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Servi
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
-use sentinel::sys::user::effective_uid;
 use sentinel::vending::Vendor;
 
 use super::Served;
@@ -61,7 +60,6 @@ impl InProcess {
             desks: Desks::One(Desk::new(Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))))),
             endpoint: Endpoint::Container,
             hosts: Hosts::unix(),
-            uid: effective_uid(),
             max_connections: 8,
             clock: Arc::new(connections),
             operator,
