@@ -340,9 +340,11 @@ impl Visitors<'_> {
                 .and_then(|peer| Attested::of_tree(peer, kernel, tree))
                 .map(|attested| (is_inside(&attested), attested)),
             // Whose uid no entry could match was dropped. The rest is asked once there is a request.
-            Ok(Arrived::Sockets(ends, selected)) => {
-                ends.get(number).ok_or(Unattested::Gone.into()).and_then(|end| selected.attest_end(*end)).map(|a| (true, a))
-            }
+            Ok(Arrived::Sockets(ends, selected)) => ends
+                .get(number)
+                .ok_or(Unattested::Gone.into())
+                .and_then(|end| selected.attest_end(*end))
+                .map(|a| (true, a)),
             Err(refusal) => Err(refusal.clone()),
         };
         match attested {
@@ -432,9 +434,8 @@ impl Visitor {
 
     /// Whether this writer is who connected. Where only the uid is known, one of that uid.
     pub fn wrote(&self, writer: Option<Writer>) -> bool {
-        writer.is_some_and(|writer| {
-            Some(writer.pid) == self.pid() && (writer.pid != 0 || Some(writer.uid) == self.uid())
-        })
+        writer
+            .is_some_and(|writer| Some(writer.pid) == self.pid() && (writer.pid != 0 || Some(writer.uid) == self.uid()))
     }
 
     /// For the operator: `pid 7`, `a process of uid 1001`.

@@ -81,7 +81,12 @@ impl Selector {
 
     /// Whether it takes more than the uid and the cgroup, which the kernel tells of a TCP connection itself.
     pub fn needs_process(&self) -> bool {
-        !(self.gids.is_empty() && self.executables.is_empty() && self.sha256.is_empty())
+        !self.gids.is_empty() || self.needs_program()
+    }
+
+    /// Whether it takes the program.
+    pub fn needs_program(&self) -> bool {
+        !(self.executables.is_empty() && self.sha256.is_empty())
     }
 
     fn may_match(&self, uid: Uid, gid: Option<Gid>) -> bool {

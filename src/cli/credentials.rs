@@ -17,6 +17,7 @@ use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
 use super::refused;
 use super::settings;
 use crate::clock::{Clock, SystemClock, rfc3339_s};
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::client::{Answer, parse, request};
@@ -49,7 +50,7 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
-        (Some(socket), Some(token)) if asks_outer => match &settings.shaping_flag {
+        (Some(socket), token) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
             None => from_socket(Path::new(socket), token),
@@ -103,7 +104,7 @@ struct Printed<'a> {
     account_id: Option<&'a str>,
 }
 
-fn from_socket(socket: &Path, token: &str) -> Result<u8> {
+fn from_socket(socket: &Path, token: Option<&str>) -> Result<u8> {
     let clock = SystemClock;
     let deadline = clock.boot().saturating_add(PATIENCE);
     let mut dropped = 0;
@@ -144,7 +145,7 @@ fn from_socket(socket: &Path, token: &str) -> Result<u8> {
 }
 
 /// Asks once. Returns the connection, which names who served it.
-fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
+fn ask(socket: &Path, token: Option<&str>, answer: &mut Vec<u8>) -> Result<UnixStream> {
     let unreachable = |error: io::Error| {
         Error::new(format!("no sentinel answers on {}", socket.display()))
             .because(error)
@@ -228,6 +229,8 @@ fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
 fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
     refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     let purpose = Purpose {
+        profile: None,
+        deployment: Deployment::OF_A_RUN,
         mode: Mode::CredentialProcess,
         served: false,
         duration: settings.duration,

@@ -27,6 +27,9 @@ mod reach;
 mod records;
 mod refused;
 mod request;
+mod selectors;
+mod serve;
+mod serving;
 mod session;
 mod session_policy;
 pub mod settings;
@@ -54,6 +57,8 @@ pub enum Command {
     Exec(Box<settings::Exec>),
     /// Print credentials.
     Credentials(Box<settings::Credentials>),
+    /// Serve without a command.
+    Serve(Box<settings::Serve>),
     /// Say who the person is, and what they may do.
     Whoami(Box<settings::Whoami>),
     /// Work on policies.
@@ -130,6 +135,8 @@ fn settle(parsed: &parse::Parsed, env: &Env, config: &Config) -> Result<Command>
     Ok(match command {
         CommandName::Exec => Command::Exec(Box::new(settings::Exec::of(&given)?)),
         CommandName::Credentials => Command::Credentials(Box::new(settings::Credentials::of(&given)?)),
+        CommandName::ServeEcs => Command::Serve(Box::new(settings::Serve::ecs(&given)?)),
+        CommandName::ServeEc2 => Command::Serve(Box::new(settings::Serve::ec2(&given)?)),
         CommandName::Whoami => Command::Whoami(Box::new(settings::Whoami::of(&given)?)),
         CommandName::PolicyValidate => policy(PolicyCommand::validate(&given)?),
         CommandName::PolicyTest => policy(PolicyCommand::test(&given)?),
@@ -166,6 +173,7 @@ fn run(command: &Command, env: &Env) -> Result<u8> {
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),
+        Command::Serve(settings) => serve::run(settings, env),
         Command::Whoami(settings) => whoami::run(settings, env),
         Command::Policy(settings) => policy::run(settings, env),
         Command::Session(settings) => session::run(settings, env),

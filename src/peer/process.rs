@@ -6,8 +6,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
-use super::cgroup;
 use super::Unattested;
+use super::cgroup;
 use super::kernel::{Kernel, Tier};
 use super::text;
 use crate::sys::pidfd::PidFd;

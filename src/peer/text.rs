@@ -31,6 +31,12 @@ pub fn shows_only(status: &str, pid: Pid) -> bool {
     numbers("NSpid:").or_else(|| numbers("Tgid:")).is_some_and(|numbers| numbers.eq([own.as_str()]))
 }
 
+/// Whether CAP_SYS_PTRACE, number 19, is among the effective capabilities of /proc/PID/status.
+pub fn may_trace(status: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> 19 & 1 == 1)
+}
+
 /// Whether the ranges of a uid_map or gid_map cover all ids (user_namespaces(7)).
 pub fn map_is_total(map: &str) -> bool {
     let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
@@ -93,6 +99,14 @@ mod tests {
                       31 22 0:9 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n";
         assert_eq!(cgroup_mount(mounts), Some("/sys/fs/cgroup"));
         assert_eq!(cgroup_mount("30 22 0:9 /sub /mnt rw - cgroup2 cgroup2 rw\n"), None);
+    }
+
+    #[test]
+    fn who_may_trace_has_the_nineteenth_bit() {
+        assert!(may_trace("Name:\tx\nCapEff:\t0000000000080000\n") && may_trace("CapEff:\t000001ffffffffff"));
+        for status in ["", "CapEff:\t0000000000000000\n", "CapPrm:\t0000000000080000\n", "CapEff:\tx\n"] {
+            assert!(!may_trace(status), "{status}");
+        }
     }
 
     #[test]

@@ -40,7 +40,10 @@ pub struct Server {
 }
 
 /// Closes a server's connections, from another thread.
-pub struct Closer(Arc<Slots>);
+pub struct Closer {
+    slots: Arc<Slots>,
+    profile: Option<Arc<str>>,
+}
 
 impl Server {
     /// Serves on a bound socket.
@@ -63,16 +66,16 @@ impl Server {
         Ok(Self { slots, stop, thread: Some(thread) })
     }
 
-    /// A handle that closes connections.
-    pub fn closer(&self) -> Closer {
-        Closer(Arc::clone(&self.slots))
+    /// A handle that closes connections: those that were served from this profile, or all.
+    pub fn closer(&self, profile: Option<Arc<str>>) -> Closer {
+        Closer { slots: Arc::clone(&self.slots), profile }
     }
 }
 
 impl Closer {
-    /// Closes every connection of now. New ones are accepted, and judged.
+    /// Closes its connections of now. New ones are accepted, and judged.
     pub fn hang_up(&self) {
-        self.0.hang_up();
+        self.slots.hang_up(self.profile.as_ref());
     }
 }
 

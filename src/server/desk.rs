@@ -30,6 +30,11 @@ pub enum Desks {
 }
 
 impl Desks {
+    /// A desk for each profile.
+    pub fn by_profile(desks: HashMap<Arc<str>, Arc<Desk>>) -> Self {
+        Self::ByProfile(RwLock::new(desks))
+    }
+
     /// This caller's desk. `None`: the profile that the caller was led to is not served any more.
     pub(super) fn of(&self, caller: &Caller) -> Option<Arc<Desk>> {
         match self {

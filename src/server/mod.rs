@@ -24,7 +24,7 @@ mod slots;
 
 pub use accept::{Closer, Server, TOGETHER};
 pub use desk::{Desk, Desks};
-pub use listen::Listening;
+pub use listen::{Listening, SocketAccess};
 pub use listener::Listener;
 pub use route::Endpoint;
 

@@ -43,13 +43,18 @@ pub fn set_backlog(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
 }
 
-/// Binds a Unix stream socket whose file is 0600 from its first instant.
+/// Binds a Unix stream socket whose file is 0600 from its first instant. `before_listening` runs once it has its path, when
+/// nobody can connect to it yet.
 ///
 /// `backlog` connections may wait for accept.
 ///
 /// # Errors
 /// A path that does not fit sun_path or holds a NUL (EINVAL), one that exists (EADDRINUSE), and the kernel's others.
-pub fn bind_private(path: &Path, backlog: i32) -> io::Result<UnixListener> {
+pub fn bind_private(
+    path: &Path,
+    backlog: i32,
+    before_listening: impl FnOnce() -> io::Result<()>,
+) -> io::Result<UnixListener> {
     let (address, length) = unix_address(path)?;
     let socket = stream_socket(true)?;
     bind_as_0600(&socket, || {
@@ -57,6 +62,7 @@ pub fn bind_private(path: &Path, backlog: i32) -> io::Result<UnixListener> {
         // sun_path.
         cerr(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) }).map(drop)
     })?;
+    before_listening()?;
     // SAFETY: listen takes two integers; the descriptor is open.
     cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
     Ok(UnixListener::from(socket))
@@ -123,9 +129,9 @@ mod tests {
     #[test]
     fn a_bound_socket_is_0600_whatever_the_umask() {
         let path = std::env::temp_dir().join(format!("sentinel-bind-{}", std::process::id()));
-        let listener = bind_private(&path, 1).expect("bind");
+        let listener = bind_private(&path, 1, || Ok(())).expect("bind");
         let mode = std::fs::metadata(&path).expect("stat").permissions().mode() & 0o777;
-        assert_eq!(bind_private(&path, 1).expect_err("taken").raw_os_error(), Some(libc::EADDRINUSE));
+        assert_eq!(bind_private(&path, 1, || Ok(())).expect_err("taken").raw_os_error(), Some(libc::EADDRINUSE));
         drop(listener);
         std::fs::remove_file(&path).expect("remove");
         assert_eq!(mode, 0o600);
@@ -134,6 +140,9 @@ mod tests {
     #[test]
     fn a_path_that_does_not_fit_is_refused() {
         let path = format!("/tmp/{}", "x".repeat(103));
-        assert_eq!(bind_private(Path::new(&path), 1).expect_err("108 bytes").raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(
+            bind_private(Path::new(&path), 1, || Ok(())).expect_err("108 bytes").raw_os_error(),
+            Some(libc::EINVAL)
+        );
     }
 }

@@ -13,7 +13,7 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service};
+use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service, SocketAccess};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
@@ -64,7 +64,7 @@ impl InProcess {
             clock: Arc::new(connections),
             operator,
         };
-        let listening = Listening::bind(socket.as_ref()).expect("a socket");
+        let listening = Listening::bind(socket.as_ref(), &SocketAccess::PRIVATE).expect("a socket");
         Self {
             authenticator,
             _server: Server::start(Listener::Unix(listening), Arc::new(service)).expect("a server"),

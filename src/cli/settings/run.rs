@@ -91,7 +91,12 @@ pub struct Server {
     pub lazy: bool,
     /// Serve until the last descendant is gone.
     pub wait_tree: bool,
+    /// Most connections at a time.
+    pub max_connections: usize,
 }
+
+/// Connections at a time, where there are descriptors enough.
+pub(super) const MAX_CONNECTIONS: usize = 64;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +135,7 @@ impl Exec {
                 allow_fallback: given.switch(Id::AllowFallback)?,
                 lazy: given.switch(Id::Lazy)?,
                 wait_tree: given.switch(Id::WaitTree)?,
+                max_connections: super::serve::max_connections(given)?,
             })
         } else {
             refuse_server_flags(given)?;
@@ -158,7 +164,7 @@ impl Credentials {
 }
 
 impl Common {
-    fn of(given: &Given<'_>) -> Result<Self> {
+    pub(super) fn of(given: &Given<'_>) -> Result<Self> {
         // What takes no looking at anything else comes first.
         let duration = given.session_length(Id::Duration, LONGEST_SESSION)?;
         let (mfa_token, mfa_process) = mfa(given)?;

@@ -94,6 +94,7 @@ fn default_server() -> Server {
         allow_fallback: false,
         lazy: false,
         wait_tree: false,
+        max_connections: 64,
     }
 }
 
@@ -148,6 +149,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             allow_fallback: true,
             lazy: true,
             wait_tree: true,
+            max_connections: 64,
         }),
         wait: true,
         nested: true,
@@ -241,6 +243,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         allow_fallback: true,
         lazy: true,
         wait_tree: true,
+        max_connections: 64,
     };
     let expected = Exec { common, server: Some(server), wait: true, ..defaults() };
     assert_eq!(read(&["exec", "--unix-socket"], &env).expect("settings"), expected);

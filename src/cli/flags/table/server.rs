@@ -1,6 +1,6 @@
-//! The server of `exec`, and who may use it.
+//! The server of `exec`, who may use it, and what services have as well.
 
-use super::EXEC;
+use super::{EXEC, SERVING};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const SERVER: &[Flag] = &[
@@ -64,7 +64,7 @@ pub(super) const SERVER: &[Flag] = &[
         help: "how long the credentials that a server gives out live (30m)",
         more: "From 15m to 12h. With 15m or less of life left, some SDKs ask again at every call.",
         variable: Some("SENTINEL_SERVER_DURATION"),
-        commands: EXEC,
+        commands: SERVING,
         group: Group::Server,
     },
     Flag {
@@ -115,6 +115,18 @@ pub(super) const SERVER: &[Flag] = &[
         more: "",
         variable: Some("SENTINEL_WAIT_TREE"),
         commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::MaxConnections,
+        name: "max-connections",
+        short: None,
+        value: Some("N"),
+        choices: &[],
+        help: "most connections at a time (64)",
+        more: "From 1 to 4096. Fewer where the limit on open files (ulimit -n) does not leave about 20 for each.",
+        variable: Some("SENTINEL_MAX_CONNECTIONS"),
+        commands: SERVING,
         group: Group::Server,
     },
 ];
