@@ -21,6 +21,10 @@ def told(raw):
     if raw[9:12] != b"200":
         return raw[9:12].decode() or "dropped"
     return json.loads(raw.partition(b"\r\n\r\n")[2])["RoleArn"].rpartition("/")[2]
+
+
+def key(raw):
+    return json.loads(raw.partition(b"\r\n\r\n")[2])["AccessKeyId"]
 "#;
 
 /// A directory that every user may enter, and only root write to.
@@ -119,7 +123,11 @@ impl Service {
 pub(super) fn serve(world: &World, before: &[&str], socket: &Path, options: &[&str]) -> Invocation {
     let words = [before, &[sentinel()]].concat();
     let run = world.sandbox.program(words[0]).args(&words[1..]).args(["serve", "ecs", "--socket"]).args([socket]);
-    if options.contains(&"--socket-mode") { run.args(options) } else { run.args(["--socket-mode", "0666"]).args(options) }
+    if options.contains(&"--socket-mode") {
+        run.args(options)
+    } else {
+        run.args(["--socket-mode", "0666"]).args(options)
+    }
 }
 
 /// The one line that was said.
