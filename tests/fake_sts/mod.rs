@@ -18,7 +18,6 @@ pub(crate) mod wire;
 mod world;
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use sentinel::clock::{Clock, SystemClock};
@@ -29,12 +28,11 @@ use sigv4::Authorization;
 use wire::{Answer, Request, Response, Server};
 use world::{Device, Principal, World};
 
+use crate::harness::DEADLINE;
+
 pub(crate) use fault::{Fault, Gate};
 pub(crate) use role::RoleBuilder;
 pub(crate) use world::{ACCOUNT, Keys};
-
-/// How long a wait for calls may take.
-const WAIT: Duration = Duration::from_secs(20);
 
 /// The fake service. Dropping it opens every gate and ends every connection and thread.
 pub(crate) struct Sts {
@@ -175,8 +173,8 @@ impl Sts {
     /// Waits until `count` requests for `action` have arrived, answered or not.
     pub(crate) fn wait_for_calls(&self, action: &str, count: usize) {
         let few = |state: &mut State| state.calls.iter().filter(|call| call.action == action).count() < count;
-        let (state, result) = self.shared.arrived.wait_timeout_while(self.state(), WAIT, few).expect("lock");
-        assert!(!result.timed_out(), "waited {WAIT:?} for {count} {action} calls; there were {:?}", state.calls);
+        let (state, result) = self.shared.arrived.wait_timeout_while(self.state(), DEADLINE, few).expect("lock");
+        assert!(!result.timed_out(), "waited {DEADLINE:?} for {count} {action} calls; there were {:?}", state.calls);
     }
 
     /// The issued credentials of an access key: what a client must never print.

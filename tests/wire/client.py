@@ -11,7 +11,7 @@ else:
     PATH = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     HOST = PATH.removeprefix("http://").removesuffix("/").encode()
     FAMILY, ADDRESS = socket.AF_INET, ("127.0.0.1", int(HOST.rpartition(b":")[2]))
-LIMIT_S = 25
+LIMIT_S = 120
 
 
 def connect():
