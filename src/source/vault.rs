@@ -19,7 +19,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 /// How long the refresher sleeps at most: the wall clock, which expiry follows, may be set meanwhile.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
-/// Sets of credentials that are kept: one for each approval, break-glass event or rule that limits them.
+/// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
 const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
@@ -112,15 +112,16 @@ impl Vault {
         self.kept().iter().map(due).min().unwrap_or(LONGEST_NAP)
     }
 
-    /// The credentials under a lease's terms. Those that nobody asked for longest make room.
+    /// The credentials under a lease's terms. Those that nobody asked for longest make room, and before them what never came: a
+    /// flood of roles that nobody may assume takes no others' place.
     fn under(&self, lease: &Lease) -> Arc<Flight<Credentials>> {
         let mut kept = self.kept();
         match kept.iter().position(|one| one.lease.terms() == lease.terms()) {
             Some(at) => kept.get_mut(at..).unwrap_or_default().rotate_left(1),
             None => {
                 if kept.len() >= KEPT {
-                    kept.rotate_left(1);
-                    kept.pop();
+                    let vain = kept.iter().position(|one| one.credentials.is_empty());
+                    drop(kept.remove(vain.unwrap_or(0)));
                 }
                 let credentials = Flight::new(Arc::clone(&self.clock));
                 kept.push(Kept { lease: lease.renewed(), credentials });

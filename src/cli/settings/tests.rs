@@ -384,7 +384,7 @@ fn credentials_has_the_common_settings() {
         stores: Stores { access, ..Stores::default() },
         ..defaults().common
     };
-    let expected = Credentials { common, names_profile: true, shaping_flag: Some("--duration".into()) };
+    let expected = Credentials { common, names_profile: true, role_arn: None, shaping_flag: Some("--duration".into()) };
     assert_eq!(read(&["credentials", "--profile", "p", "-d", "2h"], &[]), expected);
     let settings = read(&["credentials"], &[("AWS_PROFILE", "p")]);
     assert_eq!((settings.common.profile.as_deref(), settings.names_profile), (Some("p"), false));

@@ -72,7 +72,7 @@ fn wrong_values_are_refused_in_these_words() {
         (
             &["exec", "--server", "--unix-socket", "--server-port", "1"],
             &[],
-            "--server-port needs --server without --unix-socket",
+            "--server-port needs --server or --ecs-server without --unix-socket",
         ),
         (&["exec", "--unix-socket", "--bind", "fork"], &[], "--bind fork is not one of tree, process, uid"),
         (
