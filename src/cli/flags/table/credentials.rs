@@ -124,7 +124,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         short: None,
         value: Some("ARN"),
         choices: &[],
-        help: "the role whose credentials the `sentinel exec` around this is to give",
+        help: "the role to ask the `sentinel exec` around this command for",
         more: "In the tree of an `exec --ecs-server --unix-socket` alone. The role is assumed with the credentials of that \
                exec's profile, where its policy allows it.",
         variable: None,

@@ -23,8 +23,8 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: None,
         choices: &[],
-        help: "the same, and further roles at /role-arn/ARN; with --unix-socket, over that",
-        more: "Like --server, for commands that work with several roles. Each role is assumed with the profile's credentials; \
+        help: "the same, and further roles at /role-arn/ARN",
+        more: "Like --server, or over the socket with --unix-socket, for commands that work with several roles. Each role is assumed with the profile's credentials; \
                where there is a policy, a rule's `role_arns` has to name it.",
         variable: Some("SENTINEL_ECS_SERVER"),
         commands: EXEC,
