@@ -22,7 +22,9 @@ pub enum Id {
     MfaProcess,
     SessionPolicy,
     PolicyArn,
+    RoleArn,
     Server,
+    EcsServer,
     ServerPort,
     UnixSocket,
     UnixSocketPath,
@@ -40,6 +42,7 @@ pub enum Id {
     AskedExecutable,
     AskedSha256,
     AskedRoleArn,
+    ByArn,
     AskedOs,
     Expect,
     Policy,
@@ -176,14 +179,15 @@ impl Flag {
         matches!(self.id, Id::PolicyArn | Id::Head)
     }
 
-    /// Whether it says how credentials are made, decided on or recorded, the profile aside.
+    /// Whether it says how credentials are made, decided on or recorded, and not whose they are.
     pub fn shapes_credentials(&self) -> bool {
-        matches!(self.group, Group::Credentials | Group::Policy | Group::Stores | Group::Log) && self.id != Id::Profile
+        matches!(self.group, Group::Credentials | Group::Policy | Group::Stores | Group::Log)
+            && !matches!(self.id, Id::Profile | Id::RoleArn)
     }
 
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
-        self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)
+        self.group == Group::Server && !matches!(self.id, Id::Server | Id::EcsServer | Id::UnixSocket)
     }
 }
 
@@ -206,7 +210,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server (--server, --unix-socket)",
+            Self::Server => "Server (--server, --ecs-server, --unix-socket)",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

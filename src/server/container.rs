@@ -1,6 +1,6 @@
-//! The container credentials endpoint: `GET /`.
+//! The container credentials endpoint: `GET /`, and on the ECS endpoint `GET /role-arn/<ARN>`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::route::{Answer, Exchange};
 use crate::auth::Shown;
@@ -8,40 +8,52 @@ use crate::error::{Error, Result};
 use crate::http::body::{CredentialFields, credentials_body};
 use crate::http::request::Method;
 use crate::http::response::{Allowed, ErrorAnswer};
+use crate::policy::is_role_arn;
 use crate::secret::Secret;
 use crate::source::Credentials;
 use crate::vending::Which;
 
-/// The body of the credentials that were answered last: made once for each set of credentials, and kept in locked pages.
+/// As many as the vault keeps sets of credentials.
+const KEPT: usize = 16;
+
+/// Bodies: made once for each set of credentials, and kept in locked pages for as long as those are there.
 #[derive(Default)]
-pub(super) struct Bodies(Mutex<Option<(Arc<Credentials>, Arc<Secret>)>>);
+pub(super) struct Bodies(Mutex<Vec<(Weak<Credentials>, Arc<Secret>)>>);
 
 /// Answers one request.
-pub(super) fn answer(exchange: &Exchange<'_>, _with_roles: bool) -> Answer {
+pub(super) fn answer(exchange: &Exchange<'_>, with_roles: bool) -> Answer {
     let request = exchange.request;
     let caller = match exchange.authenticate(Shown::Token(request.authorization)) {
         Ok(caller) => caller,
         Err(refused) => return Answer::Error(refused),
     };
-    if request.decoded_path() != "/" {
-        return Answer::Error(ErrorAnswer::NotFound);
-    }
+    let which = match request.decoded_path().strip_prefix('/') {
+        Some("") => Which::Own,
+        Some(path) => match path.strip_prefix("role-arn/").filter(|arn| with_roles && is_role_arn(arn)) {
+            Some(arn) => Which::Role(arn.into()),
+            None => return Answer::Error(ErrorAnswer::NotFound),
+        },
+        None => return Answer::Error(ErrorAnswer::NotFound),
+    };
     if !matches!(request.method, Method::Get | Method::Head) {
         return Answer::Error(ErrorAnswer::MethodNotAllowed(Allowed::GetHead));
     }
-    exchange.vend(caller, &Which::Own, |desk, credentials| desk.bodies.of(credentials))
+    exchange.vend(caller, &which, |desk, credentials| desk.bodies.of(credentials))
 }
 
 impl Bodies {
     pub(super) fn of(&self, credentials: &Arc<Credentials>) -> Result<Arc<Secret>> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, body)) = last.as_ref()
-            && Arc::ptr_eq(of, credentials)
-        {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, body)) = kept.iter().find(|(of, _)| of.as_ptr() == Arc::as_ptr(credentials)) {
             return Ok(Arc::clone(body));
         }
         let body = Arc::new(make(credentials)?);
-        *last = Some((Arc::clone(credentials), Arc::clone(&body)));
+        // Those of credentials that are gone are wiped; the oldest are made anew, should they be asked for again.
+        kept.retain(|(of, _)| of.strong_count() > 0);
+        if kept.len() >= KEPT {
+            drop(kept.remove(0));
+        }
+        kept.push((Arc::downgrade(credentials), Arc::clone(&body)));
         Ok(body)
     }
 }

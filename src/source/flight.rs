@@ -132,6 +132,12 @@ impl<T: Send + Sync + 'static> Flight<T> {
         longest
     }
 
+    /// Whether there is nothing to lose: no value, and none on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.value.is_none() && !state.running
+    }
+
     fn start(self: &Arc<Self>, state: &mut State<T>, fetch: impl FnOnce() -> Result<T> + Send + 'static) {
         let flight = Arc::clone(self);
         state.running = true;

@@ -2,6 +2,7 @@
 
 mod arena;
 mod asker;
+mod ecs;
 mod insider;
 mod modes;
 mod ruled;

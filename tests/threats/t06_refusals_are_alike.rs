@@ -11,15 +11,19 @@ unknown = (b"B" if TOKEN[:1] == b"A" else b"A") + TOKEN[1:]
 tokens = [None, b"", b" ", b"x", TOKEN[:-1], TOKEN + b"=", TOKEN.swapcase(), unknown, b"A" * 43, b"Bearer " + TOKEN,
           b"Basic " + TOKEN, TOKEN + b"," + TOKEN, b"\"" + TOKEN + b"\"", b"A" * 7000] + MORE
 for token in tokens:
-    for path in [b"/", b"/other", b"/latest/meta-data/", b"/role-arn/arn:aws:iam::123456789012:role/x"]:
+    for path in [b"/", b"/other", b"/latest/meta-data/", b"/role-arn/arn:aws:iam::123456789012:role/dev",
+                 b"/role-arn/arn:aws:iam::123456789012:role/nobody-s", b"/role-arn/x", b"/role-arn/"]:
         for method in [b"GET", b"PUT"]:
             answers[once(ask(token, method + b" " + path + b" HTTP/1.1"))] += 1
             answers[once(ask(token, method + b" " + path + b" HTTP/1.1", b"Connection: keep-alive\r\n"))] += 1
 say(json.dumps([[raw.decode(), times] for raw, times in answers.items()]))
 "#;
 
-/// With these, a stranger sends 14 tokens to 4 paths by 2 methods in 2 ways.
-const REQUESTS: u64 = 14 * 4 * 2 * 2;
+/// With these, a stranger sends 14 tokens to 7 paths by 2 methods in 2 ways.
+const REQUESTS: u64 = 14 * 7 * 2 * 2;
+
+/// Whether a role may be had, is nobody's or is none is told to nobody outside either.
+const WITH_ROLES: [&str; 1] = ["--ecs-server"];
 
 #[track_caller]
 fn assert_all_forbidden(line: &str, requests: u64) {
@@ -31,7 +35,7 @@ fn assert_all_forbidden(line: &str, requests: u64) {
 fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
     Served::over_both(|served| {
         let script = format!("MORE = []\n{STRANGER}\nsay(status(once(ask())))");
-        let mut inside = served.inside(&[], &script).spawn();
+        let mut inside = served.inside(&WITH_ROLES, &script).spawn();
         assert_all_forbidden(&inside.line(), REQUESTS);
         // The token itself is good here.
         assert_eq!(inside.line(), "200");
@@ -44,7 +48,7 @@ fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
 fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
     Served::over_both(|served| {
         let mut inside =
-            served.inside(&[], "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
+            served.inside(&WITH_ROLES, "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
         let stolen = inside.line();
         let done = served.outside(&stolen, &format!("MORE = [TOKEN]\n{STRANGER}")).run();
         assert_eq!(done.code(), 0, "{done}");

@@ -44,10 +44,19 @@ os.execv("/bin/sh", ["sh", "-c", "echo $$; printf %s \"$ASK\" >&3; exec cat <&3"
 
 #[test]
 fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() {
-    for (transport, how) in [(Transport::Unix, "exec"), (Transport::Tcp, "exec"), (Transport::Tcp, "pass")] {
+    let own = ("GET / HTTP/1.1", "GetSessionToken");
+    let role = ("GET /role-arn/arn:aws:iam::123456789012:role/mine HTTP/1.1", "AssumeRole");
+    for (transport, how, (line, action)) in [
+        (Transport::Unix, "exec", own),
+        (Transport::Tcp, "exec", own),
+        (Transport::Tcp, "pass", own),
+        (Transport::Unix, "exec", role),
+        (Transport::Tcp, "pass", role),
+    ] {
         let served = Served::over(transport);
+        served.sts.role("mine").trusts("*").allows_source_identity().arn();
         // AWS is slow with the first credentials, so the request is still being answered meanwhile.
-        let gate = served.sts.hang("GetSessionToken");
+        let gate = served.sts.hang(action);
         let meeting = served.sandbox.path("meeting");
         let meeting = meeting.to_str().expect("UTF-8");
         let exec = "fd = s.fileno()\ns.setblocking(True)\nos.set_inheritable(fd, True)\n\
@@ -58,12 +67,12 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
              m, _ = l.accept()\n_, fds, _, _ = socket.recv_fds(m, 1, 1)\ns = socket.socket(fileno=fds[0])\n\
              s.settimeout(LIMIT_S)\nprint(s.recv(65536).decode(), end='')";
         let script = format!(
-            "s = connect()\ns.sendall(ask())\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
+            "s = connect()\ns.sendall(ask(TOKEN, b'{line}'))\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
             if how == "exec" { exec } else { pass }
         );
-        let mut inside = served.inside(&["--lazy"], &script).args([meeting]).spawn();
+        let mut inside = served.inside(&["--lazy", "--ecs-server"], &script).args([meeting]).spawn();
         let stolen = inside.line();
-        served.sts.wait_for_calls("GetSessionToken", 1);
+        served.sts.wait_for_calls(action, 1);
         let thief = (how == "pass").then(|| {
             let mut thief = served.outside(&stolen, receive).args([meeting]).spawn();
             assert_eq!(thief.line(), "listening");

@@ -31,6 +31,8 @@ pub static FLAGS: &[Flag] = &joined::<Flag, { length(PARTS) }>(PARTS);
 
 const EXEC: &[CommandName] = &[Exec];
 const BOTH: &[CommandName] = &[Exec, Credentials];
+/// Commands that ask a sentinel around them.
+const ASKING: &[CommandName] = &[Credentials];
 
 /// Commands that are about a profile of the AWS config file.
 const NAMED: &[CommandName] = &[

@@ -42,6 +42,7 @@ fn every_variable_is_derived_from_the_name_and_is_for_every_run() {
             || matches!(
                 flag.id,
                 Id::UnixSocket
+                    | Id::RoleArn
                     | Id::ExpectVersion
                     | Id::Strict
                     | Id::Head
@@ -97,14 +98,15 @@ fn a_command_takes_exactly_its_flags() {
     };
     let credentials =
         "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
-    let server = "server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree";
+    let server =
+        "server ecs-server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree";
     let source = "policy policy-parameter policy-key policy-scope aws-profile";
     let tables = "session-table request-table breakglass-table";
     let log = "log-file log-stderr log-key log-fsync log-anchor log-syslog syslog-socket";
-    let question = "profile user account mode time uid executable sha256 role-arn os expect";
+    let question = "profile user account mode time uid executable sha256 role-arn by-arn os expect";
     let cases = [
         (CommandName::Exec, format!("{credentials} {server} {source} state-dir {tables} wait {log} nested debug help")),
-        (CommandName::Credentials, format!("{credentials} {source} state-dir {tables} {log} debug help")),
+        (CommandName::Credentials, format!("{credentials} role-arn {source} state-dir {tables} {log} debug help")),
         (CommandName::Whoami, format!("profile region {source} state-dir {tables} json help")),
         (CommandName::PolicyValidate, format!("region {source} strict state-dir help")),
         (CommandName::PolicyTest, format!("region {question} {source} state-dir json help")),

@@ -8,6 +8,7 @@ use super::given::{Given, LONGEST_ROLE_SESSION, LONGEST_SESSION};
 use super::places::{Log, PolicySource, Stores};
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
+use crate::policy::is_role_arn;
 use crate::server::Endpoint;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
@@ -68,6 +69,8 @@ pub struct Credentials {
     /// Whether the command line names the profile. A variable does not count here: inside a tree it is an accident, and
     /// following it would make a helper ask for the profile whose helper it is.
     pub names_profile: bool,
+    /// The role that the socket of an outer sentinel is asked for.
+    pub role_arn: Option<String>,
     /// The first flag that says how credentials are made or decided on: the socket of an outer sentinel obeys none.
     pub shaping_flag: Option<String>,
 }
@@ -123,7 +126,7 @@ impl Exec {
         let server = if let Some(transport) = transport(given)? {
             Some(Server {
                 transport,
-                endpoint: Endpoint::Container,
+                endpoint: if given.switch(Id::EcsServer)? { Endpoint::Ecs } else { Endpoint::Container },
                 duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
                 duration_misplaced: given.parsed.has(Id::Duration) && given.said(Id::ServerDuration).is_none(),
                 bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?.unwrap_or(Bind::Tree),
@@ -153,7 +156,9 @@ impl Credentials {
         let names_profile = parsed.profile.is_some() || parsed.has(Id::Profile);
         let shaping_flag =
             parsed.given.iter().filter_map(|(id, _)| Flag::of(*id)).find(|flag| flag.shapes_credentials());
-        Ok(Self { common: Common::of(given)?, names_profile, shaping_flag: shaping_flag.map(Flag::dashed) })
+        let shaping_flag = shaping_flag.map(Flag::dashed);
+        let role_arn = given.word(Id::RoleArn, "a role's ARN: arn:aws:iam::123456789012:role/NAME", is_role_arn)?;
+        Ok(Self { common: Common::of(given)?, names_profile, role_arn, shaping_flag })
     }
 }
 
@@ -227,13 +232,14 @@ fn policy_arns(given: &Given<'_>) -> Result<Vec<String>> {
 
 /// `--unix-socket` replaces TCP, where both are given.
 fn transport(given: &Given<'_>) -> Result<Option<Transport>> {
-    let (unix, tcp) = (given.switch(Id::UnixSocket)?, given.switch(Id::Server)?);
+    let tcp = given.switch(Id::Server)? || given.switch(Id::EcsServer)?;
+    let unix = given.switch(Id::UnixSocket)?;
     let misplaced = |id: Id, other: &str| match Flag::of(id).filter(|_| given.parsed.has(id)) {
         Some(flag) => Err(Error::usage(format!("{} needs {other}", flag.dashed()))),
         None => Ok(()),
     };
     if unix {
-        misplaced(Id::ServerPort, "--server without --unix-socket")?;
+        misplaced(Id::ServerPort, "--server or --ecs-server without --unix-socket")?;
         return Ok(Some(Transport::Unix(given.path(Id::UnixSocketPath))));
     }
     if !tcp {
@@ -257,8 +263,8 @@ fn refuse_server_flags(given: &Given<'_>) -> Result<()> {
             let name = flag.dashed();
             let needs = match id {
                 Id::UnixSocketPath => "--unix-socket",
-                Id::ServerPort => "--server",
-                _ => "--server or --unix-socket",
+                Id::ServerPort => "--server or --ecs-server",
+                _ => "--server, --ecs-server or --unix-socket",
             };
             return Err(Error::usage(format!("{name} needs {needs}")).hint(format!("add {needs}, or leave {name} out")));
         }

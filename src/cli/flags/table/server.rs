@@ -18,12 +18,25 @@ pub(super) const SERVER: &[Flag] = &[
         group: Group::Server,
     },
     Flag {
+        id: Id::EcsServer,
+        name: "ecs-server",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "the same, and further roles at /role-arn/ARN",
+        more: "Like --server, or over the socket with --unix-socket, for commands that work with several roles. Each role is assumed with the profile's credentials; \
+               where there is a policy, a rule's `role_arns` has to name it.",
+        variable: Some("SENTINEL_ECS_SERVER"),
+        commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
         id: Id::ServerPort,
         name: "server-port",
         short: None,
         value: Some("PORT"),
         choices: &[],
-        help: "the port of --server (0: any that is free)",
+        help: "the port of --server and --ecs-server (0: any that is free)",
         more: "",
         variable: Some("SENTINEL_SERVER_PORT"),
         commands: EXEC,
@@ -87,7 +100,7 @@ pub(super) const SERVER: &[Flag] = &[
         value: None,
         choices: &[],
         help: "serve all your processes where the kernel cannot tell them apart",
-        more: "With --unix-socket alone: --server does not start there. Decided once, at start; every line of the log then \
+        more: "With --unix-socket alone: nothing is served over TCP there. Decided once, at start; every line of the log then \
                says so.",
         variable: Some("SENTINEL_ALLOW_FALLBACK"),
         commands: EXEC,
