@@ -132,7 +132,7 @@ impl Vendor {
     /// Why not. A denial and a failure are recorded as well.
     pub fn vend(&self, caller: Caller, which: &Which, wait: Duration) -> Result<Vended, Refused> {
         let deadline = self.clock.boot().saturating_add(wait);
-        let (rules, identity) = match self.basis(wait) {
+        let (rules, identity) = match self.basis(wait, deadline) {
             Ok(basis) => basis,
             Err(refused) => {
                 // Where no policy says how many: a line each would fill the disk.
@@ -235,17 +235,16 @@ impl Vendor {
 
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
-    fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let deadline = self.clock.boot().saturating_add(wait);
+    fn basis(&self, wait: Duration, deadline: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
         let left = || deadline.saturating_sub(self.clock.boot());
-        let rules = || self.broker.rules(left()).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
-        let now = rules()?;
+        let rules = |wait| self.broker.rules(wait).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let now = rules(wait)?;
         if !now.needs_user() {
             return Ok((now, self.vault.known_identity()));
         }
         match self.vault.identity(left()) {
             // AWS may have been waited for: the policy of then is not the one of now.
-            Ok(identity) => Ok((rules()?, Some(identity))),
+            Ok(identity) => Ok((rules(left())?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
             Err(Unavailable::Limited(wait)) => Err(Refused::Limited(wait)),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),

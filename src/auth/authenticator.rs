@@ -283,7 +283,7 @@ impl Visitors<'_> {
 impl Attested {
     fn of(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
         // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
-        let in_tree = tree.holds(kernel, peer.process())?;
+        let in_tree = peer.is_in(tree, kernel)?;
         let summary = PeerSummary {
             pid: peer.process().pid().as_raw(),
             uid: peer.uid(),

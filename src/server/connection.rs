@@ -7,7 +7,7 @@ use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Service;
-use super::route::{self, Answer};
+use super::route::{Answer, Exchange};
 use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
@@ -99,6 +99,7 @@ impl Connection<'_> {
     /// Reads one request and answers it. Returns whether there may be another.
     fn request(&mut self, rest: Duration, mut waits: bool) -> io::Result<bool> {
         let began = self.service.clock.boot();
+        let mut now = began;
         let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
         let mut parser = Parser::default();
         loop {
@@ -107,7 +108,8 @@ impl Connection<'_> {
                 Ok(Progress::Incomplete) => {}
                 Ok(Progress::Complete { request, head_bytes }) => {
                     self.slot.answering();
-                    let answer = route::answer(&request, &self.visitor, self.writers_agree, self.service);
+                    let (visitor, writers_agree, service) = (&self.visitor, self.writers_agree, self.service);
+                    let answer = Exchange { request: &request, visitor, writers_agree, service, began: now }.answer();
                     let keep = request.keep_alive && self.visitor.may_ask_again();
                     // Who does not read the answer may have to make room.
                     self.slot.waiting(self.service.clock.boot());
@@ -129,7 +131,7 @@ impl Connection<'_> {
             }
             let before = self.filled;
             let outcome = self.read(deadline)?;
-            let now = self.service.clock.boot();
+            now = self.service.clock.boot();
             match outcome {
                 Read::End => return Ok(false),
                 Read::Bytes if before == 0 => deadline = deadline.min(now.saturating_add(HEAD_LIMIT)),

@@ -43,19 +43,18 @@ pub(super) struct Exchange<'a> {
     pub(super) writers_agree: bool,
     pub(super) service: &'a Service,
     /// Boot time when its head was complete.
-    began: Duration,
-}
-
-/// Answers one request.
-pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bool, service: &Service) -> Answer {
-    let exchange = Exchange { request, visitor, writers_agree, service, began: service.clock.boot() };
-    match service.endpoint {
-        Endpoint::Container => container::answer(&exchange, false),
-        Endpoint::Ecs => container::answer(&exchange, true),
-    }
+    pub(super) began: Duration,
 }
 
 impl Exchange<'_> {
+    /// Answers the request.
+    pub(super) fn answer(&self) -> Answer {
+        match self.service.endpoint {
+            Endpoint::Container => container::answer(self, false),
+            Endpoint::Ecs => container::answer(self, true),
+        }
+    }
+
     /// Authenticates whoever asks by what the request shows.
     pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
         let service = self.service;

@@ -71,7 +71,8 @@ impl<T: Send + Sync + 'static> Flight<T> {
         admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> std::result::Result<Arc<T>, Unavailable> {
-        let deadline = self.clock.boot().saturating_add(wait);
+        // Reckoned from when there is something to wait for.
+        let mut deadline = None;
         let mut start = Some((admit, fetch));
         let mut state = self.state();
         state.asked = true;
@@ -99,7 +100,7 @@ impl<T: Send + Sync + 'static> Flight<T> {
                 (None, Some(error)) if !state.running => return Err(Unavailable::Failed(error)),
                 _ => {}
             }
-            let left = deadline.saturating_sub(now);
+            let left = deadline.get_or_insert(now.saturating_add(wait)).saturating_sub(now);
             if left.is_zero() {
                 return Err(Unavailable::Pending);
             }
