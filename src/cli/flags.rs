@@ -26,6 +26,10 @@ pub enum Id {
     ServerPort,
     UnixSocket,
     UnixSocketPath,
+    Ec2Server,
+    ImdsV1,
+    ImdsAddress,
+    HopLimit,
     ServerDuration,
     Bind,
     AllowFallback,
@@ -183,7 +187,7 @@ impl Flag {
 
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
-        self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)
+        self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket | Id::Ec2Server)
     }
 }
 
@@ -206,7 +210,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server (--server, --unix-socket)",
+            Self::Server => "Server (--server, --unix-socket, --ec2-server)",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

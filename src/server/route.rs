@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Service;
-use super::container;
 use super::desk::Desk;
-use crate::auth::{Caller, Shown, Visitor};
+use super::imds::Imds;
+use super::{container, imds};
+use crate::auth::{Caller, Refusal, Shown, Ttl, Visitor};
 use crate::http::request::Request;
-use crate::http::response::ErrorAnswer;
+use crate::http::response::{ErrorAnswer, Success};
 use crate::policy::Verdict;
 use crate::secret::Secret;
 use crate::source::Credentials;
@@ -26,12 +27,18 @@ pub enum Endpoint {
     Container,
     /// The same, and `/role-arn/<ARN>`.
     Ecs,
+    /// The EC2 metadata endpoint: `/latest/...`.
+    Ec2(Imds),
 }
 
 /// What to write.
 pub(super) enum Answer {
     /// 200, with this body of JSON.
     Credentials(Arc<Secret>),
+    /// 200, with this session token, which lives so long.
+    SessionToken(Secret, Ttl),
+    /// 200, with this text, which is no secret.
+    Metadata(Success, String),
     /// Anything else.
     Error(ErrorAnswer),
 }
@@ -52,6 +59,7 @@ pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bo
     match service.endpoint {
         Endpoint::Container => container::answer(&exchange, false),
         Endpoint::Ecs => container::answer(&exchange, true),
+        Endpoint::Ec2(imds) => imds::answer(&exchange, imds),
     }
 }
 
@@ -62,7 +70,10 @@ impl Exchange<'_> {
         service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
             let who = self.visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
             service.operator.log("refused", &format!("refused {who}: {refusal}"));
-            ErrorAnswer::Forbidden
+            match refusal {
+                Refusal::NoSession => ErrorAnswer::Unauthorized,
+                _ => ErrorAnswer::Forbidden,
+            }
         })
     }
 

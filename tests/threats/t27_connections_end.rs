@@ -17,7 +17,7 @@ const FETCHED: &str = "s = connect()\ns.sendall(ask())\nsay(status(answer(s)))\n
 
 #[test]
 fn a_program_that_inherits_a_connection_gets_nothing() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let again = format!(
             "{CLIENT}\ns = socket.socket(fileno=int(sys.argv[1]))\ns.settimeout(LIMIT_S)\ntry_send(s, ask())\n\
          say(os.getpid())\nprint(to_end(s).decode(), end='')"
@@ -44,7 +44,13 @@ os.execv("/bin/sh", ["sh", "-c", "echo $$; printf %s \"$ASK\" >&3; exec cat <&3"
 
 #[test]
 fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() {
-    for (transport, how) in [(Transport::Unix, "exec"), (Transport::Tcp, "exec"), (Transport::Tcp, "pass")] {
+    for (transport, how) in [
+        (Transport::Unix, "exec"),
+        (Transport::Tcp, "exec"),
+        (Transport::Tcp, "pass"),
+        (Transport::Imds, "exec"),
+        (Transport::Imds, "pass"),
+    ] {
         let served = Served::over(transport);
         // AWS is slow with the first credentials, so the request is still being answered meanwhile.
         let gate = served.sts.hang("GetSessionToken");
@@ -138,7 +144,7 @@ fn split_twice(text: &str) -> Option<(&str, &str)> {
 
 #[test]
 fn the_childs_end_closes_the_connections_of_what_it_leaves_behind() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let told = served.sandbox.path("told");
         let script = r#"
 ready_in, ready_out = os.pipe()
@@ -175,7 +181,7 @@ sys.exit(7)
         let text = eventually("what the daemon found", || std::fs::read_to_string(&told).ok());
         let error = match served.transport {
             Transport::Unix => "FileNotFoundError",
-            Transport::Tcp => "ConnectionRefusedError",
+            Transport::Tcp | Transport::Imds => "ConnectionRefusedError",
         };
         assert_eq!(text, format!(r#"[200, "", "", "", false, "", "{error}"]"#));
     });
@@ -183,7 +189,7 @@ sys.exit(7)
 
 #[test]
 fn the_wardens_end_closes_every_connection() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let script = format!(
             "{FETCHED}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\n\
              say(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))"

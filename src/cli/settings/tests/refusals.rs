@@ -17,9 +17,10 @@ fn flags_about_a_server_need_one_and_variables_do_not() {
         let mut line = vec!["exec", &name];
         line.extend(flag.value);
         let needs = match flag.id {
-            Id::ServerPort => "--server",
+            Id::ServerPort => "--server or --ec2-server",
             Id::UnixSocketPath => "--unix-socket",
-            _ => "--server or --unix-socket",
+            Id::ImdsV1 | Id::ImdsAddress | Id::HopLimit => "--ec2-server",
+            _ => "--server, --unix-socket or --ec2-server",
         };
         let expected = format!("{name} needs {needs}\n  add {needs}, or leave {name} out");
         assert_eq!(refusal(&line, &[]), expected);
