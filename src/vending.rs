@@ -228,6 +228,19 @@ impl Vendor {
         self.broker.profile()
     }
 
+    /// The role that the profile's credentials are of, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.broker.role_arn()
+    }
+
+    /// The account of the profile's credentials: its role's, or the one that AWS has named already.
+    pub fn known_account(&self) -> Option<String> {
+        match self.role_arn() {
+            Some(arn) => arn.split(':').nth(4).map(str::to_owned),
+            None => self.vault.known_identity().map(|identity| identity.account.clone()),
+        }
+    }
+
     /// The user, if AWS has named them already.
     pub fn known_user(&self) -> Option<String> {
         self.vault.known_identity().as_deref().map(Identity::user)

@@ -1,5 +1,6 @@
 //! From a connection and a token to a [`Caller`].
 
+use std::io;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -8,8 +9,11 @@ use std::time::Duration;
 
 use super::Refusal;
 use super::registry::{Entry, Registered, Registry, Rule};
+use super::session::{Sessions, Ttl};
 use super::watch::Watched;
+use crate::clock::Clock;
 use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Program, Programs, Tree, Unattested, unix};
+use crate::secret::Secret;
 use crate::stream::Stream;
 use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid, effective_uid};
@@ -28,6 +32,8 @@ pub struct Authenticator {
     programs: Option<Arc<Programs>>,
     /// What the tree trusts because sentinel made it.
     watched: Vec<Watched>,
+    /// Where requests show session tokens: these, and the entry whose binding says who may have them.
+    sessions: Option<(Sessions, Arc<Entry>)>,
 }
 
 /// What peers are held against: decided once, at start, never for one connection.
@@ -91,6 +97,10 @@ enum Who {
 pub enum Shown<'a> {
     /// A token that was given out beforehand; `None` where the request has no Authorization.
     Token(Option<&'a [u8]>),
+    /// A session token, which the same caller or another inside was given on request; `None` where the request has none.
+    Session(Option<&'a [u8]>),
+    /// Nothing: whoever is inside may ask this.
+    Nothing,
 }
 
 /// This process's own user: who runs `exec` without a server, or `credentials`. There is no peer to be authenticated.
@@ -103,13 +113,20 @@ impl Authenticator {
         let own_program = own.and_then(|process| process.executable_identity());
         let programs = Some(Arc::new(Programs::new(&kernel, own_program)));
         let mode = Mode::Attested { kernel, tree };
-        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
+        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new(), sessions: None }
     }
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
         let mode = Mode::UidOnly { overflow: Overflow::here() };
-        Self { registry: Registry::default(), mode, own_program: None, programs: None, watched: Vec::new() }
+        Self {
+            registry: Registry::default(),
+            mode,
+            own_program: None,
+            programs: None,
+            watched: Vec::new(),
+            sessions: None,
+        }
     }
 
     /// Serves nobody who connects once one of these has changed.
@@ -117,6 +134,26 @@ impl Authenticator {
     pub fn watching(mut self, files: Vec<Watched>) -> Self {
         self.watched = files;
         self
+    }
+
+    /// Gives session tokens to whoever is inside the binding of this token, which nobody is told.
+    ///
+    /// # Errors
+    /// The kernel gave no random bytes, or no memory.
+    pub fn with_sessions(mut self, registered: &Registered, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        self.sessions = Some((Sessions::new(clock)?, Arc::clone(&registered.0)));
+        Ok(self)
+    }
+
+    /// A session token for this caller, and for whoever else is inside the same binding.
+    ///
+    /// # Errors
+    /// The kernel gave no memory; or there are no sessions here.
+    pub fn session_token(&self, caller: &Caller, ttl: Ttl) -> io::Result<Secret> {
+        match (&self.sessions, &caller.who) {
+            (Some((sessions, _)), Who::Peer { entry, .. }) => sessions.token(entry.subject(), ttl),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The tokens.
@@ -189,17 +226,35 @@ impl Authenticator {
     /// # Errors
     /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
     pub fn authenticate(&self, visitor: &Visitor, writers_agree: bool, shown: Shown<'_>) -> Result<Caller, Refusal> {
-        let Shown::Token(token) = shown;
         let present = self.recheck(visitor, writers_agree);
-        let known = self.registry.find(token.unwrap_or_default());
-        let attested = present?;
-        let entry = known.entry().ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
+        let (entry, has_session) = self.look_up(shown);
+        let (attested, entry) = (present?, entry?);
         if entry.uid != attested.uid {
             return Err(Refusal::WrongUid);
         }
         self.inside(&entry, attested)?;
+        // Last: only who is inside may learn what is wrong with a session token.
+        if !has_session {
+            return Err(Refusal::NoSession);
+        }
         let (attested, programs) = (Arc::clone(attested), self.programs.clone());
         Ok(Caller { who: Who::Peer { attested, programs, entry } })
+    }
+
+    /// The entry that the request is judged by, and whether it lacks no session token.
+    fn look_up(&self, shown: Shown<'_>) -> (Result<Arc<Entry>, Refusal>, bool) {
+        let session = match shown {
+            Shown::Token(token) => {
+                let missing = if token.is_some() { Refusal::Unknown } else { Refusal::Missing };
+                return (self.registry.find(token.unwrap_or_default()).entry().ok_or(missing), true);
+            }
+            Shown::Session(token) => Some(token.unwrap_or_default()),
+            Shown::Nothing => None,
+        };
+        let Some((sessions, entry)) = &self.sessions else { return (Err(Refusal::Missing), false) };
+        let has_session = session.is_none_or(|token| sessions.is_live(entry.subject(), token));
+        let live = if entry.is_live() { Ok(Arc::clone(entry)) } else { Err(Refusal::Unknown) };
+        (live, has_session)
     }
 
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Arc<Attested>, Refusal> {

@@ -2,9 +2,11 @@
 //!
 //! Only [`Authenticator`] makes a [`Caller`] of a connection. The peer is attested before the token is looked up, and the
 //! token is looked up whatever the attestation said, so that neither the answer nor its time tells which of them failed.
+//! Session tokens, which anybody inside gets for the asking, are the exception: who is inside is told that one is missing.
 
 mod authenticator;
 mod registry;
+mod session;
 mod token;
 mod watch;
 
@@ -12,6 +14,7 @@ use std::fmt;
 
 pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Shown, Visitor, Visitors};
 pub use registry::{Binding, Registered, Registry};
+pub use session::{Sessions, Ttl};
 pub use token::Token;
 pub use watch::Watched;
 
@@ -36,6 +39,9 @@ pub enum Refusal {
     OutsideTree,
     /// The token belongs to another process of the tree.
     WrongProcess,
+    /// Inside, and without a session token that lives. Told apart from the others, because nothing was shown that may be known
+    /// to insiders alone.
+    NoSession,
 }
 
 impl fmt::Display for Refusal {
@@ -51,6 +57,7 @@ impl fmt::Display for Refusal {
             Self::WrongUid => f.write_str("the token of another uid"),
             Self::OutsideTree => f.write_str("not a descendant of the command that sentinel started"),
             Self::WrongProcess => f.write_str("the token is bound to another process of the tree"),
+            Self::NoSession => f.write_str("no live session token"),
         }
     }
 }

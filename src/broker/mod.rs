@@ -130,6 +130,11 @@ impl Broker {
         }
     }
 
+    /// The role that the profile's credentials are of, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.role_arn.as_deref()
+    }
+
     /// Names the role that the profile's credentials are of.
     #[must_use]
     pub fn of_role(mut self, role_arn: Option<String>) -> Self {

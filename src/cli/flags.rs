@@ -28,6 +28,10 @@ pub enum Id {
     ServerPort,
     UnixSocket,
     UnixSocketPath,
+    Ec2Server,
+    ImdsV1,
+    ImdsAddress,
+    HopLimit,
     ServerDuration,
     Bind,
     AllowFallback,
@@ -187,7 +191,8 @@ impl Flag {
 
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
-        self.group == Group::Server && !matches!(self.id, Id::Server | Id::EcsServer | Id::UnixSocket)
+        let servers = [Id::Server, Id::EcsServer, Id::UnixSocket, Id::Ec2Server];
+        self.group == Group::Server && !servers.contains(&self.id)
     }
 }
 
@@ -210,7 +215,7 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server (--server, --ecs-server, --unix-socket)",
+            Self::Server => "Server (--server, --ecs-server, --ec2-server, --unix-socket)",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

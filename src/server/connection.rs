@@ -11,7 +11,7 @@ use super::route::{Answer, Exchange};
 use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
-use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
+use crate::http::response::{ErrorAnswer, HEAD_BYTES, Success, success_head};
 use crate::stream::{Stream, Writer};
 use crate::sys::poll::wait_readable;
 
@@ -191,14 +191,25 @@ fn write(stream: &Stream, answer: &Answer, method: Method, keep_alive: bool) -> 
             write_all(stream, &error.bytes(method, keep_alive), &[])?;
             Ok(keep_alive)
         }
-        Answer::Credentials(body) => {
-            let mut buffer = [0; HEAD_BYTES];
-            let head = credentials_head(&mut buffer, body.expose().len(), keep_alive)?;
-            // The body goes from its locked pages to the kernel, without a copy in between.
-            write_all(stream, head, if method == Method::Head { &[] } else { body.expose() })?;
-            Ok(keep_alive)
+        // The body goes from its locked pages to the kernel, without a copy in between.
+        Answer::Credentials(body) => write_success(stream, (Success::Json, body.expose()), method, keep_alive),
+        Answer::SessionToken(token, ttl) => {
+            write_success(stream, (Success::SessionToken(ttl.seconds()), token.expose()), method, keep_alive)
         }
+        Answer::Metadata(success, text) => write_success(stream, (*success, text.as_bytes()), method, keep_alive),
     }
+}
+
+fn write_success(
+    stream: &Stream,
+    (success, body): (Success, &[u8]),
+    method: Method,
+    keep_alive: bool,
+) -> io::Result<bool> {
+    let mut buffer = [0; HEAD_BYTES];
+    let head = success_head(&mut buffer, success, body.len(), keep_alive)?;
+    write_all(stream, head, if method == Method::Head { &[] } else { body })?;
+    Ok(keep_alive)
 }
 
 fn write_all(stream: &Stream, head: &[u8], body: &[u8]) -> io::Result<()> {

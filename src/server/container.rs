@@ -1,5 +1,6 @@
 //! The container credentials endpoint: `GET /`, and on the ECS endpoint `GET /role-arn/<ARN>`.
 
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::route::{Answer, Exchange};
@@ -38,11 +39,16 @@ pub(super) fn answer(exchange: &Exchange<'_>, with_roles: bool) -> Answer {
     if !matches!(request.method, Method::Get | Method::Head) {
         return Answer::Error(ErrorAnswer::MethodNotAllowed(Allowed::GetHead));
     }
-    exchange.vend(caller, &which, |desk, credentials| desk.bodies.of(credentials))
+    exchange.vend(caller, &which, |desk, credentials| desk.bodies.of(credentials, make))
 }
 
 impl Bodies {
-    pub(super) fn of(&self, credentials: &Arc<Credentials>) -> Result<Arc<Secret>> {
+    /// The body that `make` makes of these: an endpoint's, always the same one of a server's.
+    pub(super) fn of(
+        &self,
+        credentials: &Arc<Credentials>,
+        make: impl FnOnce(&Credentials) -> Result<Secret>,
+    ) -> Result<Arc<Secret>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, body)) = kept.iter().find(|(of, _)| of.as_ptr() == Arc::as_ptr(credentials)) {
             return Ok(Arc::clone(body));
@@ -59,11 +65,16 @@ impl Bodies {
 }
 
 fn make(credentials: &Credentials) -> Result<Secret> {
+    fields(credentials).and_then(|fields| credentials_body(&fields).map_err(unwritable))
+}
+
+/// What there is to hand out.
+pub(super) fn fields(credentials: &Credentials) -> Result<CredentialFields<'_>> {
     let keys = credentials.keys();
     let (Some(token), Some(expiration)) = (&keys.session_token, credentials.expiration()) else {
         return Err(Error::new("only temporary credentials are served").hint("leave --no-session out"));
     };
-    credentials_body(&CredentialFields {
+    Ok(CredentialFields {
         access_key_id: &keys.access_key_id,
         secret_access_key: keys.secret_access_key.expose_str(),
         token: token.expose_str(),
@@ -71,5 +82,8 @@ fn make(credentials: &Credentials) -> Result<Secret> {
         account_id: credentials.account(),
         role_arn: credentials.role_arn(),
     })
-    .map_err(|error| Error::new("cannot write the credentials' answer").because(error))
+}
+
+pub(super) fn unwritable(error: io::Error) -> Error {
+    Error::new("cannot write the credentials' answer").because(error)
 }

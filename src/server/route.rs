@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Service;
-use super::container;
 use super::desk::Desk;
-use crate::auth::{Caller, Shown, Visitor};
+use super::imds::Imds;
+use super::{container, imds};
+use crate::auth::{Caller, Refusal, Shown, Ttl, Visitor};
 use crate::http::request::Request;
-use crate::http::response::ErrorAnswer;
+use crate::http::response::{ErrorAnswer, Success};
 use crate::policy::Verdict;
 use crate::secret::Secret;
 use crate::source::Credentials;
@@ -26,12 +27,18 @@ pub enum Endpoint {
     Container,
     /// The same, and `/role-arn/<ARN>`.
     Ecs,
+    /// The EC2 metadata endpoint: `/latest/...`.
+    Ec2(Imds),
 }
 
 /// What to write.
 pub(super) enum Answer {
     /// 200, with this body of JSON.
     Credentials(Arc<Secret>),
+    /// 200, with this session token, which lives so long.
+    SessionToken(Secret, Ttl),
+    /// 200, with this text, which is no secret.
+    Metadata(Success, String),
     /// Anything else.
     Error(ErrorAnswer),
 }
@@ -52,6 +59,7 @@ impl Exchange<'_> {
         match self.service.endpoint {
             Endpoint::Container => container::answer(self, false),
             Endpoint::Ecs => container::answer(self, true),
+            Endpoint::Ec2(imds) => imds::answer(self, imds),
         }
     }
 
@@ -61,7 +69,10 @@ impl Exchange<'_> {
         service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
             let who = self.visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
             service.operator.log("refused", &format!("refused {who}: {refusal}"));
-            ErrorAnswer::Forbidden
+            match refusal {
+                Refusal::NoSession => ErrorAnswer::Unauthorized,
+                _ => ErrorAnswer::Forbidden,
+            }
         })
     }
 

@@ -29,12 +29,8 @@ pub(crate) use invocation::{Finished, Invocation};
 pub(crate) use running::Running;
 pub(crate) use world::World;
 
+pub(crate) use crate::fake_sts::DEADLINE;
 use crate::fake_sts::{Keys, Sts};
-
-/// What any single wait may take before the test fails. It only catches what hangs, so it is far beyond what the slowest busy
-/// machine needs. Where a promise is about time, the test measures that. The scripts in Python wait for 120 s, so that theirs
-/// is the sentence that is shown.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// The program under test: what SENTINEL_UNDER_TEST names, else what cargo has just built.
 pub(crate) fn sentinel() -> &'static str {

@@ -58,10 +58,8 @@ impl Ecs {
     }
 
     fn tree(&self, profile: &str, options: &[&str]) -> Tree {
-        let endpoint: &[&str] = match self.transport {
-            Transport::Unix => &["--ecs-server", "--unix-socket"],
-            Transport::Tcp => &["--ecs-server"],
-        };
+        let over_unix = self.transport == Transport::Unix;
+        let endpoint: &[&str] = if over_unix { &["--ecs-server", "--unix-socket"] } else { &["--ecs-server"] };
         let options = [&["--profile", profile], endpoint, options].concat();
         let mut tree = self.world.sandbox.python(&options, &format!("{CLIENT}\n{ROLES}")).spawn();
         assert!(tree.line().starts_with("ready "));

@@ -1,4 +1,4 @@
-//! T6: a refusal does not say what was wrong, over either transport.
+//! T6: a refusal does not say what was wrong, over either transport, and on the metadata endpoint to whoever is outside.
 
 use crate::harness::{is_root, skip};
 use crate::wire::{FORBIDDEN, Served, Transport};
@@ -46,7 +46,7 @@ fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
 
 #[test]
 fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let mut inside =
             served.inside(&WITH_ROLES, "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
         let stolen = inside.line();
@@ -62,7 +62,7 @@ fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
 
 #[test]
 fn the_wrong_process_is_refused_like_a_bad_token() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         // The first that uses the token owns it; its child is inside the tree, and is not the first.
         let script = format!(
             "say(status(once(ask())))\nsys.stdout.flush()\nchild = os.fork()\nMORE = [TOKEN]\nif child == 0:\n{}\n    os._exit(0)\n\
@@ -132,7 +132,7 @@ say(answer(s).hex())
 /// What is judged before the token is, is judged alike for those whose token is good.
 #[test]
 fn what_is_refused_before_the_token_is_refused_alike_for_all() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let requests = r#"
 for method in [b"POST", b"DELETE", b"get"]:
     say(once(ask(TOKEN, method + b" / HTTP/1.1")).hex())
@@ -163,7 +163,7 @@ fn another_uid_gets_not_a_byte() {
     if !is_root() {
         return skip(NAME, "it takes root to become another user");
     }
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let (mut inside, stolen) = served.inside_in_reach_of_all("say(PATH, TOKEN.decode())\nsys.stdin.read()");
         let script = r#"
 for token in [TOKEN, None, b"x"]:
@@ -189,7 +189,7 @@ fn the_peer_is_attested_before_the_token_is_looked_up_and_neither_is_skipped() {
     let (_, body) = rest.split_once("{\n").expect("a body");
     let (body, _) = body.split_once("\n    }\n").expect("an end");
     let place = |text: &str| body.find(text).unwrap_or_else(|| panic!("no `{text}` in {body}"));
-    let (peer, token) = (place("self.recheck(visitor, writers_agree);"), place("self.registry.find("));
+    let (peer, token) = (place("self.recheck(visitor, writers_agree);"), place("self.look_up(shown);"));
     assert!(peer < token, "{body}");
     for leaves in ["?", "return", "if ", "match ", "&&", "||"] {
         let early = body.find(leaves).is_some_and(|at| at < token);

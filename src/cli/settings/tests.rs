@@ -2,6 +2,7 @@
 
 mod files;
 mod gate;
+mod imds;
 mod refusals;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
 use crate::server::Endpoint;
+use crate::server::imds::Imds;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
@@ -165,6 +167,10 @@ fn every_flag_of_exec_reaches_its_setting() {
     for line in [["exec", "--ecs-server", "--unix-socket"], ["exec", "--unix-socket", "--ecs-server"]] {
         assert_eq!(read(&line, &[]).expect("settings"), Exec { server: Some(server.clone()), ..defaults() });
     }
+    let metadata = ["exec", "--ec2-server", "--imds-v1", "--imds-address", "127.0.0.2", "--hop-limit", "2"];
+    let transport = Transport::Imds { address: "127.0.0.2:80".parse().expect("an address"), hop_limit: 2 };
+    let server = Server { transport, endpoint: Endpoint::Ec2(Imds { v1: true }), ..default_server() };
+    assert_eq!(read(&metadata, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
     let by_program = ["exec", "--mfa-process", "otp me"];
     let common = Common { mfa_process: Some("otp me".into()), ..defaults().common };
     assert_eq!(read(&by_program, &[]).expect("settings"), Exec { common, ..defaults() });
@@ -174,6 +180,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             .iter()
             .chain(&over_tcp)
             .chain(&with_roles)
+            .chain(&metadata)
             .chain(&by_program)
             .any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
         assert!(named || matches!(flag.id, Id::Help | Id::PolicyParameter), "{} is not tested here", flag.name);
@@ -196,6 +203,10 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_ECS_SERVER", "1"),
         ("SENTINEL_SERVER_PORT", "4321"),
         ("SENTINEL_UNIX_SOCKET_PATH", "/s"),
+        ("SENTINEL_EC2_SERVER", "no"),
+        ("SENTINEL_IMDS_V1", "1"),
+        ("SENTINEL_IMDS_ADDRESS", "127.0.0.1"),
+        ("SENTINEL_HOP_LIMIT", "1"),
         ("SENTINEL_SERVER_DURATION", "45m"),
         ("SENTINEL_BIND", "process"),
         ("SENTINEL_ALLOW_FALLBACK", "true"),
