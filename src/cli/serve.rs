@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
 use crate::peer::kernel::may_look_into_others;
 use crate::peer::{Kernel, Overflow};
-use crate::server::{Listener, Listening, Service, SocketAccess};
+use crate::server::{Endpoint, Listener, Listening, Service, SocketAccess};
 use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
 use crate::sys::signal::Signals;
@@ -36,12 +36,10 @@ pub(super) fn run(settings: &settings::Serve, env: &Env) -> Result<u8> {
     let names = Names::read();
     let entries = resolve(&settings.entries, &names)?;
     let place = Place::of(&settings.place, &names)?;
-    if place.is_tcp() || settings.by_uid {
-        return Err(Error::usage(match place {
-            Place::Socket(..) => "serve with --bind uid needs a token file",
-            Place::Tcp(_) => "serve ecs over TCP needs a token file",
-        })
-        .hint("serve on a Unix socket, without --bind"));
+    let has_sessions = matches!(settings.endpoint, Endpoint::Ec2(_));
+    if !has_sessions && (place.is_tcp() || settings.by_uid) {
+        let what = if place.is_tcp() { "serve ecs over TCP" } else { "serve with --bind uid" };
+        return Err(Error::usage(format!("{what} needs a token file")).hint("serve on a Unix socket, without --bind"));
     }
     let kernel = kernel(settings, &entries, place.is_tcp())?;
     let deployment = deployment(&entries);
@@ -53,8 +51,16 @@ pub(super) fn run(settings: &settings::Serve, env: &Env) -> Result<u8> {
     let roster = Arc::new(Roster::new(profiles.led_to_by(entries)));
     let naming = if settings.by_uid { Naming::Uid } else { Naming::Process };
     let listener = place.bind()?;
+    let authenticator = Authenticator::selecting(kernel, naming, roster, false);
+    let authenticator = if has_sessions {
+        authenticator
+            .with_sessions(None, Arc::clone(&clock))
+            .map_err(|error| Error::new("cannot make a key for session tokens").because(error))?
+    } else {
+        authenticator
+    };
     let service = Service {
-        authenticator: Arc::new(Authenticator::selecting(kernel, naming, roster, false)),
+        authenticator: Arc::new(authenticator),
         desks: profiles.desks(),
         endpoint: settings.endpoint,
         hosts: listener.address().map_or_else(Hosts::unix, Hosts::tcp),
@@ -84,6 +90,8 @@ fn wait_for_the_end(signals: &mut Signals) -> Result<()> {
 enum Place {
     Socket(PathBuf, SocketAccess),
     Tcp(Listener),
+    /// The metadata endpoint's.
+    Imds(Listener),
 }
 
 impl Place {
@@ -92,6 +100,7 @@ impl Place {
             ServicePlace::Tcp(address) => {
                 Listener::tcp(*address).map(Self::Tcp).map_err(|error| error.hint("give another port with --address"))
             }
+            ServicePlace::Imds { address, hop_limit } => Listener::metadata(*address, *hop_limit).map(Self::Imds),
             ServicePlace::Socket { path, mode, group } => {
                 let group = group.as_deref();
                 let group = group.map(|group| names.group(group, &format!("--socket-group {group}"))).transpose()?;
@@ -108,21 +117,26 @@ impl Place {
     fn name(&self) -> String {
         match self {
             Self::Socket(path, _) => path.display().to_string(),
-            Self::Tcp(listener) => listener.address().map(|address| address.to_string()).unwrap_or_default(),
+            Self::Tcp(listener) => address(listener),
+            Self::Imds(listener) => format!("imds {}", address(listener)),
         }
     }
 
     fn is_tcp(&self) -> bool {
-        matches!(self, Self::Tcp(_))
+        matches!(self, Self::Tcp(_) | Self::Imds(_))
     }
 
     /// Binds what is not bound yet.
     fn bind(self) -> Result<Listener> {
         match self {
-            Self::Tcp(listener) => Ok(listener),
+            Self::Tcp(listener) | Self::Imds(listener) => Ok(listener),
             Self::Socket(path, access) => Ok(Listener::Unix(Listening::bind(&path, &access)?)),
         }
     }
+}
+
+fn address(listener: &Listener) -> String {
+    listener.address().map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// What names callers here. Decided once: what fails later is a refusal.

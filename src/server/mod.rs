@@ -11,12 +11,14 @@
 //! | `route` | which endpoint answers, and for whom |
 //! | `desk` | the vendor of each profile that is served |
 //! | `container` | the container credentials endpoint |
+//! | [`imds`] | the EC2 metadata endpoint |
 
 mod accept;
 mod connection;
 mod container;
 mod crew;
 mod desk;
+pub mod imds;
 pub mod listen;
 mod listener;
 mod route;

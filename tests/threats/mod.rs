@@ -2,6 +2,7 @@
 
 mod arena;
 mod asker;
+mod ecs;
 mod insider;
 mod modes;
 mod ruled;
@@ -18,6 +19,7 @@ mod t06_refusals_are_alike;
 mod t07_tokens;
 mod t08_hosts;
 mod t09_tcp_listeners;
+mod t10_imds_tokens;
 mod t11_bounds;
 mod t12_ambiguous_http;
 mod t13_secrets_in_memory;

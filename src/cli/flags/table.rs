@@ -33,12 +33,17 @@ pub static FLAGS: &[Flag] = &joined::<Flag, { length(PARTS) }>(PARTS);
 
 const EXEC: &[CommandName] = &[Exec];
 const BOTH: &[CommandName] = &[Exec, Credentials];
+/// Commands that ask a sentinel around them.
+const ASKING: &[CommandName] = &[Credentials];
 
 /// Commands that serve whoever their selectors name.
 const SERVICES: &[CommandName] = &[ServeEcs, ServeEc2];
 
 /// The one that serves the container credentials endpoint.
 const ECS: &[CommandName] = &[ServeEcs];
+
+/// Commands that may serve the EC2 metadata endpoint.
+const METADATA: &[CommandName] = &[Exec, ServeEc2];
 
 /// Commands that serve.
 const SERVING: &[CommandName] = &[Exec, ServeEcs, ServeEc2];
