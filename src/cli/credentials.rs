@@ -39,6 +39,9 @@ const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 /// What `exec --server` sets for its child.
 const CONTAINER_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
+/// What a service did not say that gave nothing.
+const NOT_SELECTED: &str = "none of its selectors may name this process: its own messages say who asked";
+
 /// How an answer begins that has credentials behind it.
 const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 
@@ -123,15 +126,21 @@ fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Re
     let mut dropped = 0;
     loop {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
-        let stream = ask(socket, request(token, role_arn), &mut bytes)?;
+        let stream = ask(socket, request(token, role_arn), &mut bytes).map_err(|error| match token {
+            Some(_) => error,
+            None => error.hint("it has to run, and this user be let into the socket's directory and to the socket"),
+        })?;
         if bytes.is_empty() && dropped < DROPS {
             dropped += 1;
             std::thread::sleep(PAUSE);
             continue;
         }
         let Some(Answer { status, body }) = parse(&bytes) else {
-            return Err(Error::new(format!("the sentinel on {} gave no whole answer", socket.display()))
-                .hint("it may just have ended; if not, its own messages say why"));
+            let error = Error::new(format!("the sentinel on {} gave no whole answer", socket.display()));
+            return Err(error.hint(match token {
+                Some(_) => "it may just have ended; if not, its own messages say why",
+                None => NOT_SELECTED,
+            }));
         };
         if status == 200 {
             let served: Served<'_> = serde_json::from_slice(body).map_err(|_| {
@@ -153,6 +162,10 @@ fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Re
         }
         let refusal: Refusal = serde_json::from_slice(body)
             .map_err(|_| Error::new(format!("the sentinel on {} answered with status {status}", socket.display())))?;
+        if token.is_none() && refusal.code == "Forbidden" {
+            let error = Error::new(format!("the sentinel on {} refused this process", socket.display()));
+            return Err(error.hint(NOT_SELECTED));
+        }
         return Err(explain(&refusal, role_arn, &stream, socket));
     }
 }

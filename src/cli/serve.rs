@@ -16,7 +16,7 @@ use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
-use crate::peer::kernel::may_look_into_others;
+use crate::peer::kernel::{Tier, may_look_into_others};
 use crate::peer::{Kernel, Overflow};
 use crate::server::{Endpoint, Listener, Listening, Service, SocketAccess};
 use crate::sys::poll::wait_readable;
@@ -151,11 +151,20 @@ fn kernel(settings: &settings::Serve, entries: &[Resolved], tcp: bool) -> Result
     }
     let selectors = || entries.iter().map(|entry| &entry.selector);
     // /proc shows the programs of other users, and over TCP their descriptors, to root and who may trace them alone.
-    let looked_into = |selector: &Selector| if tcp { selector.needs_process() } else { selector.needs_program() };
+    // Older kernels tell who is on the other end of a Unix socket by descriptors as well.
+    let by_descriptors = !tcp && kernel.tier() >= Tier::Pidfd;
+    let looked_into = |selector: &Selector| match tcp {
+        true => selector.needs_process(),
+        false => selector.needs_program() || by_descriptors,
+    };
     let own = [effective_uid()];
     let hidden = |selector: &&Selector| looked_into(selector) && selector.uids.iter().ne(own.iter());
     if selectors().any(|selector| hidden(&selector)) && !may_look_into_others() {
-        let what = if tcp { "group or program" } else { "program" };
+        let what = match (tcp, by_descriptors) {
+            (true, _) => "group or program",
+            (false, true) => "number, on a kernel before Linux 6.5,",
+            (false, false) => "program",
+        };
         return Err(Error::new(format!(
             "the {what} of other users' processes is not shown to uid {}, so that nobody could be selected by it",
             effective_uid()
