@@ -147,6 +147,11 @@ impl Attested {
     }
 }
 
+/// Whether the peer of a tree's server is in the tree, as far as that is asked.
+pub(super) fn is_inside(attested: &Attested) -> bool {
+    !matches!(attested.named, Named::OfTree { in_tree: false, .. })
+}
+
 /// What selectors ask of a caller.
 pub(super) struct Asked<'a> {
     pub(super) attested: &'a Attested,

@@ -7,17 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
-use super::attested::{Asked, Attested, Named, PeerSummary};
+use super::attested::{Asked, Attested, Named, is_inside};
+use super::caller::{Caller, Shown, Who};
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::roster::Roster;
+use super::selected::{Naming, Selected, subject, unnamed};
 use super::session::{Sessions, Ttl};
+use super::visitor::{Arrived, Visitor, Visitors};
 use super::watch::Watched;
 use crate::clock::Clock;
-use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Program, Programs, Tree, Unattested, unix};
+use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Programs, Tree, Unattested, unix};
 use crate::secret::Secret;
 use crate::stream::Stream;
-use crate::sys::process::Pid;
-use crate::sys::socket::{PeerCredentials, Writer};
+use crate::sys::socket::PeerCredentials;
 use crate::sys::user::{Gid, Uid, effective_uid};
 
 /// How old a judgement may be when its answer is written. What changes in less is not told from what changes while the
@@ -47,74 +49,6 @@ enum Mode {
     /// A service: whoever an entry selects, whatever tree they are of.
     Selected(Selected),
 }
-
-struct Selected {
-    /// `None`: over a Unix socket, callers are known by uid and gid alone.
-    kernel: Option<Kernel>,
-    naming: Naming,
-    overflow: Overflow,
-    roster: Arc<Roster>,
-    wants_token: bool,
-}
-
-/// What a service knows its callers by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// Over a Unix socket the process, over TCP the socket and, where that is asked for, the process that holds it.
-    Process,
-    /// The uid, and over a Unix socket the gid: for processes of another pid namespace.
-    Uid,
-}
-
-/// The process on the other end of one connection, attested once; rechecked at every request.
-pub struct Visitor {
-    attested: Result<Arc<Attested>, Refusal>,
-    /// Whether it could be served at all.
-    inside: bool,
-}
-
-/// Who is on the other ends of TCP connections that have come together.
-pub struct Visitors<'a> {
-    arrivals: Result<Arrived<'a>, Refusal>,
-}
-
-enum Arrived<'a> {
-    /// They were looked for in the tree.
-    OfTree(Arrivals<'a>, &'a Kernel, &'a Tree),
-    /// They are known by their sockets.
-    Sockets(Vec<FarEnd>, &'a Selected),
-}
-
-/// Proof that a request was authenticated: this peer held this token, inside its binding.
-pub struct Caller {
-    who: Who,
-}
-
-enum Who {
-    Peer {
-        attested: Arc<Attested>,
-        programs: Option<Arc<Programs>>,
-        /// The token's; `None` where none was asked for.
-        entry: Option<Arc<Entry>>,
-        /// The profile that the caller's selector leads to.
-        profile: Option<Arc<str>>,
-    },
-    Invoker,
-}
-
-/// What a request shows to be let in.
-#[derive(Debug, Clone, Copy)]
-pub enum Shown<'a> {
-    /// A token that was given out beforehand; `None` where the request has no Authorization.
-    Token(Option<&'a [u8]>),
-    /// A session token, which the same caller or another inside was given on request; `None` where the request has none.
-    Session(Option<&'a [u8]>),
-    /// Nothing: whoever is inside may ask this.
-    Nothing,
-}
-
-/// This process's own user: who runs `exec` without a server, or `credentials`. There is no peer to be authenticated.
-pub struct Invoker;
 
 impl Authenticator {
     /// Holds peers against this tree.
@@ -400,86 +334,11 @@ impl Authenticator {
     }
 }
 
-impl Visitors<'_> {
-    /// Whose the connection with this number seems to be: good for counting, and for nothing else. `None`: a stranger's.
-    pub fn seen(&self, number: usize) -> Option<i32> {
-        match self.arrivals.as_ref().ok()? {
-            Arrived::OfTree(arrivals, ..) => arrivals.seen(number).map(Pid::as_raw),
-            Arrived::Sockets(..) => None,
-        }
-    }
-
-    /// Whether processes were told apart.
-    pub fn are_told_apart(&self) -> bool {
-        !matches!(self.arrivals, Ok(Arrived::Sockets(..)))
-    }
-
-    /// Attests the peer of the connection with this number.
-    pub fn visitor(&self, number: usize) -> Visitor {
-        let attested = match &self.arrivals {
-            Ok(Arrived::OfTree(arrivals, kernel, tree)) => arrivals
-                .peer(number)
-                .map_err(Refusal::from)
-                .and_then(|peer| Attested::of_tree(peer, kernel, tree))
-                .map(|attested| (is_inside(&attested), attested)),
-            // Whose uid no entry could match was dropped. The rest is asked once there is a request.
-            Ok(Arrived::Sockets(ends, selected)) => ends
-                .get(number)
-                .ok_or(Unattested::Gone.into())
-                .and_then(|end| selected.attest_end(*end))
-                .map(|a| (true, a)),
-            Err(refusal) => Err(refusal.clone()),
-        };
-        match attested {
-            Ok((inside, attested)) => Visitor { attested: Ok(Arc::new(attested)), inside },
-            Err(refusal) => Visitor { attested: Err(refusal), inside: false },
-        }
-    }
-}
-
-impl Selected {
-    fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
-        match (stream, &self.kernel) {
-            (Stream::Unix(stream), Some(kernel)) if self.naming == Naming::Process => {
-                Ok(Attested::of_process(Peer::of_any_tree(stream, kernel)?))
-            }
-            (Stream::Unix(stream), _) if self.naming == Naming::Uid => {
-                Ok(Attested::of_uid(unix::unambiguous_ids(stream, &self.overflow)?))
-            }
-            (Stream::Tcp(stream), Some(kernel)) => self.attest_end(FarEnd::of(stream, kernel)?),
-            _ => Err(unnamed().into()),
-        }
-    }
-
-    fn attest_end(&self, end: FarEnd) -> Result<Attested, Refusal> {
-        end.unambiguous(&self.overflow)?;
-        match (&self.kernel, self.naming) {
-            (Some(kernel), naming) => Ok(Attested::of_socket(end, kernel, naming == Naming::Process)),
-            (None, _) => Err(unnamed().into()),
-        }
-    }
-}
-
 /// Where programs are attested, and this program's own identity.
 fn programs(kernel: &Kernel) -> (Option<(u64, u64)>, Option<Arc<Programs>>) {
     let own = crate::sys::process::own_pid().and_then(|pid| Process::open(kernel, pid).ok());
     let own_program = own.and_then(|process| process.executable_identity());
     (own_program, Some(Arc::new(Programs::new(kernel, own_program))))
-}
-
-/// What a session token of a service is for: this uid, and this profile.
-fn subject(uid: Uid, profile: &str) -> Vec<u8> {
-    [&uid.0.to_be_bytes(), profile.as_bytes()].concat()
-}
-
-/// Whether the peer of a tree's server is in the tree, as far as that is asked.
-fn is_inside(attested: &Attested) -> bool {
-    !matches!(attested.named, Named::OfTree { in_tree: false, .. })
-}
-
-/// Only Unix sockets are served where the kernel cannot name peers.
-fn unnamed() -> Unattested {
-    Unattested::Unreadable("no process authentication".to_owned())
 }
 
 /// Whether this is the shell of an SDK that runs a credential_process: `sh -c '<path> credentials'`.
@@ -490,95 +349,6 @@ fn runs_a_helper(process: &Process) -> bool {
             matches!(name, "sh" | "dash" | "bash") && option == "-c" && command.trim_end().ends_with(" credentials")
         }
         _ => false,
-    }
-}
-
-impl Visitor {
-    /// Whether the next request on this connection could be authenticated at all: not for a peer whose change of program
-    /// would not be seen.
-    pub fn may_ask_again(&self) -> bool {
-        self.attested.as_ref().is_ok_and(|attested| attested.program_is_watched())
-    }
-
-    /// Whether the peer could be served at all, given a token: a stranger's connection is the first to make room.
-    pub fn is_inside(&self) -> bool {
-        self.inside
-    }
-
-    /// The pid that connected; `None` where it was not established, 0 where nobody had to know it.
-    pub fn pid(&self) -> Option<i32> {
-        self.attested.as_ref().ok().map(|attested| attested.summary().pid)
-    }
-
-    /// The uid that connected, where it was established.
-    pub fn uid(&self) -> Option<Uid> {
-        self.attested.as_ref().ok().map(|attested| attested.uid)
-    }
-
-    /// Whether this writer is who connected. Where only the uid is known, one of that uid.
-    pub fn wrote(&self, writer: Option<Writer>) -> bool {
-        writer
-            .is_some_and(|writer| Some(writer.pid) == self.pid() && (writer.pid != 0 || Some(writer.uid) == self.uid()))
-    }
-
-    /// For the operator: `pid 7`, `a process of uid 1001`.
-    pub fn name(&self) -> String {
-        match (self.pid(), self.uid()) {
-            (Some(0), Some(uid)) => format!("a process of uid {uid}"),
-            (Some(pid), _) => format!("pid {pid}"),
-            _ => "a process".to_owned(),
-        }
-    }
-}
-
-impl Caller {
-    /// The caller for work that this process's own user asked for.
-    pub fn invoker(_: Invoker) -> Self {
-        Self { who: Who::Invoker }
-    }
-
-    /// The peer, where there is one.
-    pub fn peer(&self) -> Option<&PeerSummary> {
-        match &self.who {
-            Who::Peer { attested, .. } => Some(attested.summary()),
-            Who::Invoker => None,
-        }
-    }
-
-    /// The profile that the caller's selector leads to; `None` where there is one for all.
-    pub fn profile(&self) -> Option<&Arc<str>> {
-        match &self.who {
-            Who::Peer { profile, .. } => profile.as_ref(),
-            Who::Invoker => None,
-        }
-    }
-
-    /// The effective uid of whoever asks.
-    pub fn uid(&self) -> u32 {
-        match &self.who {
-            Who::Peer { attested, .. } => attested.uid.0,
-            Who::Invoker => effective_uid().0,
-        }
-    }
-
-    /// The program that asks: attested when this is asked for the first time on a connection, which may mean that all of
-    /// its file is read.
-    ///
-    /// # Errors
-    /// Why it is not known, as a clause for people.
-    pub fn program(&self) -> Result<&Program, &str> {
-        let Who::Peer { attested, programs, .. } = &self.who else {
-            return Err("no process of a tree asked; a server that is started with --lazy waits for one");
-        };
-        attested.program(programs.as_deref())
-    }
-
-    /// Whether the token has not been revoked since.
-    fn is_live(&self) -> bool {
-        match &self.who {
-            Who::Peer { entry, .. } => entry.as_ref().is_none_or(|entry| entry.is_live()),
-            Who::Invoker => true,
-        }
     }
 }
 

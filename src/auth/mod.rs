@@ -6,20 +6,26 @@
 
 mod attested;
 mod authenticator;
+mod caller;
 mod registry;
 mod roster;
+mod selected;
 mod session;
 mod token;
+mod visitor;
 mod watch;
 
 use std::fmt;
 
 pub use attested::PeerSummary;
-pub use authenticator::{Authenticator, Caller, Invoker, Naming, Shown, Visitor, Visitors};
+pub use authenticator::Authenticator;
+pub use caller::{Caller, Invoker, Shown};
 pub use registry::{Binding, Registered, Registry};
 pub use roster::{Roster, Selector, Served};
+pub use selected::Naming;
 pub use session::{Sessions, Ttl};
 pub use token::Token;
+pub use visitor::{Visitor, Visitors};
 pub use watch::Watched;
 
 use crate::peer::Unattested;

@@ -98,7 +98,8 @@ impl Service {
 
     /// Any program of root's, that knows the socket.
     pub(super) fn knowing(&self, program: &str) -> Invocation {
-        let run = self.world.sandbox.program(program).cwd(Path::new("/"));
+        // Nobody but root may enter the sandbox's home.
+        let run = self.world.sandbox.program(program).cwd(Path::new("/")).env("HOME", "/nonexistent");
         run.env("SENTINEL_UNIX_SOCKET", self.open.socket()).env("SENTINEL_AUTH_TOKEN", "none")
     }
 
