@@ -47,7 +47,8 @@ fn half_made_roles_are_errors_and_the_profiles_own_is_served() {
 fn a_role_in_use_is_fetched_again_before_it_ends() {
     let ecs = Ecs::over(Transport::Unix);
     ecs.world.sts.lifetime_s(9);
-    let mut tree = ecs.tree("base", &[]);
+    // Who asks all the time would be told to come back later.
+    let mut tree = ecs.ruled("base", &rule(&format!(r#","role_arns":["{}"]"#, arn("mine"))), &["--lazy"]);
     let first = Tree::served(&tree.role("mine"));
     // Each answer on the way is one.
     eventually("other credentials", || {
