@@ -10,7 +10,7 @@
 //! | `connection` | requests in, answers out, bounds on every read |
 //! | `route` | which endpoint answers, and for whom |
 //! | `desk` | the vendor of each profile that is served |
-//! | `container` | the container credentials endpoint |
+//! | `container` | the container credentials endpoint, and the ECS endpoint with its roles |
 //! | [`imds`] | the EC2 metadata endpoint |
 
 mod accept;

@@ -211,8 +211,8 @@ impl Chain {
         let deadline = self.deadline();
         let session = self.opening(base).map(|factor| self.session_of(factor, base, deadline)).transpose()?;
         let first = session.as_deref().unwrap_or(base);
-        // Without a session AWS has to see the code at the first role.
-        let unopened = self.factor.as_ref().filter(|_| session.is_none());
+        // Without a session AWS has to see the code at the profile's first role.
+        let unopened = self.factor.as_ref().filter(|_| session.is_none() && !self.roles.is_empty());
         let approval = lease.terms().window.as_ref().map(|window| &*window.id);
         let narrowed = self.session_policy(lease)?;
         let mut keys: Option<Keys> = None;

@@ -167,7 +167,6 @@ mod tests {
     use crate::broker::Broker;
     use crate::clock::SystemClock;
     use crate::error::Error;
-    use crate::policy::Mode;
     use crate::secret::Secret;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -206,7 +205,7 @@ mod tests {
     impl World {
         fn new() -> Self {
             let (clock, fetched) = (Arc::new(SystemClock), Arc::new(Fetched::default()));
-            let broker = Broker::new("p".to_owned(), Mode::Server, None, Arc::clone(&clock) as Arc<dyn Clock>);
+            let broker = Broker::without_policy(Arc::clone(&clock) as Arc<dyn Clock>);
             Self { broker, vault: Vault::new(Arc::clone(&fetched) as Arc<dyn Source>, clock), fetched }
         }
 

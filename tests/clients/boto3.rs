@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, sentinel};
 
 /// Makes one client; then one signed call for each line of the input.
 const CALLS: &str = "
@@ -26,6 +26,38 @@ fn a_client_is_the_role() {
         let done = exec(&sandbox, profile, mode, &["python", "-c", script]).run();
         let expected = format!("arn:aws:sts::{}:assumed-role/{name}/", moto.account);
         assert!(done.code() == 0 && done.stdout.starts_with(&expected), "{done}");
+    }
+}
+
+/// Two roles in one process, of which the second is assumed with the first: by a URI, and by a helper of one's own config.
+#[test]
+fn a_client_is_the_role_that_it_asks_for() {
+    let (sandbox, moto) = at_moto();
+    let by_uri = "
+import os, sys, boto3
+uri = os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI']
+print(boto3.client('sts').get_caller_identity()['Arn'])
+os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI'] = uri + 'role-arn/' + sys.argv[1]
+print(boto3.Session().client('sts').get_caller_identity()['Arn'])
+";
+    let by_helper = "
+import os, sys, boto3
+print(boto3.client('sts').get_caller_identity()['Arn'])
+with open('config', 'x') as config:
+    config.write(f'[default]\\ncredential_process = {sys.argv[2]} credentials --role-arn {sys.argv[1]}\\n')
+os.environ['AWS_CONFIG_FILE'] = 'config'
+print(boto3.Session().client('sts').get_caller_identity()['Arn'])
+";
+    for (options, script) in [(&["--ecs-server"][..], by_uri), (&["--ecs-server", "--unix-socket"], by_helper)] {
+        let command = ["python", "-c", script, &moto.second_role_arn, sentinel()];
+        let done = exec(&sandbox, "dev", options, &command).cwd(&sandbox.path("tmp")).run();
+        assert_eq!(done.code(), 0, "{done}");
+        let names = ["demo-role", "demo-second-role"];
+        for (line, name) in done.stdout.lines().zip(names) {
+            let expected = format!("arn:aws:sts::{}:assumed-role/{name}/", moto.account);
+            assert!(line.starts_with(&expected), "{done}");
+        }
+        assert_eq!(done.stdout.lines().count(), names.len(), "{done}");
     }
 }
 
