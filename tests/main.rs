@@ -27,6 +27,7 @@ mod profile_keys;
 mod reading_order;
 mod session_policies;
 mod settings_files;
+mod staying_up;
 mod store;
 mod threats;
 mod threats_table;

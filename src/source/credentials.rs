@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use crate::aws::keys::Keys;
+use crate::clock::Moment;
 
 /// Credentials, made by a [`super::Source`] and handed out by the [`super::Vault`] only.
 pub struct Credentials {
     pub(super) keys: Keys,
     pub(super) expiration: Option<Timestamp>,
-    pub(super) issued_at: Timestamp,
+    pub(super) issued_at: Moment,
     pub(super) account: Option<String>,
     pub(super) role_arn: Option<String>,
     pub(super) source_identity: Option<String>,
@@ -47,11 +48,11 @@ impl Credentials {
 
     /// Seconds from issue to expiration.
     pub fn lifetime_s(&self) -> Option<i64> {
-        self.expiration.map(|end| end.as_second().saturating_sub(self.issued_at.as_second()))
+        self.expiration.map(|end| end.as_second().saturating_sub(self.issued_at.wall.as_second()))
     }
 
     /// Seconds left at `now`: below 1 they are not handed out.
-    pub(super) fn left_s(&self, now: Timestamp) -> Option<i64> {
-        self.expiration.map(|end| end.as_second().saturating_sub(now.as_second()))
+    pub(super) fn left_s(&self, now: Moment) -> Option<i64> {
+        self.expiration.map(|end| self.issued_at.left_s(end, now))
     }
 }
