@@ -14,6 +14,7 @@ mod t06_refusals_are_alike;
 mod t07_tokens;
 mod t08_hosts;
 mod t09_tcp_listeners;
+mod t10_imds_address;
 mod t10_imds_tokens;
 mod t11_bounds;
 mod t12_ambiguous_http;
