@@ -16,17 +16,25 @@ fn boto3_is_the_role_by_its_instance_provider() {
 }
 
 #[test]
-fn the_cli_is_the_role_and_finds_the_region_there() {
+fn the_cli_is_the_role() {
     let (sandbox, sts) = at_the_fake(true);
-    // Without the variables that say so as well: a tool that was started by another finds them gone.
-    let script = "unset AWS_REGION AWS_DEFAULT_REGION; AWS_CONFIG_FILE=/dev/null \"$@\"";
     let whoami = ["aws", "sts", "get-caller-identity", "--query", "Arn", "--output", "text"];
-    let done = exec(&sandbox, "dev", METADATA, &[&["sh", "-c", script, "sh"], &whoami[..]].concat()).run();
+    let done = exec(&sandbox, "dev", METADATA, &whoami).run();
     assert!(done.stdout.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/first/")), "{done}");
     assert_eq!(sts.calls_of("AssumeRole").len(), 1);
-    let fetch = "from botocore.utils import IMDSRegionProvider as P; import botocore.session as s; \
-                 print(P(s.get_session()).provide())";
-    let done = exec(&sandbox, "dev", METADATA, &["sh", "-c", script, "sh", "python", "-c", fetch]).run();
+    let done = exec(&sandbox, "dev", METADATA, &["aws", "configure", "list"]).run();
+    let line = done.stdout.lines().find(|line| line.contains("secret_key")).unwrap_or_else(|| panic!("{done}"));
+    assert!(line.contains("iam-role"), "{done}");
+}
+
+/// Without the variables that say so as well.
+#[test]
+fn the_region_is_found_there() {
+    let (sandbox, _sts) = at_the_fake(true);
+    let script = "from botocore.utils import IMDSRegionProvider as P; import botocore.session as s; \
+                  print(P(s.get_session()).provide())";
+    let command = ["env", "-u", "AWS_REGION", "-u", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE=/dev/null"];
+    let done = exec(&sandbox, "dev", METADATA, &[&command[..], &["python", "-c", script]].concat()).run();
     assert_eq!((done.code(), done.stdout.as_str()), (0, "us-east-1\n"), "{done}");
 }
 
