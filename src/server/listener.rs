@@ -45,10 +45,13 @@ impl Listener {
                 .map_err(|error| Error::new("cannot list the addresses of the loopback interface").because(error))?
                 .contains(ip);
         if !on_loopback {
-            return Err(Error::new(format!(
-                "{ip} is not an address of the loopback interface, and no other is served"
-            ))
-            .hint(format!("add it there, as root: ip address add {ip}/32 dev lo")));
+            let hint = if ip.is_unspecified() {
+                "name one address of it".to_owned()
+            } else {
+                format!("add it there, as root: ip address add {ip}/32 dev lo")
+            };
+            let said = format!("{ip} is not an address of the loopback interface, and no other is served");
+            return Err(Error::new(said).hint(hint));
         }
         Self::bind(address.into(), Some(hop_limit)).map_err(|error| match address.port() {
             1..1024 => error.hint(

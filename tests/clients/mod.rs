@@ -4,6 +4,7 @@ mod aws_cli;
 mod boto3;
 mod comparison;
 pub(crate) mod https;
+mod imds;
 pub(crate) mod javascript;
 pub(crate) mod moto;
 mod table;

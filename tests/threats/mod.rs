@@ -17,6 +17,7 @@ mod t06_refusals_are_alike;
 mod t07_tokens;
 mod t08_hosts;
 mod t09_tcp_listeners;
+mod t10_imds_address;
 mod t10_imds_tokens;
 mod t10_services;
 mod t11_bounds;
