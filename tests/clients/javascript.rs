@@ -4,27 +4,32 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
+use super::world::{MODES, at_moto, at_the_fake, exec, fetches};
 use crate::fake_sts::wire::{Answer, Response, Server};
-use crate::fake_sts::{ACCOUNT, Sts};
+use crate::fake_sts::Sts;
 use crate::harness::{Invocation, Sandbox, skip};
 
 /// Each makes a client, says `ready`, and for each line of its input makes a signed call and a line of its outcome.
 const SDKS: [&str; 2] = ["sdk_v3.cjs", "sdk_v2.cjs"];
 
 /// Where `make node` has installed them, if it has.
-pub(crate) fn packages(test: &str) -> Option<PathBuf> {
+pub(super) fn installed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = std::env::var_os("SENTINEL_TEST_NODE").map_or_else(|| root.join(".node"), PathBuf::from);
     let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has_node || !made.join("made-from").exists() {
-        skip(test, "the JavaScript packages are not installed: `make node` does it where there are node and npm");
-        return None;
-    }
-    Some(made.join("node_modules"))
+    (has_node && made.join("made-from").exists()).then(|| made.join("node_modules"))
 }
 
-fn script(sdk: &str) -> String {
+/// The same; where they are not, says that the test is skipped.
+pub(crate) fn packages(test: &str) -> Option<PathBuf> {
+    const WHY: &str = "the JavaScript packages are not installed: `make node` does it where there are node and npm";
+    installed().or_else(|| {
+        skip(test, WHY);
+        None
+    })
+}
+
+pub(super) fn script(sdk: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node").join(sdk);
     path.to_str().expect("UTF-8").to_owned()
 }
@@ -69,63 +74,6 @@ fn a_client_is_the_role_in_its_region() {
                 let is_right = done.stdout.starts_with(&expected) && done.stdout.ends_with(&format!(" in {region}\n"));
                 assert!(done.code() == 0 && is_right, "{sdk} {mode:?}: {done}");
             }
-        }
-    }
-}
-
-/// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
-#[test]
-fn a_long_running_client_gets_new_credentials() {
-    let Some(packages) = packages("a_long_running_client_gets_new_credentials") else { return };
-    for sdk in SDKS {
-        for mode in SERVERS {
-            let (sandbox, sts) = at_the_fake(true);
-            sts.lifetime_s(9);
-            let mut client = inside(&sandbox, &packages, "dev", mode, sdk).spawn();
-            assert_eq!(client.line(), "ready");
-            let mut calls = 0;
-            while signed(&sts).len() < 2 {
-                // Each asks us, which takes some milliseconds over TCP.
-                assert!(calls < 10_000, "{sdk} {mode:?}: {:?}", signed(&sts));
-                client.send("");
-                let line = client.line();
-                assert!(line.contains(":assumed-role/first/"), "{sdk} {mode:?}: {line}");
-                calls += 1;
-            }
-            assert_eq!(client.finish().code(), 0);
-            let answers: BTreeSet<_> =
-                sts.calls_of("GetCallerIdentity").into_iter().map(|call| call.answer.expect("answered")).collect();
-            assert_eq!(answers, BTreeSet::from(["ok".to_owned()]), "{sdk} {mode:?}");
-        }
-    }
-}
-
-#[test]
-fn a_client_does_not_ask_at_every_signature() {
-    let Some(packages) = packages("a_client_does_not_ask_at_every_signature") else { return };
-    for sdk in SDKS {
-        for mode in SERVERS {
-            let (sandbox, sts) = at_the_fake(true);
-            let done = inside(&sandbox, &packages, "dev", mode, sdk).stdin("\n".repeat(20).as_bytes()).run();
-            assert_eq!((done.code(), done.stdout.lines().count()), (0, 21), "{sdk} {mode:?}: {done}");
-            let role = format!("arn:aws:sts::{ACCOUNT}:assumed-role/first/");
-            assert!(done.stdout.lines().skip(1).all(|line| line.starts_with(&role)), "{sdk} {mode:?}: {done}");
-            assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{sdk} {mode:?}");
-            assert_eq!(fetches(&sandbox), 1, "{sdk} {mode:?}");
-        }
-    }
-}
-
-/// Everything that a command of the tree knows, in a client that is not in the tree.
-#[test]
-fn a_client_outside_the_tree_gets_an_error() {
-    let Some(packages) = packages("a_client_outside_the_tree_gets_an_error") else { return };
-    for sdk in SDKS {
-        let run =
-            |sandbox: &Sandbox| sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(b"\n");
-        for done in outside_of_servers(run) {
-            let outcome = done.stdout.lines().nth(1).unwrap_or_else(|| panic!("{done}"));
-            assert!(outcome.starts_with("Credentials"), "{sdk}: {done}");
         }
     }
 }

@@ -3,8 +3,10 @@
 mod aws_cli;
 mod boto3;
 mod comparison;
+mod every;
 pub(crate) mod https;
 pub(crate) mod javascript;
 pub(crate) mod moto;
+mod programs;
 mod table;
 pub(crate) mod world;

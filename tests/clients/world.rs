@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
 
 use super::moto::{Moto, programs, server};
 use crate::fake_sts::{Keys, Sts};
@@ -46,6 +48,21 @@ fn roles(sandbox: &Sandbox, first: &str, second: &str) {
 /// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones.
 pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: &[&str]) -> Invocation {
     sandbox.exec(&[&["--profile", profile], options].concat(), command).env("PATH", path())
+}
+
+/// Does `work` on each of `items`, two at a time: a client mostly waits, and is heavy when it starts.
+pub(super) fn two_at_a_time<T: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    let rest = Mutex::new(items.into_iter().collect::<Vec<T>>().into_iter());
+    let take = || rest.lock().expect("not poisoned").next();
+    let worker = || {
+        while let Some(item) = take() {
+            work(item);
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(worker);
+        worker();
+    });
 }
 
 /// PATH with the pinned clients before all others.
