@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
 
 use super::programs::{CLI_1, CLI_2, Client, RUST, installed};
-use super::world::{SERVERS, at_the_fake, exec, fetches, outside_of_servers, two_at_a_time};
+use super::world::{SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers, two_at_a_time};
 use crate::fake_sts::wire::{Answer, Response, Server};
 use crate::fake_sts::{ACCOUNT, Sts};
 use crate::harness::{Invocation, Sandbox};
@@ -16,6 +16,10 @@ fn in_every_mode(test: &str, work: impl Fn(&Client, &[&str], &[&str]) + Sync) {
     two_at_a_time(all, |((client, command), mode)| {
         work(client, mode, &command.iter().map(String::as_str).collect::<Vec<_>>());
     });
+}
+
+fn is_cli(client: &Client) -> bool {
+    [CLI_1.name, CLI_2.name].contains(&client.name)
 }
 
 fn role() -> String {
@@ -52,6 +56,20 @@ fn a_long_running_client_gets_new_credentials() {
     });
 }
 
+/// Neither a variable of the person nor a default: the region is the profile's. The CLI does not say its own.
+#[test]
+fn a_client_is_in_the_profiles_region() {
+    in_every_mode("a_client_is_in_the_profiles_region", |client, mode, command| {
+        let (sandbox, moto) = at_moto();
+        sandbox.settings("south", &format!("region = eu-south-2\nrole_arn = {}\nsource_profile = base", moto.role_arn));
+        let done = exec(&sandbox, "south", mode, command).without("AWS_REGION").stdin(b"\n").run();
+        let role = format!("ready\narn:aws:sts::{}:assumed-role/demo-role/", moto.account);
+        let end = if is_cli(client) { "\n" } else { " in eu-south-2\n" };
+        let is_right = done.stdout.starts_with(&role) && done.stdout.ends_with(end);
+        assert!(is_right, "{} {mode:?}: {done}", client.name);
+    });
+}
+
 /// Each keeps what it has for as long as it is good. The CLI is another process each time.
 #[test]
 fn a_client_does_not_ask_at_every_signature() {
@@ -61,7 +79,7 @@ fn a_client_does_not_ask_at_every_signature() {
         assert_eq!((done.code(), done.stdout.lines().count()), (0, 4), "{} {mode:?}: {done}", client.name);
         assert!(done.stdout.lines().skip(1).all(|line| line.starts_with(&role())), "{} {mode:?}: {done}", client.name);
         assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{} {mode:?}", client.name);
-        let processes = if [CLI_1.name, CLI_2.name].contains(&client.name) { 3 } else { 1 };
+        let processes = if is_cli(client) { 3 } else { 1 };
         assert_eq!(fetches(&sandbox), processes, "{} {mode:?}", client.name);
     });
 }

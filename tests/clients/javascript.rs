@@ -1,16 +1,13 @@
-//! The AWS SDKs for JavaScript, versions 3 and 2, unmodified, in every mode. Where there is no Node they are skipped by name.
+//! The AWS SDKs for JavaScript, versions 3 and 2. Where there is no Node they are skipped by name.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{MODES, at_moto, at_the_fake, exec, fetches};
-use crate::fake_sts::wire::{Answer, Response, Server};
+use super::world::{at_the_fake, exec, fetches};
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Sandbox, skip};
-
-/// Each makes a client, says `ready`, and for each line of its input makes a signed call and a line of its outcome.
-const SDKS: [&str; 2] = ["sdk_v3.cjs", "sdk_v2.cjs"];
+use crate::fake_sts::wire::{Answer, Response, Server};
+use crate::harness::skip;
 
 /// Where `make node` has installed them, if it has.
 pub(super) fn installed() -> Option<PathBuf> {
@@ -34,11 +31,6 @@ pub(super) fn script(sdk: &str) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// `sentinel exec --profile PROFILE OPTIONS -- node SDK`.
-fn inside(sandbox: &Sandbox, packages: &Path, profile: &str, options: &[&str], sdk: &str) -> Invocation {
-    exec(sandbox, profile, options, &["node", &script(sdk)]).env("NODE_PATH", packages)
-}
-
 fn signed(sts: &Sts) -> BTreeSet<String> {
     let calls = sts.calls_of("GetCallerIdentity").into_iter();
     calls.map(|call| call.access_key).filter(|key| key.starts_with("ASIA")).collect()
@@ -54,27 +46,6 @@ fn the_lock_has_a_digest_for_every_package_and_no_place() {
     for (name, package) in packages.iter().filter(|(name, _)| !name.is_empty()) {
         assert!(package["integrity"].as_str().is_some_and(|digest| digest.starts_with("sha512-")), "{name}");
         assert!(package.get("resolved").is_none(), "{name}: `resolved` names a server");
-    }
-}
-
-#[test]
-fn a_client_is_the_role_in_its_region() {
-    let Some(packages) = packages("a_client_is_the_role_in_its_region") else { return };
-    let (sandbox, moto) = at_moto();
-    // Neither a variable of the person nor a default: the region is the profile's.
-    sandbox.settings("south", &format!("region = eu-south-2\nrole_arn = {}\nsource_profile = base", moto.role_arn));
-    for sdk in SDKS {
-        for mode in MODES {
-            for (profile, name, region) in
-                [("second", "demo-second-role", "us-east-1"), ("south", "demo-role", "eu-south-2")]
-            {
-                let run = inside(&sandbox, &packages, profile, mode, sdk).without("AWS_REGION").stdin(b"\n");
-                let done = run.run();
-                let expected = format!("ready\narn:aws:sts::{}:assumed-role/{name}/", moto.account);
-                let is_right = done.stdout.starts_with(&expected) && done.stdout.ends_with(&format!(" in {region}\n"));
-                assert!(done.code() == 0 && is_right, "{sdk} {mode:?}: {done}");
-            }
-        }
     }
 }
 
@@ -95,7 +66,7 @@ fn without_its_token_not_even_a_process_of_the_tree_is_served() {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI={uri} AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={}",
             file.display()
         );
-        let command = format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {set} exec node {}", script(SDKS[0]));
+        let command = format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {set} exec node {}", script("sdk_v3.cjs"));
         let run = exec(&sandbox, "dev", &["--server"], &["sh", "-c", &command]).env("NODE_PATH", &packages);
         let done = run.stdin(b"\n").run();
         assert!(done.stdout.contains("\nCredentialsProviderError: "), "{done}");

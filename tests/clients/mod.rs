@@ -6,6 +6,7 @@ mod comparison;
 mod every;
 pub(crate) mod https;
 pub(crate) mod javascript;
+mod metadata;
 pub(crate) mod moto;
 mod programs;
 mod table;

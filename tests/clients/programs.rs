@@ -20,8 +20,7 @@ pub(super) struct Client {
 }
 
 pub(super) const CLI_1: Client = Client { name: "AWS CLI 1", version: || python("awscli"), command: || cli("aws") };
-pub(super) const CLI_2: Client =
-    Client { name: "AWS CLI 2", version: || DEBIANS_CLI.to_owned(), command: || cli(&cli_2()?) };
+pub(super) const CLI_2: Client = Client { name: "AWS CLI 2", version: || DEBIANS_CLI.to_owned(), command: cli_2 };
 pub(super) const BOTO3: Client = Client { name: "boto3", version: || python("boto3"), command: boto3 };
 pub(super) const JS_3: Client = Client {
     name: "AWS SDK for JavaScript 3",
@@ -66,15 +65,23 @@ pub(super) fn installed(test: &str) -> Vec<(Client, Vec<String>)> {
 
 /// The CLI is started anew for each line. Older ones know no variable for an endpoint.
 fn cli(aws: &str) -> Result<Vec<String>, String> {
-    const SCRIPT: &str = "set -f; echo ready; while read -r _; do
-        said=$(\"$0\" sts get-caller-identity --endpoint-url $AWS_ENDPOINT_URL_STS --query Arn --output text 2>&1)
+    const SCRIPT: &str = r#"set -f; echo ready; while read -r _; do
+        said=$("$0" sts get-caller-identity --endpoint-url $AWS_ENDPOINT_URL_STS --query Arn --output text 2>&1)
         echo $said
-    done";
+    done"#;
     Ok(["sh", "-c", SCRIPT, aws].map(str::to_owned).to_vec())
 }
 
+/// Until August 2025 it wanted a slash at the end of the metadata endpoint, where the SDKs for Java and JavaScript want none.
+fn cli_2() -> Result<Vec<String>, String> {
+    const SLASH: &str = r#"AWS_EC2_METADATA_SERVICE_ENDPOINT=${AWS_EC2_METADATA_SERVICE_ENDPOINT:+$AWS_EC2_METADATA_SERVICE_ENDPOINT/}
+        exec "$@""#;
+    let slash = ["sh", "-c", SLASH, "sh"].map(str::to_owned);
+    Ok(slash.into_iter().chain(cli(&version_2()?)?).collect())
+}
+
 /// A version 2 of the AWS CLI, wherever it is on PATH.
-fn cli_2() -> Result<String, String> {
+fn version_2() -> Result<String, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_2 = |aws: &PathBuf| {
         let asked = Command::new(aws).arg("--version").output();

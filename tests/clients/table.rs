@@ -4,14 +4,24 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::{env, fs};
 
-use super::programs::{ALL, Client};
-use super::world::{MODES, at_moto, exec, two_at_a_time};
+use super::programs::{ALL, CLI_2, Client};
+use super::world::{EC2, MODES, at_moto, exec, two_at_a_time};
 
-/// The columns: their headings, and the options of `exec`. In the last but one a client asks for a role by its ARN.
-const COLUMNS: [(&str, &[&str]); 3] = [
-    ("keys in the environment", MODES[0]),
-    ("container, `--server`", MODES[2]),
-    ("container, `--unix-socket`", MODES[1]),
+/// A column: its heading, the profile whose credentials a client gets and the options of `exec`, and what the command does
+/// before it starts the client, where `$0` is a role's ARN. Every client ends as that role.
+type Column = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const COLUMNS: [Column; 5] = [
+    ("keys", "second", MODES[0], ""),
+    ("container", "second", MODES[2], ""),
+    ("container, Unix socket", "second", MODES[1], ""),
+    (
+        "role by ARN",
+        "dev",
+        MODES[3],
+        "export AWS_CONTAINER_CREDENTIALS_FULL_URI=${AWS_CONTAINER_CREDENTIALS_FULL_URI}role-arn/$0;",
+    ),
+    ("EC2 metadata", "second", EC2, ""),
 ];
 
 const BEGIN: &str = "<!-- what the clients do: written by `make pages` -->\n";
@@ -26,7 +36,7 @@ fn the_table_of_clients_is_what_they_do() {
     let text = fs::read_to_string(&path).expect("the document");
     let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
     let (table, after) = rest.split_once(END).expect("the table's end");
-    let headings = COLUMNS.map(|(heading, _)| heading).join(" | ");
+    let headings = COLUMNS.map(|(heading, ..)| heading).join(" | ");
     let head = format!("| client | version | {headings} |\n|{}\n", "---|".repeat(COLUMNS.len() + 2));
     if env::var_os("SENTINEL_WRITE").is_some() {
         let whole: Option<String> = rows.into_iter().collect();
@@ -53,21 +63,24 @@ fn rows(commands: &[Option<Vec<String>>]) -> Vec<Option<String>> {
 }
 
 fn row(client: &Client, command: &[String]) -> String {
-    let cells = COLUMNS.map(|(heading, options)| cell(client, heading, options, command)).join(" | ");
+    let cells = COLUMNS.map(|column| cell(client, column, command)).join(" | ");
     format!("| {} | {} | {cells} |\n", client.name, (client.version)())
 }
 
 /// Two processes of the tree, one after the other: each gets credentials for itself, and makes a call with them.
-fn cell(client: &Client, heading: &str, options: &[&str], command: &[String]) -> &'static str {
+fn cell(client: &Client, (heading, profile, options, before): Column, command: &[String]) -> &'static str {
     let (sandbox, moto) = at_moto();
-    let twice = ["sh", "-c", "for _ in 1 2; do echo | \"$@\" || exit; done", "sh"];
+    let script = format!("{before} for _ in 1 2; do echo | \"$@\" || exit; done");
+    let twice = ["sh", "-c", &script, &moto.second_role_arn];
     let words: Vec<&str> = twice.into_iter().chain(command.iter().map(String::as_str)).collect();
-    let done = exec(&sandbox, "second", options, &words).run();
+    let done = exec(&sandbox, profile, options, &words).run();
     let role = format!("arn:aws:sts::{}:assumed-role/demo-second-role/", moto.account);
     let lines: Vec<&str> = done.stdout.lines().collect();
-    let is_role = matches!(lines[..], ["ready", first, "ready", second] if [first, second].iter().all(|line| line.starts_with(&role)));
-    if is_role && done.code() == 0 {
-        return "yes";
+    if let ["ready", first, "ready", second] = lines[..]
+        && [first, second].iter().all(|line| line.starts_with(&role))
+    {
+        // programs.rs adds it.
+        return if client.name == CLI_2.name && options == EC2 { "yes, with a slash" } else { "yes" };
     }
     eprintln!("{}, {heading}: {done}", client.name);
     "no"
