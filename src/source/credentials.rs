@@ -28,7 +28,7 @@ impl Credentials {
 
     /// When AWS issued them, by our clock.
     pub fn issued_at(&self) -> Timestamp {
-        self.issued_at
+        self.issued_at.wall
     }
 
     /// The account that they act in, where known.

@@ -186,8 +186,8 @@ mod tests {
                 return Err(Error::new("nobody may assume it"));
             }
             self.0.lock().expect("a lock").push(role.clone());
-            let issued_at = SystemClock.wall();
-            let expiration = Some(issued_at + SignedDuration::from_hours(1));
+            let issued_at = Moment::now(&SystemClock);
+            let expiration = Some(issued_at.wall + SignedDuration::from_hours(1));
             Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..credentials(0) })
         }
 
