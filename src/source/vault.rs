@@ -20,7 +20,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
 /// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
-const KEPT: usize = 16;
+pub const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
 pub struct Vault {
@@ -163,11 +163,9 @@ mod tests {
 
     use super::*;
     use crate::auth::Invoker;
-    use crate::aws::keys::Keys;
     use crate::broker::Broker;
     use crate::clock::SystemClock;
     use crate::error::Error;
-    use crate::secret::Secret;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -184,7 +182,7 @@ mod tests {
             self.0.lock().expect("a lock").push(role.clone());
             let issued_at = SystemClock.wall();
             let expiration = Some(issued_at + SignedDuration::from_hours(1));
-            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..credentials(0) })
+            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..Credentials::lasting(0) })
         }
 
         fn identity(&self) -> crate::error::Result<Arc<Identity>> {
@@ -256,19 +254,6 @@ mod tests {
         assert_eq!(world.vault.kept().len(), KEPT);
     }
 
-    fn credentials(lifetime_s: i64) -> Credentials {
-        let issued_at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let secret = || Secret::take_string("secret".to_owned()).expect("memory");
-        Credentials {
-            keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
-            expiration: Some(issued_at + SignedDuration::from_secs(lifetime_s)),
-            issued_at,
-            account: None,
-            role_arn: None,
-            source_identity: None,
-        }
-    }
-
     #[test]
     fn refresh_is_ahead_by_twenty_minutes_or_two_thirds() {
         for (lifetime_s, after_s, wanted) in [
@@ -282,7 +267,7 @@ mod tests {
             (900, 900, Freshness::Ended),
             (900, 99_999, Freshness::Ended),
         ] {
-            let credentials = credentials(lifetime_s);
+            let credentials = Credentials::lasting(lifetime_s);
             let now = credentials.issued_at + SignedDuration::from_secs(after_s);
             assert_eq!(freshness(&credentials, now), wanted, "{lifetime_s} {after_s}");
         }
@@ -290,13 +275,13 @@ mod tests {
 
     #[test]
     fn long_lived_keys_never_end() {
-        let credentials = Credentials { expiration: None, ..credentials(0) };
+        let credentials = Credentials { expiration: None, ..Credentials::lasting(0) };
         assert_eq!(freshness(&credentials, Timestamp::MAX), Freshness::Fresh);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_keep_them_from_ending() {
-        let credentials = credentials(900);
+        let credentials = Credentials::lasting(900);
         let before = credentials.issued_at - SignedDuration::from_hours(1);
         assert_eq!(freshness(&credentials, before), Freshness::Fresh);
         assert_eq!(due_in(&credentials, before), Some(Duration::from_secs(3600 + 300)));
