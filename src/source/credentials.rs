@@ -56,3 +56,20 @@ impl Credentials {
         self.expiration.map(|end| self.issued_at.left_s(end, now))
     }
 }
+
+#[cfg(test)]
+impl Credentials {
+    /// For tests: nobody's, since the beginning of 2026.
+    pub(crate) fn lasting(lifetime_s: i64) -> Self {
+        let wall: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let secret = || crate::secret::Secret::take_string("secret".to_owned()).expect("memory");
+        Self {
+            keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
+            expiration: Some(wall + jiff::SignedDuration::from_secs(lifetime_s)),
+            issued_at: Moment { wall, boot: std::time::Duration::from_secs(1000) },
+            account: None,
+            role_arn: None,
+            source_identity: None,
+        }
+    }
+}

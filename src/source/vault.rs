@@ -20,7 +20,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
 /// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
-const KEPT: usize = 16;
+pub const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
 pub struct Vault {
@@ -167,11 +167,9 @@ mod tests {
 
     use super::*;
     use crate::auth::Invoker;
-    use crate::aws::keys::Keys;
     use crate::broker::Broker;
     use crate::clock::SystemClock;
     use crate::error::Error;
-    use crate::secret::Secret;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -188,7 +186,7 @@ mod tests {
             self.0.lock().expect("a lock").push(role.clone());
             let issued_at = Moment::now(&SystemClock);
             let expiration = Some(issued_at.wall + SignedDuration::from_hours(1));
-            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..credentials(0) })
+            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..Credentials::lasting(0) })
         }
 
         fn identity(&self) -> crate::error::Result<Arc<Identity>> {
@@ -260,19 +258,6 @@ mod tests {
         assert_eq!(world.vault.kept().len(), KEPT);
     }
 
-    fn credentials(lifetime_s: i64) -> Credentials {
-        let wall: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let secret = || Secret::take_string("secret".to_owned()).expect("memory");
-        Credentials {
-            keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
-            expiration: Some(wall + SignedDuration::from_secs(lifetime_s)),
-            issued_at: Moment { wall, boot: Duration::from_secs(1000) },
-            account: None,
-            role_arn: None,
-            source_identity: None,
-        }
-    }
-
     /// So long after their issue, by each clock.
     fn after(credentials: &Credentials, wall_s: i64, boot_s: u64) -> Moment {
         let Moment { wall, boot } = credentials.issued_at;
@@ -292,7 +277,7 @@ mod tests {
             (900, 900, Freshness::Ended),
             (900, 99_999, Freshness::Ended),
         ] {
-            let credentials = credentials(lifetime_s);
+            let credentials = Credentials::lasting(lifetime_s);
             let now = after(&credentials, after_s, u64::try_from(after_s).expect("later"));
             assert_eq!(freshness(&credentials, now), wanted, "{lifetime_s} {after_s}");
         }
@@ -300,14 +285,14 @@ mod tests {
 
     #[test]
     fn long_lived_keys_never_end() {
-        let credentials = Credentials { expiration: None, ..credentials(0) };
+        let credentials = Credentials { expiration: None, ..Credentials::lasting(0) };
         let end = Moment { wall: Timestamp::MAX, boot: Duration::MAX };
         assert_eq!(freshness(&credentials, end), Freshness::Fresh);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_keep_them_from_ending() {
-        let credentials = credentials(900);
+        let credentials = Credentials::lasting(900);
         for (after_s, wanted) in
             [(0, Freshness::Fresh), (299, Freshness::Fresh), (300, Freshness::Due), (900, Freshness::Ended)]
         {
@@ -319,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_forward_and_back_ends_nothing() {
-        let credentials = credentials(900);
+        let credentials = Credentials::lasting(900);
         let wanted = [(3700, Freshness::Ended), (100, Freshness::Fresh)];
         for (wall_s, wanted) in wanted {
             assert_eq!(freshness(&credentials, after(&credentials, wall_s, 100)), wanted);
@@ -329,7 +314,7 @@ mod tests {
     /// The boot clock counts what was slept through.
     #[test]
     fn a_sleep_past_their_end_ends_them() {
-        let credentials = credentials(900);
+        let credentials = Credentials::lasting(900);
         assert_eq!(freshness(&credentials, after(&credentials, 8 * 3600, 8 * 3600)), Freshness::Ended);
         // Whatever the hardware's clock says afterwards.
         assert_eq!(freshness(&credentials, after(&credentials, 10, 8 * 3600)), Freshness::Ended);

@@ -36,7 +36,7 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: Some("PORT"),
         choices: &[],
-        help: "the port of --server, --ecs-server or --ec2-server (0: any that is free)",
+        help: "the port of a server over TCP (0: any that is free)",
         more: "",
         variable: Some("SENTINEL_SERVER_PORT"),
         commands: EXEC,
