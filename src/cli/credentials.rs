@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::outer_token;
 use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
 use super::refused;
 use super::settings;
@@ -48,11 +49,11 @@ const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
-    match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
+    match (env.os("SENTINEL_UNIX_SOCKET"), outer_token::read(env)?) {
         (Some(socket), Some(token)) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
-            None => from_socket(Path::new(socket), token),
+            None => from_socket(Path::new(socket), token.expose_str()),
         },
         // The generated config has no source in it, so that looking there would end in a sentence about files.
         _ if !settings.names_profile && env.os("AWS_SENTINEL").is_some() && env.os(CONTAINER_URI).is_some() => {

@@ -11,15 +11,17 @@ use std::time::Duration;
 use super::exec::cannot_start;
 use super::place::Place;
 use super::prepare::{Prepared, Purpose, prepare};
+use super::rotation::Tokens;
 use super::settings::{self, Bind, Transport};
 use super::wait::vend;
-use crate::auth::{Authenticator, Binding, Registered, Watched};
+use crate::auth::{Authenticator, Binding, Watched};
 use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::config_file;
 use crate::launch::directory::{Base, PrivateDirectory};
-use crate::launch::environment::child_environment;
+use crate::launch::environment::{child_environment, name_token_file};
+use crate::launch::token_file::TokenFile;
 use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
@@ -60,6 +62,8 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     // The start's own decision says so as well.
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
+    let token_place = server.token_file.as_ref();
+    let mut token_file = token_place.map(|place| TokenFile::at(&place.path, place.group)).transpose()?;
     if !server.lazy || has_code || settings.wait {
         vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
     }
@@ -79,6 +83,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
+    if let Some(file) = &mut token_file {
+        file.write(token.expose_str())?;
+    }
     if let Some((id, policy)) = session_id.as_ref().zip(vendor.policy_name()) {
         let (profile, deployment) = (vendor.profile(), Deployment::OF_A_RUN);
         operator.log("start", &format!("session {id} of profile `{profile}`, {deployment}, by the policy {policy}"));
@@ -94,9 +101,13 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         max_connections: max_connections(),
         clock,
         operator,
+        manager: Arc::default(),
     };
     let mut environment =
         child_environment(env, &place.child_mode(token.expose_str(), &directory.config()), &profile.facts());
+    if let Some(file) = &token_file {
+        name_token_file(&mut environment, file.path());
+    }
     if let Some(id) = &session_id {
         environment.set("SENTINEL_SESSION_ID", id.as_ref());
     }
@@ -105,7 +116,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         environment,
         wait_for_tree: server.wait_tree,
     };
-    let serving = Serving::start(place.listener, service, vendor, registered)?;
+    let mut tokens = Tokens::lasting(&service.authenticator, registered);
+    if let Some((file, place)) = token_file.zip(token_place) {
+        tokens = tokens.rotating(file, place.rotation, &service.clock, &reporter)?;
+    }
+    let serving = Serving::start(place.listener, service, vendor, tokens)?;
     if let Some(server) = &serving.server {
         // It is set once.
         let _first = closer.set(server.closer());
@@ -188,16 +203,14 @@ fn private_directory(env: &Env) -> Result<PrivateDirectory> {
 
 /// Everything that serves. Dropping it ends serving: the token first, so that no request is answered any more.
 struct Serving {
-    authenticator: Arc<Authenticator>,
-    registered: Registered,
+    tokens: Option<Tokens>,
     vendor: Arc<Vendor>,
     server: Option<Server>,
     refresher: JoinHandle<()>,
 }
 
 impl Serving {
-    fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, registered: Registered) -> Result<Self> {
-        let authenticator = Arc::clone(&service.authenticator);
+    fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, tokens: Tokens) -> Result<Self> {
         let server = Server::start(listener, Arc::new(service))?;
         let refreshed = Arc::clone(&vendor);
         let refresher = thread::Builder::new()
@@ -205,13 +218,13 @@ impl Serving {
             .stack_size(REFRESHER_STACK_BYTES)
             .spawn(move || refreshed.keep_fresh())
             .map_err(|error| Error::new("cannot start a thread").because(error))?;
-        Ok(Self { authenticator, registered, vendor, server: Some(server), refresher })
+        Ok(Self { tokens: Some(tokens), vendor, server: Some(server), refresher })
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.authenticator.revoke(&self.registered);
+        drop(self.tokens.take());
         drop(self.server.take());
         self.vendor.stop();
         self.refresher.thread().unpark();

@@ -8,6 +8,7 @@ mod places;
 mod policy;
 mod records;
 mod run;
+mod token_file;
 mod whoami;
 
 pub use given::Given;
@@ -19,6 +20,7 @@ pub use records::{
     RequestCommand, SessionCommand, ShowRecord,
 };
 pub use run::{Bind, Common, Credentials, Exec, Server, Transport};
+pub use token_file::TokenFile;
 pub use whoami::Whoami;
 
 #[cfg(test)]

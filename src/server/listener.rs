@@ -37,6 +37,13 @@ impl Listener {
         })
     }
 
+    /// A port that somebody else bound, judged by [`super::activation`].
+    pub(super) fn handed_over(listener: TcpListener) -> Result<Self> {
+        set_backlog(listener.as_fd(), BACKLOG)
+            .map_err(|error| Error::new("cannot serve on the port that was handed over").because(error))?;
+        Ok(Self::Tcp(listener))
+    }
+
     /// The address, of a port.
     pub fn address(&self) -> Option<SocketAddr> {
         match self {

@@ -65,6 +65,7 @@ impl InProcess {
             max_connections: 8,
             clock: Arc::new(connections),
             operator,
+            manager: Arc::default(),
         };
         let listening = Listening::bind(socket.as_ref()).expect("a socket");
         Self {

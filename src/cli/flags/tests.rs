@@ -86,7 +86,18 @@ fn the_flags_that_need_a_server_are_these() {
     let names: Vec<&str> = FLAGS.iter().filter(|flag| flag.needs_server()).map(|flag| flag.name).collect();
     assert_eq!(
         names,
-        ["server-port", "unix-socket-path", "server-duration", "bind", "allow-fallback", "lazy", "wait-tree"]
+        [
+            "server-port",
+            "unix-socket-path",
+            "server-duration",
+            "bind",
+            "allow-fallback",
+            "lazy",
+            "wait-tree",
+            "token-file",
+            "token-rotation",
+            "token-group"
+        ]
     );
 }
 
@@ -97,7 +108,8 @@ fn a_command_takes_exactly_its_flags() {
     };
     let credentials =
         "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
-    let server = "server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree";
+    let server = "server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree \
+                  token-file token-rotation token-group";
     let source = "policy policy-parameter policy-key policy-scope aws-profile";
     let tables = "session-table request-table breakglass-table";
     let log = "log-file log-stderr log-key log-fsync log-anchor log-syslog syslog-socket";

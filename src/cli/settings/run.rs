@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::given::{Given, LONGEST_ROLE_SESSION, LONGEST_SESSION};
 use super::places::{Log, PolicySource, Stores};
+use super::token_file::TokenFile;
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
 use crate::server::Endpoint;
@@ -91,6 +92,8 @@ pub struct Server {
     pub lazy: bool,
     /// Serve until the last descendant is gone.
     pub wait_tree: bool,
+    /// Where the token is; `None` puts it into the environment.
+    pub token_file: Option<TokenFile>,
 }
 
 /// Where a server listens.
@@ -130,6 +133,7 @@ impl Exec {
                 allow_fallback: given.switch(Id::AllowFallback)?,
                 lazy: given.switch(Id::Lazy)?,
                 wait_tree: given.switch(Id::WaitTree)?,
+                token_file: TokenFile::of(given)?,
             })
         } else {
             refuse_server_flags(given)?;

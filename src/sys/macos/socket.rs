@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::SocketAddr;
 
 use super::absent;
 use crate::sys::cerr;
@@ -70,6 +71,14 @@ pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
     // SAFETY: the kernel writes at most `buffer.len()` bytes to the live, exclusively borrowed buffer.
     let read = cerr(unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
     Ok((usize::try_from(read).map_err(io::Error::other)?, peer_pid(socket).ok()))
+}
+
+/// There is no such thing here.
+///
+/// # Errors
+/// Always.
+pub fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
+    Err(absent("macOS has no abstract sockets"))
 }
 
 /// A close-on-exec Unix stream socket. No child is started between the calls: the warden, which starts them, makes none.
