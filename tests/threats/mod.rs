@@ -11,6 +11,7 @@ mod t03_socket_is_gone;
 mod t04_stolen_token;
 mod t05_first_use;
 mod t06_refusals_are_alike;
+mod t07_token_files;
 mod t07_tokens;
 mod t08_hosts;
 mod t09_tcp_listeners;
