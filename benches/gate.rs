@@ -14,7 +14,7 @@ use sentinel::clock::{Clock, SystemClock};
 use sentinel::log::decision::{DecisionLog, Options};
 use sentinel::log::operator::Operator;
 use sentinel::policy::{Limits, Mode};
-use sentinel::server::{Listener, Listening, Server};
+use sentinel::server::{Listener, Listening, Server, SocketAccess};
 use sentinel::store::{Engine, Local};
 
 use crate::client::{Case, Round};
@@ -106,7 +106,8 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let log = DecisionLog::open(&options, clock, operator)?;
         let (service, token) = server::service(policy, None, log, standing)?;
-        servers.push(Server::start(Listener::Unix(Listening::bind(&socket)?), Arc::new(service))?);
+        servers
+            .push(Server::start(Listener::Unix(Listening::bind(&socket, &SocketAccess::PRIVATE)?), Arc::new(service))?);
         client.arg(&socket).arg(token);
     }
     let status = client.status()?;

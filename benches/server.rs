@@ -17,7 +17,7 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::{Mode, PolicySource};
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service};
+use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service, SocketAccess};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
@@ -149,7 +149,7 @@ pub(crate) fn library(transport: &str, policy: &str, bare: [&str; 2]) -> Result<
 pub(crate) fn listener(transport: &str) -> Result<(Listener, PathBuf), Failure> {
     let socket = PathBuf::from(roles::variable("TMPDIR")?).join("library");
     let listener = match transport {
-        "unix" => Listener::Unix(Listening::bind(&socket)?),
+        "unix" => Listener::Unix(Listening::bind(&socket, &SocketAccess::PRIVATE)?),
         _ => Listener::loopback(0)?,
     };
     Ok((listener, socket))
@@ -212,7 +212,6 @@ pub(crate) fn service(
         desks: Desks::One(Desk::new(Arc::new(vendor))),
         endpoint: Endpoint::Container,
         hosts: address.map_or_else(Hosts::unix, Hosts::tcp),
-        uid: effective_uid(),
         max_connections: 64,
         clock,
         operator,

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use crate::sys::socket::read_with_writer;
+use crate::sys::socket;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -20,8 +20,8 @@ pub enum Stream {
 /// Who wrote the bytes that were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// The process with this pid; `None` where the kernel gave none.
-    Named(Option<i32>),
+    /// This process; `None` where the kernel named none.
+    Named(Option<socket::Writer>),
     /// TCP names no writers.
     NeverNamed,
 }
@@ -75,7 +75,7 @@ impl Stream {
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<(usize, Writer)> {
         match self {
             Self::Unix(stream) => {
-                read_with_writer(stream.as_fd(), buffer).map(|(read, writer)| (read, Writer::Named(writer)))
+                socket::read_with_writer(stream.as_fd(), buffer).map(|(read, writer)| (read, Writer::Named(writer)))
             }
             Self::Tcp(stream) => (&mut &*stream).read(buffer).map(|read| (read, Writer::NeverNamed)),
         }

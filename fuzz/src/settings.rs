@@ -32,7 +32,7 @@ pub fn check(bytes: &[u8]) {
         let (Some(obeyed), Some(said)) = (obeyed, said) else { continue };
         match setting.kind {
             Kind::Switch => assert_eq!(said.as_bool(), Some(obeyed == "true")),
-            Kind::List => {
+            Kind::List | Kind::Words => {
                 let items: Vec<&str> = said.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
                 assert_eq!(items, obeyed.split(' ').collect::<Vec<_>>());
             }

@@ -2,16 +2,18 @@
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
+use super::attested::{Asked, Attested, Named, PeerSummary};
 use super::registry::{Entry, Registered, Registry, Rule};
+use super::roster::Roster;
 use super::watch::Watched;
 use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Program, Programs, Tree, Unattested, unix};
 use crate::stream::Stream;
 use crate::sys::process::Pid;
+use crate::sys::socket::{PeerCredentials, Writer};
 use crate::sys::user::{Gid, Uid, effective_uid};
 
 /// How old a judgement may be when its answer is written. What changes in less is not told from what changes while the
@@ -36,44 +38,45 @@ enum Mode {
     Attested { kernel: Kernel, tree: Tree },
     /// This kernel cannot name peers and `--allow-fallback` was given: the uid is all there is.
     UidOnly { overflow: Overflow },
+    /// A service: whoever an entry selects, whatever tree they are of.
+    Selected(Selected),
+}
+
+struct Selected {
+    /// `None`: over a Unix socket, callers are known by uid and gid alone.
+    kernel: Option<Kernel>,
+    naming: Naming,
+    overflow: Overflow,
+    roster: Arc<Roster>,
+    wants_token: bool,
+}
+
+/// What a service knows its callers by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// Over a Unix socket the process, over TCP the socket and, where that is asked for, the process that holds it.
+    Process,
+    /// The uid, and over a Unix socket the gid: for processes of another pid namespace.
+    Uid,
 }
 
 /// The process on the other end of one connection, attested once; rechecked at every request.
 pub struct Visitor {
     attested: Result<Arc<Attested>, Refusal>,
+    /// Whether it could be served at all.
+    inside: bool,
 }
 
 /// Who is on the other ends of TCP connections that have come together.
 pub struct Visitors<'a> {
-    arrivals: Result<(Arrivals<'a>, &'a Kernel, &'a Tree), Refusal>,
+    arrivals: Result<Arrived<'a>, Refusal>,
 }
 
-/// Shared with the callers of every request.
-struct Attested {
-    uid: Uid,
-    summary: PeerSummary,
-    /// `None` in the fallback mode.
-    named: Option<Named>,
-    /// The program, once somebody has asked; a peer that changes it is refused, so it is asked for once.
-    program: OnceLock<Result<Program, String>>,
-}
-
-struct Named {
-    peer: Peer,
-    in_tree: bool,
-}
-
-/// What the log says of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerSummary {
-    /// Its pid, 0 where this kernel does not say.
-    pub pid: i32,
-    /// Its effective uid.
-    pub uid: Uid,
-    /// Its effective gid.
-    pub gid: Gid,
-    /// The program that it runs, in its own mount namespace: to be shown, not to be trusted.
-    pub executable: Option<PathBuf>,
+enum Arrived<'a> {
+    /// They were looked for in the tree.
+    OfTree(Arrivals<'a>, &'a Kernel, &'a Tree),
+    /// They are known by their sockets.
+    Sockets(Vec<FarEnd>, &'a Selected),
 }
 
 /// Proof that a request was authenticated: this peer held this token, inside its binding.
@@ -82,7 +85,14 @@ pub struct Caller {
 }
 
 enum Who {
-    Peer { attested: Arc<Attested>, programs: Option<Arc<Programs>>, entry: Arc<Entry> },
+    Peer {
+        attested: Arc<Attested>,
+        programs: Option<Arc<Programs>>,
+        /// The token's; `None` where none was asked for.
+        entry: Option<Arc<Entry>>,
+        /// The profile that the caller's selector leads to.
+        profile: Option<Arc<str>>,
+    },
     Invoker,
 }
 
@@ -99,9 +109,7 @@ pub struct Invoker;
 impl Authenticator {
     /// Holds peers against this tree.
     pub fn attested(kernel: Kernel, tree: Tree) -> Self {
-        let own = crate::sys::process::own_pid().and_then(|pid| Process::open(&kernel, pid).ok());
-        let own_program = own.and_then(|process| process.executable_identity());
-        let programs = Some(Arc::new(Programs::new(&kernel, own_program)));
+        let (own_program, programs) = programs(&kernel);
         let mode = Mode::Attested { kernel, tree };
         Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
     }
@@ -110,6 +118,13 @@ impl Authenticator {
     pub fn uid_only() -> Self {
         let mode = Mode::UidOnly { overflow: Overflow::here() };
         Self { registry: Registry::default(), mode, own_program: None, programs: None, watched: Vec::new() }
+    }
+
+    /// Serves whom the roster selects. With `wants_token`, if they hold a live token as well.
+    pub fn selecting(kernel: Option<Kernel>, naming: Naming, roster: Arc<Roster>, wants_token: bool) -> Self {
+        let (own_program, programs) = kernel.as_ref().map_or((None, None), programs);
+        let mode = Mode::Selected(Selected { kernel, naming, overflow: Overflow::here(), roster, wants_token });
+        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
     }
 
     /// Serves nobody who connects once one of these has changed.
@@ -129,13 +144,20 @@ impl Authenticator {
         self.registry.revoke(registered);
     }
 
-    /// The uid and the pid that connected to a Unix socket: enough to drop another user's connection at once.
+    /// Who connected to a Unix socket: enough to drop another user's connection at once.
     ///
     /// # Errors
     /// The kernel would not say.
-    pub fn who(&self, stream: &UnixStream) -> Result<(Uid, i32), Unattested> {
-        let noted = unix::credentials(stream)?;
-        Ok((noted.uid, noted.pid))
+    pub fn who(&self, stream: &UnixStream) -> Result<PeerCredentials, Unattested> {
+        Ok(unix::credentials(stream)?)
+    }
+
+    /// Whether somebody with this uid, and gid where that is known, could be served at all.
+    pub fn may_serve(&self, uid: Uid, gid: Option<Gid>) -> bool {
+        match &self.mode {
+            Mode::Attested { .. } | Mode::UidOnly { .. } => uid == effective_uid(),
+            Mode::Selected(selected) => selected.roster.may_match(uid, gid),
+        }
     }
 
     /// The socket on the other end of a TCP connection, of which a look through the tree tells whose it is.
@@ -144,23 +166,33 @@ impl Authenticator {
     /// The kernel would not say.
     pub fn far_end(&self, stream: &TcpStream) -> Result<FarEnd, Unattested> {
         match &self.mode {
-            Mode::Attested { kernel, .. } => FarEnd::of(stream, kernel),
+            Mode::Attested { kernel, .. } | Mode::Selected(Selected { kernel: Some(kernel), .. }) => {
+                FarEnd::of(stream, kernel)
+            }
             // Without process authentication a loopback port would be open to every process of the host.
-            Mode::UidOnly { .. } => Err(unnamed()),
+            Mode::UidOnly { .. } | Mode::Selected(_) => Err(unnamed()),
         }
     }
 
     /// Attests the peer of an accepted connection. What cannot be attested is kept, and refused at every request, so that
     /// it is answered as any other refusal.
     pub fn visitor(&self, stream: &Stream) -> Visitor {
-        Visitor { attested: self.attest(stream).map(Arc::new) }
+        let attested = self.attest(stream).map(Arc::new);
+        let inside = attested.as_ref().is_ok_and(|attested| match &self.mode {
+            Mode::Selected(selected) => self.profile_for(selected, attested).is_some(),
+            _ => is_inside(attested),
+        });
+        Visitor { attested, inside }
     }
 
     /// Looks, once through the tree, whose TCP connections these are that have come together.
     pub fn visitors(&self, ends: Vec<FarEnd>) -> Visitors<'_> {
         let arrivals = match (&self.mode, self.unchanged()) {
             (_, Err(refusal)) => Err(refusal),
-            (Mode::Attested { kernel, tree }, Ok(())) => Ok((Arrivals::of(ends, kernel, tree), kernel, tree)),
+            (Mode::Attested { kernel, tree }, Ok(())) => {
+                Ok(Arrived::OfTree(Arrivals::of(ends, kernel, tree), kernel, tree))
+            }
+            (Mode::Selected(selected), Ok(())) => Ok(Arrived::Sockets(ends, selected)),
             (Mode::UidOnly { .. }, Ok(())) => Err(unnamed().into()),
         };
         Visitors { arrivals }
@@ -172,10 +204,10 @@ impl Authenticator {
             Mode::UidOnly { overflow } => {
                 let Stream::Unix(stream) = stream else { return Err(unnamed().into()) };
                 let (noted, _) = unix::unambiguous(stream, overflow)?;
-                let summary = PeerSummary { pid: noted.pid, uid: noted.uid, gid: noted.gid, executable: None };
-                Ok(Attested { uid: noted.uid, summary, named: None, program: OnceLock::new() })
+                Ok(Attested::of_uid(noted))
             }
-            Mode::Attested { kernel, tree } => Attested::of(Peer::of(stream, kernel, tree)?, kernel, tree),
+            Mode::Attested { kernel, tree } => Attested::of_tree(Peer::of(stream, kernel, tree)?, kernel, tree),
+            Mode::Selected(selected) => selected.attest(stream),
         }
     }
 
@@ -193,19 +225,38 @@ impl Authenticator {
         let present = self.recheck(visitor, writers_agree);
         let known = self.registry.find(token.unwrap_or_default());
         let attested = present?;
-        let entry = known.entry().ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?;
-        if entry.uid != attested.uid {
-            return Err(Refusal::WrongUid);
-        }
-        self.inside(&entry, attested)?;
+        let (entry, profile) = match &self.mode {
+            Mode::Selected(selected) => {
+                let profile = self.profile_for(selected, attested).ok_or(Refusal::Unselected)?;
+                // Over a Unix socket without a token file whatever is shown says nothing.
+                let entry = if selected.wants_token { Some(live(known.entry(), token)?) } else { None };
+                (entry, Some(profile))
+            }
+            _ => {
+                let entry = live(known.entry(), token)?;
+                if entry.uid != attested.uid {
+                    return Err(Refusal::WrongUid);
+                }
+                self.inside(&entry, attested)?;
+                (Some(entry), None)
+            }
+        };
         let (attested, programs) = (Arc::clone(attested), self.programs.clone());
-        Ok(Caller { who: Who::Peer { attested, programs, entry } })
+        Ok(Caller { who: Who::Peer { attested, programs, entry, profile } })
+    }
+
+    /// The profile of the first entry that selects this peer now.
+    fn profile_for(&self, selected: &Selected, attested: &Attested) -> Option<Arc<str>> {
+        let asked = Asked { attested, programs: self.programs.as_deref(), kernel: selected.kernel.as_ref() };
+        selected.roster.profile_for(&asked)
     }
 
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Arc<Attested>, Refusal> {
         let attested = visitor.attested.as_ref().map_err(Refusal::clone)?;
-        if let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) {
-            named.peer.recheck(kernel, tree)?;
+        match (&self.mode, &attested.named) {
+            (Mode::Attested { kernel, tree }, Named::OfTree { peer, .. }) => peer.recheck(kernel, tree)?,
+            (Mode::Selected(Selected { kernel: Some(kernel), .. }), _) => attested.recheck(kernel)?,
+            _ => {}
         }
         // Who connected may have passed the connection on; the kernel names the writer of each byte.
         if !writers_agree {
@@ -216,7 +267,7 @@ impl Authenticator {
 
     /// Whether the peer is inside the token's binding.
     fn inside(&self, entry: &Entry, attested: &Attested) -> Result<(), Refusal> {
-        let (Mode::Attested { kernel, tree }, Some(named)) = (&self.mode, &attested.named) else {
+        let (Mode::Attested { kernel, tree }, Named::OfTree { peer, in_tree }) = (&self.mode, &attested.named) else {
             return match entry.rule {
                 Rule::Uid => Ok(()),
                 // Tokens of the fallback mode are made with the uid binding; any other is not for this mode.
@@ -225,11 +276,11 @@ impl Authenticator {
         };
         let owner = match &entry.rule {
             Rule::Uid => return Ok(()),
-            _ if !named.in_tree => return Err(Refusal::OutsideTree),
+            _ if !in_tree => return Err(Refusal::OutsideTree),
             Rule::Tree => return Ok(()),
             Rule::Process(owner) => owner,
         };
-        let principal = self.principal(kernel, tree, named.peer.process())?;
+        let principal = self.principal(kernel, tree, peer.process())?;
         // `set` is a compare-and-set: of any number of first uses at once, one wins, and the others see its process.
         match owner.set(principal) {
             Ok(()) => Ok(()),
@@ -245,7 +296,12 @@ impl Authenticator {
     /// What has changed since.
     pub fn confirm(&self, visitor: &Visitor, caller: &Caller, took: Duration) -> Result<(), Refusal> {
         if took > MOMENT {
-            self.recheck(visitor, true)?;
+            let attested = self.recheck(visitor, true)?;
+            if let Mode::Selected(selected) = &self.mode
+                && self.profile_for(selected, attested).as_ref() != caller.profile()
+            {
+                return Err(Refusal::Unselected);
+            }
         }
         if caller.is_live() { Ok(()) } else { Err(Refusal::Unknown) }
     }
@@ -264,34 +320,78 @@ impl Authenticator {
 impl Visitors<'_> {
     /// Whose the connection with this number seems to be: good for counting, and for nothing else. `None`: a stranger's.
     pub fn seen(&self, number: usize) -> Option<i32> {
-        let (arrivals, ..) = self.arrivals.as_ref().ok()?;
-        arrivals.seen(number).map(Pid::as_raw)
+        match self.arrivals.as_ref().ok()? {
+            Arrived::OfTree(arrivals, ..) => arrivals.seen(number).map(Pid::as_raw),
+            Arrived::Sockets(..) => None,
+        }
+    }
+
+    /// Whether processes were told apart.
+    pub fn are_told_apart(&self) -> bool {
+        !matches!(self.arrivals, Ok(Arrived::Sockets(..)))
     }
 
     /// Attests the peer of the connection with this number.
     pub fn visitor(&self, number: usize) -> Visitor {
         let attested = match &self.arrivals {
-            Ok((arrivals, kernel, tree)) => {
-                arrivals.peer(number).map_err(Refusal::from).and_then(|peer| Attested::of(peer, kernel, tree))
-            }
+            Ok(Arrived::OfTree(arrivals, kernel, tree)) => arrivals
+                .peer(number)
+                .map_err(Refusal::from)
+                .and_then(|peer| Attested::of_tree(peer, kernel, tree))
+                .map(|attested| (is_inside(&attested), attested)),
+            // Whose uid no entry could match was dropped. The rest is asked once there is a request.
+            Ok(Arrived::Sockets(ends, selected)) => ends
+                .get(number)
+                .ok_or(Unattested::Gone.into())
+                .and_then(|end| selected.attest_end(*end))
+                .map(|a| (true, a)),
             Err(refusal) => Err(refusal.clone()),
         };
-        Visitor { attested: attested.map(Arc::new) }
+        match attested {
+            Ok((inside, attested)) => Visitor { attested: Ok(Arc::new(attested)), inside },
+            Err(refusal) => Visitor { attested: Err(refusal), inside: false },
+        }
     }
 }
 
-impl Attested {
-    fn of(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
-        // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
-        let in_tree = tree.holds(kernel, peer.process())?;
-        let summary = PeerSummary {
-            pid: peer.process().pid().as_raw(),
-            uid: peer.uid(),
-            gid: peer.gid(),
-            executable: peer.executable().cloned(),
-        };
-        Ok(Self { uid: peer.uid(), summary, named: Some(Named { peer, in_tree }), program: OnceLock::new() })
+impl Selected {
+    fn attest(&self, stream: &Stream) -> Result<Attested, Refusal> {
+        match (stream, &self.kernel) {
+            (Stream::Unix(stream), Some(kernel)) if self.naming == Naming::Process => {
+                Ok(Attested::of_process(Peer::of_any_tree(stream, kernel)?))
+            }
+            (Stream::Unix(stream), _) if self.naming == Naming::Uid => {
+                Ok(Attested::of_uid(unix::unambiguous_ids(stream, &self.overflow)?))
+            }
+            (Stream::Tcp(stream), Some(kernel)) => self.attest_end(FarEnd::of(stream, kernel)?),
+            _ => Err(unnamed().into()),
+        }
     }
+
+    fn attest_end(&self, end: FarEnd) -> Result<Attested, Refusal> {
+        end.unambiguous(&self.overflow)?;
+        match (&self.kernel, self.naming) {
+            (Some(kernel), naming) => Ok(Attested::of_socket(end, kernel, naming == Naming::Process)),
+            (None, _) => Err(unnamed().into()),
+        }
+    }
+}
+
+/// Where programs are attested, and this program's own identity.
+fn programs(kernel: &Kernel) -> (Option<(u64, u64)>, Option<Arc<Programs>>) {
+    let own = crate::sys::process::own_pid().and_then(|pid| Process::open(kernel, pid).ok());
+    let own_program = own.and_then(|process| process.executable_identity());
+    (own_program, Some(Arc::new(Programs::new(kernel, own_program))))
+}
+
+/// The entry of the token that was shown.
+fn live(entry: Option<Arc<Entry>>, token: Option<&[u8]>) -> Result<Arc<Entry>, Refusal> {
+    entry.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })
+}
+
+/// Whether the peer of a tree's server is in the tree, as far as that is asked.
+fn is_inside(attested: &Attested) -> bool {
+    !matches!(attested.named, Named::OfTree { in_tree: false, .. })
 }
 
 /// Only Unix sockets are served where the kernel cannot name peers.
@@ -314,19 +414,37 @@ impl Visitor {
     /// Whether the next request on this connection could be authenticated at all: not for a peer whose change of program
     /// would not be seen.
     pub fn may_ask_again(&self) -> bool {
-        self.attested
-            .as_ref()
-            .is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.peer.program_is_watched()))
+        self.attested.as_ref().is_ok_and(|attested| attested.program_is_watched())
     }
 
     /// Whether the peer could be served at all, given a token: a stranger's connection is the first to make room.
     pub fn is_inside(&self) -> bool {
-        self.attested.as_ref().is_ok_and(|attested| attested.named.as_ref().is_none_or(|named| named.in_tree))
+        self.inside
     }
 
-    /// The pid that connected, for comparing with the writers of the request; `None` where it was not established.
+    /// The pid that connected; `None` where it was not established, 0 where nobody had to know it.
     pub fn pid(&self) -> Option<i32> {
-        self.attested.as_ref().ok().map(|attested| attested.summary.pid)
+        self.attested.as_ref().ok().map(|attested| attested.summary().pid)
+    }
+
+    /// The uid that connected, where it was established.
+    pub fn uid(&self) -> Option<Uid> {
+        self.attested.as_ref().ok().map(|attested| attested.uid)
+    }
+
+    /// Whether this writer is who connected. Where only the uid is known, one of that uid.
+    pub fn wrote(&self, writer: Option<Writer>) -> bool {
+        writer
+            .is_some_and(|writer| Some(writer.pid) == self.pid() && (writer.pid != 0 || Some(writer.uid) == self.uid()))
+    }
+
+    /// For the operator: `pid 7`, `a process of uid 1001`.
+    pub fn name(&self) -> String {
+        match (self.pid(), self.uid()) {
+            (Some(0), Some(uid)) => format!("a process of uid {uid}"),
+            (Some(pid), _) => format!("pid {pid}"),
+            _ => "a process".to_owned(),
+        }
     }
 }
 
@@ -339,14 +457,17 @@ impl Caller {
     /// The peer, where there is one.
     pub fn peer(&self) -> Option<&PeerSummary> {
         match &self.who {
-            Who::Peer { attested, .. } => Some(&attested.summary),
+            Who::Peer { attested, .. } => Some(attested.summary()),
             Who::Invoker => None,
         }
     }
 
     /// The profile that the caller's selector leads to; `None` where there is one for all.
     pub fn profile(&self) -> Option<&Arc<str>> {
-        None
+        match &self.who {
+            Who::Peer { profile, .. } => profile.as_ref(),
+            Who::Invoker => None,
+        }
     }
 
     /// The effective uid of whoever asks.
@@ -366,17 +487,13 @@ impl Caller {
         let Who::Peer { attested, programs, .. } = &self.who else {
             return Err("no process of a tree asked; a server that is started with --lazy waits for one");
         };
-        let attest = || match (&attested.named, programs) {
-            (Some(named), Some(programs)) => programs.of(&named.peer),
-            _ => Err("this kernel cannot name processes".to_owned()),
-        };
-        attested.program.get_or_init(attest).as_ref().map_err(String::as_str)
+        attested.program(programs.as_deref())
     }
 
     /// Whether the token has not been revoked since.
     fn is_live(&self) -> bool {
         match &self.who {
-            Who::Peer { entry, .. } => entry.is_live(),
+            Who::Peer { entry, .. } => entry.as_ref().is_none_or(|entry| entry.is_live()),
             Who::Invoker => true,
         }
     }

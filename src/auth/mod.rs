@@ -3,15 +3,19 @@
 //! Only [`Authenticator`] makes a [`Caller`] of a connection. The peer is attested before the token is looked up, and the
 //! token is looked up whatever the attestation said, so that neither the answer nor its time tells which of them failed.
 
+mod attested;
 mod authenticator;
 mod registry;
+mod roster;
 mod token;
 mod watch;
 
 use std::fmt;
 
-pub use authenticator::{Authenticator, Caller, Invoker, PeerSummary, Shown, Visitor, Visitors};
+pub use attested::PeerSummary;
+pub use authenticator::{Authenticator, Caller, Invoker, Naming, Shown, Visitor, Visitors};
 pub use registry::{Binding, Registered, Registry};
+pub use roster::{Roster, Selector, Served};
 pub use token::Token;
 pub use watch::Watched;
 
@@ -36,6 +40,8 @@ pub enum Refusal {
     OutsideTree,
     /// The token belongs to another process of the tree.
     WrongProcess,
+    /// No entry selects the caller.
+    Unselected,
 }
 
 impl fmt::Display for Refusal {
@@ -51,6 +57,7 @@ impl fmt::Display for Refusal {
             Self::WrongUid => f.write_str("the token of another uid"),
             Self::OutsideTree => f.write_str("not a descendant of the command that sentinel started"),
             Self::WrongProcess => f.write_str("the token is bound to another process of the tree"),
+            Self::Unselected => f.write_str("no --allow and no --map selects it"),
         }
     }
 }

@@ -6,6 +6,7 @@ mod log;
 mod policy;
 mod records;
 mod run;
+mod serve;
 mod topic;
 
 use super::joined::{joined, length};
@@ -18,6 +19,8 @@ pub(super) use topic::{first_words, meant_by};
 pub enum CommandName {
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,
@@ -133,7 +136,8 @@ impl CommandInfo {
     }
 }
 
-const PARTS: &[&[CommandInfo]] = &[run::CREDENTIALS, policy::POLICY, records::RECORDS, log::LOG, run::ABOUT];
+const PARTS: &[&[CommandInfo]] =
+    &[run::CREDENTIALS, serve::SERVE, run::WHOAMI, policy::POLICY, records::RECORDS, log::LOG, run::ABOUT];
 
 /// Every command, in the order in which help lists them.
 pub static COMMANDS: &[CommandInfo] = &joined::<CommandInfo, { length(PARTS) }>(PARTS);
@@ -157,7 +161,7 @@ mod tests {
             }
         }
         assert_eq!(COMMANDS.len(), EVERY.len());
-        assert_eq!(CommandName::of("serve"), None);
+        assert_eq!(CommandName::of("serve ecs"), Some(CommandName::ServeEcs));
         assert_eq!(CommandName::of("policy"), None);
     }
 

@@ -18,10 +18,12 @@ use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
 use super::refused;
 use super::settings;
 use crate::clock::{Clock, SystemClock, rfc3339_s};
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::client::{Answer, parse, request};
 use crate::policy::Mode;
+use crate::secret::Secret;
 use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
 
@@ -50,10 +52,10 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
     match (env.os("SENTINEL_UNIX_SOCKET"), outer_token::read(env)?) {
-        (Some(socket), Some(token)) if asks_outer => match &settings.shaping_flag {
+        (Some(socket), token) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
-            None => from_socket(Path::new(socket), token.expose_str()),
+            None => from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str)),
         },
         // The generated config has no source in it, so that looking there would end in a sentence about files.
         _ if !settings.names_profile && env.os("AWS_SENTINEL").is_some() && env.os(CONTAINER_URI).is_some() => {
@@ -104,7 +106,7 @@ struct Printed<'a> {
     account_id: Option<&'a str>,
 }
 
-fn from_socket(socket: &Path, token: &str) -> Result<u8> {
+fn from_socket(socket: &Path, token: Option<&str>) -> Result<u8> {
     let clock = SystemClock;
     let deadline = clock.boot().saturating_add(PATIENCE);
     let mut dropped = 0;
@@ -145,7 +147,7 @@ fn from_socket(socket: &Path, token: &str) -> Result<u8> {
 }
 
 /// Asks once. Returns the connection, which names who served it.
-fn ask(socket: &Path, token: &str, answer: &mut Vec<u8>) -> Result<UnixStream> {
+fn ask(socket: &Path, token: Option<&str>, answer: &mut Vec<u8>) -> Result<UnixStream> {
     let unreachable = |error: io::Error| {
         Error::new(format!("no sentinel answers on {}", socket.display()))
             .because(error)
@@ -229,6 +231,8 @@ fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
 fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
     refuse_inspection().map_err(|error| Error::new("cannot refuse to be inspected").because(error))?;
     let purpose = Purpose {
+        profile: None,
+        deployment: Deployment::OF_A_RUN,
         mode: Mode::CredentialProcess,
         served: false,
         duration: settings.duration,
@@ -242,7 +246,7 @@ fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
         version: 1,
         access_key_id: &keys.access_key_id,
         secret_access_key: keys.secret_access_key.expose_str(),
-        session_token: keys.session_token.as_ref().map(crate::secret::Secret::expose_str),
+        session_token: keys.session_token.as_ref().map(Secret::expose_str),
         expiration: expiration.as_deref(),
         account_id: vended.credentials.account(),
     })

@@ -12,6 +12,7 @@ use super::records::{self, Shown, Wanted, show};
 use super::settings::{self, Access};
 use super::{policy_source, prepare, print, stores};
 use crate::clock::{Clock, SystemClock};
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::Result;
 use crate::log::decision::DecisionLog;
@@ -110,7 +111,13 @@ impl<'a> Desk<'a> {
 
     /// Where decisions are put on record.
     pub(super) fn log(&self, settings: &settings::Log) -> Result<DecisionLog> {
-        prepare::open_log(settings, self.stores.state_dir.as_deref(), self.env, &self.clock, &self.operator)
+        prepare::open_log(
+            (settings, Deployment::OF_A_RUN),
+            self.stores.state_dir.as_deref(),
+            self.env,
+            &self.clock,
+            &self.operator,
+        )
     }
 
     fn reach(&self, access: &Access) -> Result<Reach> {

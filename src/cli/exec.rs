@@ -7,6 +7,7 @@ use super::exec_server::serve;
 use super::prepare::{DEFAULT_DURATION, Purpose, prepare};
 use super::settings;
 use super::wait::vend;
+use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Kind, Result};
 use crate::launch::environment::{ChildMode, child_environment, refuse_nesting};
@@ -30,6 +31,8 @@ pub(super) fn run(settings: &settings::Exec, env: &Env) -> Result<u8> {
 
 fn become_child(settings: &settings::Exec, env: &Env) -> Result<u8> {
     let purpose = Purpose {
+        profile: None,
+        deployment: Deployment::OF_A_RUN,
         mode: Mode::Cli,
         served: false,
         duration: settings.common.duration,

@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use super::exec::cannot_start;
 use super::place::Place;
 use super::prepare::{Prepared, Purpose, prepare};
-use super::rotation::Tokens;
+use super::rotation::{self, Tokens};
+use super::serving::{DEFAULT_DURATION, max_connections, refresh};
 use super::settings::{self, Bind, Transport};
 use super::wait::vend;
 use crate::auth::{Authenticator, Binding, Watched};
@@ -21,29 +21,16 @@ use crate::error::{Error, Result};
 use crate::launch::config_file;
 use crate::launch::directory::{Base, PrivateDirectory};
 use crate::launch::environment::{child_environment, name_token_file};
-use crate::launch::token_file::TokenFile;
 use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
-use crate::server::{Desk, Desks, Listener, Server, Service, TOGETHER};
+use crate::server::{Desk, Desks, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
-use crate::sys::process::descriptor_limit;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
 use crate::warden::{PASSED_ON, Program, Report, Warden};
-
-/// Sessions that are served are renewed while they last: short ones lose less when they leak.
-const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
-/// Connections at a time, where there are descriptors enough.
-const MAX_CONNECTIONS: usize = 64;
-/// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked.
-const CONNECTION_DESCRIPTORS: usize = 6;
-/// Descriptors that everything else needs: sockets, logs, files, records, calls to AWS.
-const OTHER_DESCRIPTORS: usize = 40;
-/// The refresher only looks at the clock and starts fetches.
-const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
 /// Signals that the terminal sends to the child as well.
 const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
@@ -51,8 +38,14 @@ const FROM_TERMINAL: [i32; 5] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, lib
 /// Serves the child, and returns its exit status.
 pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &Env) -> Result<u8> {
     let warden = Warden::fork()?;
-    let purpose =
-        Purpose { mode: Mode::Server, served: true, duration: server.duration, default_duration: DEFAULT_DURATION };
+    let purpose = Purpose {
+        mode: Mode::Server,
+        profile: None,
+        deployment: Deployment::OF_A_RUN,
+        served: true,
+        duration: server.duration,
+        default_duration: DEFAULT_DURATION,
+    };
     let Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores } =
         prepare(&settings.common, env, &purpose)?;
     if server.duration_misplaced {
@@ -62,8 +55,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     // The start's own decision says so as well.
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
-    let token_place = server.token_file.as_ref();
-    let mut token_file = token_place.map(|place| TokenFile::at(&place.path, place.group)).transpose()?;
+    let mut token_file = rotation::place(server.token_file.as_ref())?;
     if !server.lazy || has_code || settings.wait {
         vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
     }
@@ -83,7 +75,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
-    if let Some(file) = &mut token_file {
+    if let Some((file, _)) = &mut token_file {
         file.write(token.expose_str())?;
     }
     if let Some((id, policy)) = session_id.as_ref().zip(vendor.policy_name()) {
@@ -97,15 +89,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         desks: Desks::One(Desk::new(Arc::clone(&vendor))),
         endpoint: server.endpoint,
         hosts: place.hosts(),
-        uid: effective_uid(),
-        max_connections: max_connections(),
+        max_connections: max_connections(server.max_connections),
         clock,
         operator,
         manager: Arc::default(),
     };
     let mut environment =
         child_environment(env, &place.child_mode(token.expose_str(), &directory.config()), &profile.facts());
-    if let Some(file) = &token_file {
+    if let Some((file, _)) = &token_file {
         name_token_file(&mut environment, file.path());
     }
     if let Some(id) = &session_id {
@@ -116,14 +107,11 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         environment,
         wait_for_tree: server.wait_tree,
     };
-    let mut tokens = Tokens::lasting(&service.authenticator, registered);
-    if let Some((file, place)) = token_file.zip(token_place) {
-        tokens = tokens.rotating(file, place.rotation, &service.clock, &reporter)?;
-    }
+    let tokens = Tokens::keep(&service.authenticator, registered, token_file, &service.clock, &reporter)?;
     let serving = Serving::start(place.listener, service, vendor, tokens)?;
     if let Some(server) = &serving.server {
         // It is set once.
-        let _first = closer.set(server.closer());
+        let _first = closer.set(server.closer(None));
     }
     warden.start(&program).map_err(lost)?;
     drop(program);
@@ -185,14 +173,6 @@ fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator)
     Ok(Bound { authenticator: Authenticator::attested(kernel, Tree::under(root)), binding, recorded })
 }
 
-/// As many as there are descriptors for, because a peer without descriptors to attest it by is refused.
-fn max_connections() -> usize {
-    let descriptors = descriptor_limit().unwrap_or(0);
-    // An evicted connection keeps its own until its thread is scheduled, and as many may be arriving.
-    let each = 2 * CONNECTION_DESCRIPTORS + TOGETHER;
-    (descriptors.saturating_sub(OTHER_DESCRIPTORS) / each).clamp(2, MAX_CONNECTIONS)
-}
-
 fn private_directory(env: &Env) -> Result<PrivateDirectory> {
     let base = Base::choose(env, effective_uid())?;
     base.clean_stale();
@@ -212,12 +192,7 @@ struct Serving {
 impl Serving {
     fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, tokens: Tokens) -> Result<Self> {
         let server = Server::start(listener, Arc::new(service))?;
-        let refreshed = Arc::clone(&vendor);
-        let refresher = thread::Builder::new()
-            .name("sentinel-refresh".to_owned())
-            .stack_size(REFRESHER_STACK_BYTES)
-            .spawn(move || refreshed.keep_fresh())
-            .map_err(|error| Error::new("cannot start a thread").because(error))?;
+        let refresher = refresh(&vendor)?;
         Ok(Self { tokens: Some(tokens), vendor, server: Some(server), refresher })
     }
 }

@@ -34,6 +34,18 @@ pub enum Id {
     TokenFile,
     TokenRotation,
     TokenGroup,
+    MaxConnections,
+    Socket,
+    SocketMode,
+    SocketGroup,
+    Address,
+    AllowUid,
+    AllowGid,
+    AllowExe,
+    AllowSha256,
+    AllowCgroup,
+    Map,
+    ServiceBind,
     AskedProfile,
     AskedUser,
     AskedAccount,
@@ -99,6 +111,8 @@ pub enum Group {
     Credentials,
     /// The socket and who may use it.
     Server,
+    /// Where a service listens, and whom it serves.
+    Service,
     /// A made-up request.
     Question,
     /// What decides.
@@ -145,7 +159,8 @@ pub struct Flag {
 /// The settings that files may hold: what has a variable, but for a code, which is good for one use.
 pub fn settings() -> Vec<Known> {
     let kind = |flag: &Flag| match (flag.id, flag.value) {
-        (Id::PolicyArn, _) => Kind::List,
+        (Id::PolicyArn | Id::AllowUid | Id::AllowGid | Id::AllowSha256, _) => Kind::List,
+        (Id::AllowExe | Id::AllowCgroup | Id::Map, _) => Kind::Words,
         (Id::PolicyKey, _) => Kind::TextOrPath,
         (_, None) => Kind::Switch,
         (_, Some("FILE" | "PATH" | "DIR")) => Kind::Path,
@@ -176,7 +191,17 @@ impl Flag {
 
     /// Whether it may be given more than once.
     pub fn repeats(&self) -> bool {
-        matches!(self.id, Id::PolicyArn | Id::Head)
+        matches!(
+            self.id,
+            Id::PolicyArn
+                | Id::Head
+                | Id::AllowUid
+                | Id::AllowGid
+                | Id::AllowExe
+                | Id::AllowSha256
+                | Id::AllowCgroup
+                | Id::Map
+        )
     }
 
     /// Whether it says how credentials are made, decided on or recorded, the profile aside.
@@ -192,9 +217,10 @@ impl Flag {
 
 impl Group {
     /// All groups, in help's order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Credentials,
         Self::Server,
+        Self::Service,
         Self::Question,
         Self::Policy,
         Self::Signing,
@@ -209,7 +235,8 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server (--server, --unix-socket)",
+            Self::Server => "Server",
+            Self::Service => "Where it serves, and whom",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

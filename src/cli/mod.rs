@@ -29,6 +29,9 @@ mod records;
 mod refused;
 mod request;
 mod rotation;
+mod selectors;
+mod serve;
+mod serving;
 mod session;
 mod session_policy;
 pub mod settings;
@@ -56,6 +59,8 @@ pub enum Command {
     Exec(Box<settings::Exec>),
     /// Print credentials.
     Credentials(Box<settings::Credentials>),
+    /// Serve without a command.
+    Serve(Box<settings::Serve>),
     /// Say who the person is, and what they may do.
     Whoami(Box<settings::Whoami>),
     /// Work on policies.
@@ -90,7 +95,7 @@ pub fn main() -> ExitCode {
     });
     // Nothing else that sentinel starts is to see the code: another sentinel would show it a second time.
     env.unset("SENTINEL_MFA_TOKEN");
-    match command.and_then(|command| run(&command, &env)) {
+    match command.and_then(|command| run(&command, &args, &env)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // Nobody is left to tell if stderr is closed.
@@ -132,6 +137,8 @@ fn settle(parsed: &parse::Parsed, env: &Env, config: &Config) -> Result<Command>
     Ok(match command {
         CommandName::Exec => Command::Exec(Box::new(settings::Exec::of(&given)?)),
         CommandName::Credentials => Command::Credentials(Box::new(settings::Credentials::of(&given)?)),
+        CommandName::ServeEcs => Command::Serve(Box::new(settings::Serve::ecs(&given)?)),
+        CommandName::ServeEc2 => Command::Serve(Box::new(settings::Serve::ec2(&given)?)),
         CommandName::Whoami => Command::Whoami(Box::new(settings::Whoami::of(&given)?)),
         CommandName::PolicyValidate => policy(PolicyCommand::validate(&given)?),
         CommandName::PolicyTest => policy(PolicyCommand::test(&given)?),
@@ -164,10 +171,20 @@ fn settle(parsed: &parse::Parsed, env: &Env, config: &Config) -> Result<Command>
     })
 }
 
-fn run(command: &Command, env: &Env) -> Result<u8> {
+/// The settings of a service, with what the settings files say now.
+fn read_service_again(args: &[OsString], env: &Env) -> Result<settings::Serve> {
+    let parsed = parse::parse(args)?;
+    match settle(&parsed, env, &Config::load(&flags::settings(), env)?)? {
+        Command::Serve(settings) => Ok(*settings),
+        _ => Err(Error::usage("this is no service")),
+    }
+}
+
+fn run(command: &Command, args: &[OsString], env: &Env) -> Result<u8> {
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),
+        Command::Serve(settings) => serve::run(settings, env, &|| read_service_again(args, env)),
         Command::Whoami(settings) => whoami::run(settings, env),
         Command::Policy(settings) => policy::run(settings, env),
         Command::Session(settings) => session::run(settings, env),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
 use crate::launch::directory::PrivateDirectory;
 use crate::launch::environment::ChildMode;
-use crate::server::{Listener, Listening};
+use crate::server::{Listener, Listening, SocketAccess};
 
 /// Where to serve, as far as it is known before anything is made.
 pub(super) enum Place {
@@ -36,7 +36,7 @@ impl Place {
             Transport::Unix(Some(given)) => {
                 let path = std::path::absolute(given)
                     .map_err(|error| Error::new(format!("cannot use the path {}", given.display())).because(error))?;
-                Listening::check(&path)?;
+                Listening::check(&path, &SocketAccess::PRIVATE)?;
                 Ok(Self::Unix(Some(path)))
             }
             Transport::Tcp(port) => Listener::loopback(*port).map(Self::Tcp),
@@ -48,7 +48,10 @@ impl Place {
         match self {
             Self::Unix(given) => {
                 let path = given.unwrap_or_else(|| directory.socket());
-                Ok(Bound { listener: Listener::Unix(Listening::bind(&path)?), at: At::Socket(path) })
+                Ok(Bound {
+                    listener: Listener::Unix(Listening::bind(&path, &SocketAccess::PRIVATE)?),
+                    at: At::Socket(path),
+                })
             }
             Self::Tcp(listener) => {
                 let address = listener.address().ok_or_else(|| Error::new("the port that was bound has no address"))?;

@@ -77,8 +77,12 @@ impl Profile {
 }
 
 /// What of the plan depends on the command.
-pub(super) struct Purpose {
+#[derive(Clone, Copy)]
+pub(super) struct Purpose<'a> {
     pub(super) mode: Mode,
+    /// In place of the one that the settings name.
+    pub(super) profile: Option<&'a str>,
+    pub(super) deployment: Deployment,
     pub(super) served: bool,
     pub(super) duration: Option<Duration>,
     pub(super) default_duration: Duration,
@@ -86,11 +90,11 @@ pub(super) struct Purpose {
 
 /// Reads the profile, the policy and the log's place, and gets the code of an MFA device where one is needed. Nothing is
 /// asked of AWS yet.
-pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<Prepared> {
+pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose<'_>) -> Result<Prepared> {
     common.policy.check_required()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), common.debug));
-    let wanted = Wanted { profile: common.profile.as_deref(), region: common.region.as_deref() };
+    let wanted = Wanted { profile: purpose.profile.or(common.profile.as_deref()), region: common.region.as_deref() };
     let mut resolved = resolve(&wanted, env)?;
     let place = Place::of(&resolved);
     let profile = Profile {
@@ -99,7 +103,8 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose) -> Result<P
         settings: std::mem::take(&mut resolved.settings),
         services: resolved.services.take(),
     };
-    let log = open_log(&common.log, common.stores.state_dir.as_deref(), env, &clock, &operator)?;
+    let log_of = (&common.log, purpose.deployment);
+    let log = open_log(log_of, common.stores.state_dir.as_deref(), env, &clock, &operator)?;
     let plan = Plan {
         duration: purpose.duration,
         default_duration: purpose.default_duration,
@@ -247,7 +252,7 @@ pub(super) fn explain(vendor: &Vendor, refused: Refused) -> Error {
 
 /// The decision log: `--log-file`, or decisions.jsonl in the state directory, and where else decisions go.
 pub(super) fn open_log(
-    log: &settings::Log,
+    (log, deployment): (&settings::Log, Deployment),
     state_dir: Option<&Path>,
     env: &Env,
     clock: &Arc<dyn Clock>,
@@ -265,7 +270,7 @@ pub(super) fn open_log(
         syslog: log.syslog,
         syslog_socket: log.syslog_socket.clone(),
         device_id: device_id(),
-        deployment: Some(Deployment::OF_A_RUN.as_str().to_owned()),
+        deployment: Some(deployment.as_str().to_owned()),
     };
     DecisionLog::open(&options, Arc::clone(clock), Arc::clone(operator))
 }

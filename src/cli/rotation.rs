@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::selectors::Names;
+use super::settings;
 use crate::auth::{Authenticator, Registered};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -18,6 +20,17 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The longest sleep: a machine that was suspended looks at the clock soon afterwards.
 const LOOK: Duration = Duration::from_secs(30);
 const STACK_BYTES: usize = 64 * 1024;
+
+/// A token file that was judged, and how often its token is replaced.
+pub(super) type Place = (TokenFile, Duration);
+
+/// Judges where a token is to be, before anything else is made.
+pub(super) fn place(wanted: Option<&settings::TokenFile>) -> Result<Option<Place>> {
+    let Some(wanted) = wanted else { return Ok(None) };
+    let group = wanted.group.as_deref();
+    let group = group.map(|group| Names::read().group(group, &format!("--token-group {group}"))).transpose()?;
+    Ok(Some((TokenFile::at(&wanted.path, group)?, wanted.rotation)))
+}
 
 /// What ends every token when it is dropped.
 pub(super) struct Tokens {
@@ -41,28 +54,27 @@ struct Rotation {
 }
 
 impl Tokens {
-    /// A token that stays.
-    pub(super) fn lasting(authenticator: &Arc<Authenticator>, registered: Registered) -> Self {
-        let tokens = Mutex::new(vec![registered]);
-        Self { live: Arc::new(Live { authenticator: Arc::clone(authenticator), tokens }), thread: None }
-    }
-
-    /// A token that is in this file already, and is replaced at every interval.
-    pub(super) fn rotating(
-        self,
-        file: TokenFile,
-        interval: Duration,
+    /// A token that was given out already: in `place`, where it is replaced from time to time, or elsewhere for good.
+    pub(super) fn keep(
+        authenticator: &Arc<Authenticator>,
+        registered: Registered,
+        place: Option<Place>,
         clock: &Arc<dyn Clock>,
         operator: &Arc<Operator>,
     ) -> Result<Self> {
-        let live = Arc::clone(&self.live);
-        let rotation = Rotation { live, file, interval, clock: Arc::clone(clock), operator: Arc::clone(operator) };
-        let thread = thread::Builder::new()
-            .name("sentinel-token".to_owned())
-            .stack_size(STACK_BYTES)
-            .spawn(move || rotation.run())
-            .map_err(|error| Error::new("cannot start a thread").because(error))?;
-        Ok(Self { live: Arc::clone(&self.live), thread: Some(thread) })
+        let tokens = Mutex::new(vec![registered]);
+        let live = Arc::new(Live { authenticator: Arc::clone(authenticator), tokens });
+        let mut kept = Self { live: Arc::clone(&live), thread: None };
+        if let Some((file, interval)) = place {
+            let rotation = Rotation { live, file, interval, clock: Arc::clone(clock), operator: Arc::clone(operator) };
+            let thread = thread::Builder::new()
+                .name("sentinel-token".to_owned())
+                .stack_size(STACK_BYTES)
+                .spawn(move || rotation.run())
+                .map_err(|error| Error::new("cannot start a thread").because(error))?;
+            kept.thread = Some(thread);
+        }
+        Ok(kept)
     }
 }
 

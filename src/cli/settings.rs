@@ -8,6 +8,7 @@ mod places;
 mod policy;
 mod records;
 mod run;
+mod serve;
 mod token_file;
 mod whoami;
 
@@ -20,8 +21,16 @@ pub use records::{
     RequestCommand, SessionCommand, ShowRecord,
 };
 pub use run::{Bind, Common, Credentials, Exec, Server, Transport};
+pub use serve::{Demand, DemandKind, Serve, ServicePlace, WantedEntry};
 pub use token_file::TokenFile;
 pub use whoami::Whoami;
+
+use super::flags::{Flag, Id};
+
+/// `--name`.
+fn name_of(id: Id) -> String {
+    Flag::of(id).map(Flag::dashed).unwrap_or_default()
+}
 
 #[cfg(test)]
 mod tests;

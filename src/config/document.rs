@@ -84,7 +84,7 @@ fn find<'a>(path: &Path, name: &str, known: &'a [Known], others: &[&str], what: 
 fn value_of(path: &Path, setting: &Known, value: Json) -> Result<OsString> {
     let wanted = match setting.kind {
         Kind::Switch => "true or false",
-        Kind::List => "a list of strings",
+        Kind::List | Kind::Words => "a list of strings",
         Kind::Text | Kind::Path | Kind::TextOrPath => "a string",
     };
     let refused = |why: &str| Error::new(format!("{}: `{}` {why}", path.display(), setting.name));
@@ -95,11 +95,13 @@ fn value_of(path: &Path, setting: &Known, value: Json) -> Result<OsString> {
     };
     match (setting.kind, value) {
         (Kind::Switch, Json::Bool(value)) => Ok(value.to_string().into()),
-        (Kind::List, Json::List(items)) if items.is_empty() => Err(refused("is an empty list")),
-        (Kind::List, Json::List(items)) => {
+        (Kind::List | Kind::Words, Json::List(items)) if items.is_empty() => Err(refused("is an empty list")),
+        (Kind::List | Kind::Words, Json::List(items)) => {
             items.iter().try_for_each(|item| check(item))?;
-            if items.iter().any(|item| item.contains([' ', ','])) {
-                return Err(refused("has an item with a blank or a comma in it"));
+            let (apart, what): (&[char], _) =
+                if setting.kind == Kind::List { (&[' ', ','], "a blank or a comma") } else { (&[' '], "a blank") };
+            if items.iter().any(|item| item.contains(apart)) {
+                return Err(refused(&format!("has an item with {what} in it")));
             }
             Ok(items.join(" ").into())
         }

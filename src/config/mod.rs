@@ -53,6 +53,8 @@ pub enum Kind {
     Switch,
     /// A list of strings without blanks and commas.
     List,
+    /// A list of strings without blanks.
+    Words,
 }
 
 /// Both files, as far as there are any.

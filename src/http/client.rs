@@ -2,9 +2,11 @@
 
 use std::str;
 
-/// The request of `sentinel credentials` for this token. One a connection, so that the answer ends where the stream ends.
-pub fn request(token: &str) -> String {
-    format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n")
+/// The request of `sentinel credentials`, with this token where there is one. One a connection, so that the answer ends where
+/// the stream ends.
+pub fn request(token: Option<&str>) -> String {
+    let (name, token, end) = token.map_or(("", "", ""), |token| ("Authorization: ", token, "\r\n"));
+    format!("GET / HTTP/1.1\r\nHost: localhost\r\n{name}{token}{end}Connection: close\r\n\r\n")
 }
 
 /// An answer: its status and its body.
@@ -77,7 +79,7 @@ mod tests {
     fn our_server_takes_our_request() {
         use crate::http::hosts::Hosts;
         use crate::http::request::{Progress, parse};
-        let bytes = request("abc");
+        let bytes = request(Some("abc"));
         let Ok(Progress::Complete { request, head_bytes }) = parse(bytes.as_bytes(), &Hosts::unix()) else {
             unreachable!("our own request");
         };

@@ -86,8 +86,8 @@ pub struct Peer<'a> {
     pub pid: u32,
     /// Its user.
     pub uid: Uid,
-    /// Its group.
-    pub gid: Gid,
+    /// Its group, where that is known.
+    pub gid: Option<Gid>,
     /// The program that it runs, where that is known.
     pub executable: Option<&'a str>,
 }
@@ -197,7 +197,7 @@ impl<'a> Decision<'a> {
             object.object("peer", |object| {
                 object.number("pid", Some(peer.pid.into()));
                 object.number("uid", Some(peer.uid.0.into()));
-                object.number("gid", Some(peer.gid.0.into()));
+                object.number("gid", peer.gid.map(|gid| gid.0.into()));
                 object.text("executable", peer.executable);
             });
         }

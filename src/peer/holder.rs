@@ -79,6 +79,12 @@ pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>>
     Ok(sockets(pid)?.find(|(_, found)| *found == inode).map(|(descriptor, _)| descriptor))
 }
 
+/// The descriptors with which processes of this uid hold the socket with this inode, one of each process.
+pub(super) fn of_uid(uid: Uid, inode: u64) -> impl Iterator<Item = Descriptor> {
+    let held = move |pid| descriptor(pid, inode).ok().flatten();
+    processes_of(&HashSet::from([uid])).into_iter().filter_map(held)
+}
+
 /// Looks for processes of the tree that hold sockets: for all of them with one look through the tree, because each
 /// costs as much as one.
 pub(super) struct Search<'a> {

@@ -1,9 +1,10 @@
 //! The process on the other end of a connection, established once and checked at every request.
 
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
-use super::process::{Image, Process};
+use super::process::{Facts, Image, Process};
 use super::tree::Tree;
 use super::{Unattested, tcp, unix};
 use crate::stream::Stream;
@@ -49,12 +50,54 @@ impl Peer {
         Ok(Self { process, uid, gid: facts.gid, image, executable, link })
     }
 
+    /// Establishes who called connect(2) on a Unix socket, whatever tree it is of.
+    ///
+    /// # Errors
+    /// Whatever keeps the identity from being certain.
+    pub fn of_any_tree(stream: &UnixStream, kernel: &Kernel) -> Result<Self, Unattested> {
+        let (process, noted) = unix::establish(stream, kernel)?;
+        let peer = Self::new(process, noted.uid, None, kernel)?;
+        if peer.gid == noted.gid { Ok(peer) } else { Err(Unattested::GidChanged) }
+    }
+
+    /// Establishes who holds the other end of a TCP connection, of the processes of the uid that made it.
+    ///
+    /// # Errors
+    /// Whatever keeps the identity from being certain: also that several programs hold it.
+    pub fn holding(end: &tcp::FarEnd, kernel: &Kernel) -> Result<Self, Unattested> {
+        let (process, link) = end.holder(kernel)?;
+        Self::new(process, end.uid(), Some(link), kernel)
+    }
+
     /// Whether all that was established still holds, and the tree's root still runs: asked at every request.
     ///
     /// # Errors
     /// What has changed.
     pub fn recheck(&self, kernel: &Kernel, tree: &Tree) -> Result<(), Unattested> {
-        if self.process.facts(kernel)?.uid != self.uid {
+        self.still(kernel)?;
+        if tree.is_alive_with(&self.process) {
+            Ok(())
+        } else if self.process.is_alive() {
+            Err(Unattested::TreeEnded)
+        } else {
+            Err(Unattested::Gone)
+        }
+    }
+
+    /// The same for a peer of no tree, whose gid counts as well.
+    ///
+    /// # Errors
+    /// What has changed.
+    pub fn recheck_alone(&self, kernel: &Kernel) -> Result<(), Unattested> {
+        if self.still(kernel)?.gid != self.gid {
+            return Err(Unattested::GidChanged);
+        }
+        if self.process.is_alive() { Ok(()) } else { Err(Unattested::Gone) }
+    }
+
+    fn still(&self, kernel: &Kernel) -> Result<Facts, Unattested> {
+        let facts = self.process.facts(kernel)?;
+        if facts.uid != self.uid {
             return Err(Unattested::UidChanged);
         }
         if self.image.as_ref().is_some_and(|image| !image.is_current()) && self.process.is_alive() {
@@ -63,13 +106,7 @@ impl Peer {
         if let Some(link) = &self.link {
             link.recheck(kernel)?;
         }
-        if tree.is_alive_with(&self.process) {
-            Ok(())
-        } else if self.process.is_alive() {
-            Err(Unattested::TreeEnded)
-        } else {
-            Err(Unattested::Gone)
-        }
+        Ok(facts)
     }
 
     /// Whether a change of program would be seen. Where not (a process that is not dumpable), a connection is good for one
@@ -134,7 +171,6 @@ impl<'a> Arrivals<'a> {
 #[cfg(test)]
 mod tests {
     use std::net::{TcpListener, TcpStream};
-    use std::os::unix::net::UnixStream;
 
     use super::*;
     use crate::sys::process::own_pid;
@@ -170,6 +206,25 @@ mod tests {
         assert_eq!(peer.recheck(&kernel, &tree), Ok(()));
         drop(client);
         assert_eq!(peer.recheck(&kernel, &tree), Err(Unattested::Gone));
+    }
+
+    #[test]
+    fn without_a_tree_the_connector_and_the_holder_are_found_as_well() {
+        let kernel = Kernel::probe().expect("a tier");
+        let (left, _right) = UnixStream::pair().expect("socketpair");
+        let peer = Peer::of_any_tree(&left, &kernel).expect("a peer");
+        assert_eq!((Some(peer.process().pid()), peer.recheck_alone(&kernel)), (own_pid(), Ok(())));
+
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (server, _) = listener.accept().expect("accepted");
+        let end = tcp::FarEnd::of(&server, &kernel).expect("a far end");
+        let peer = Peer::holding(&end, &kernel).expect("a peer");
+        assert_eq!((Some(peer.process().pid()), peer.uid()), (own_pid(), effective_uid()));
+        assert_eq!((end.recheck(&kernel), peer.recheck_alone(&kernel)), (Ok(()), Ok(())));
+        drop(client);
+        assert_eq!(end.recheck(&kernel), Err(Unattested::Gone));
+        assert_eq!(peer.recheck_alone(&kernel), Err(Unattested::Gone));
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Overflow {
     }
 
     /// Whether this user namespace is one that holds every uid: its uid 0 is root.
-    pub(super) fn holds_every_uid(&self) -> bool {
+    pub fn holds_every_uid(&self) -> bool {
         self.uid.is_none()
     }
 
@@ -156,6 +156,11 @@ impl Kernel {
     pub(super) fn overflow(&self) -> &Overflow {
         &self.overflow
     }
+}
+
+/// Whether /proc shows this process the programs and descriptors of other users' processes (CAP_SYS_PTRACE: ptrace(2)).
+pub fn may_look_into_others() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| text::may_trace(&status))
 }
 
 fn cannot(why: io::Error) -> Error {

@@ -3,6 +3,7 @@
 //! A [`Peer`] can only be made from a socket. Invariants: its process is held by a handle that a recycled pid cannot
 //! satisfy; its uid at connect was its uid when the peer was made; what cannot be established is a refusal, never a guess.
 
+pub mod cgroup;
 mod holder;
 mod identity;
 pub mod kernel;
@@ -15,6 +16,7 @@ pub mod unix;
 
 use std::fmt;
 
+pub use cgroup::Cgroup;
 pub use identity::{Arrivals, Peer};
 pub use kernel::{Kernel, Overflow};
 pub use process::Process;
@@ -23,6 +25,7 @@ pub use tcp::FarEnd;
 pub use tree::Tree;
 
 use crate::sys::process::Pid;
+use crate::sys::user::Uid;
 
 /// Why a peer could not be established. For the operator; a refused caller is told nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +36,12 @@ pub enum Unattested {
     Ambiguous(&'static str),
     /// The process changed its uid after it connected.
     UidChanged,
+    /// The process changed its gid after it connected.
+    GidChanged,
+    /// No process of the uid that made the connection was found to hold it.
+    NotFound(Uid),
+    /// Processes that run different programs hold the connection.
+    Shared,
     /// The process that connect(2) named does not hold the other end of the connection.
     NotTheHolder,
     /// No process of the tree was found to hold the connection; `hidden` is one that could not be looked into.
@@ -56,6 +65,11 @@ impl fmt::Display for Unattested {
             Self::Gone => f.write_str("the process has ended"),
             Self::Ambiguous(what) => write!(f, "ambiguous identity: {what}"),
             Self::UidChanged => f.write_str("the process changed its uid after it connected"),
+            Self::GidChanged => f.write_str("the process changed its gid after it connected"),
+            Self::NotFound(uid) => {
+                write!(f, "no process of uid {uid} that can be looked into holds the connection")
+            }
+            Self::Shared => f.write_str("processes that run different programs hold the connection"),
             Self::NotTheHolder => f.write_str("the process that connected does not hold the connection"),
             Self::NotInTree { hidden: None } => f.write_str("no process of the tree holds the connection"),
             Self::NotInTree { hidden: Some(pid) } => write!(

@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use super::Unattested;
+use super::cgroup;
 use super::kernel::{Kernel, Tier};
 use super::text;
 use crate::sys::pidfd::PidFd;
@@ -125,6 +126,22 @@ impl Process {
             return Err(Unattested::Gone);
         }
         Ok(facts)
+    }
+
+    /// The inode of the directory in the cgroup v2 hierarchy that it is in.
+    ///
+    /// # Errors
+    /// It has ended, is in none, or the kernel's refusal.
+    pub fn cgroup(&self, kernel: &Kernel) -> Result<u64, Unattested> {
+        let none = || Unattested::Unreadable("the process's cgroup is not known".to_owned());
+        if let Handle::PidFd(pidfd) = &self.handle
+            && kernel.has_get_info()
+        {
+            return pidfd.info()?.cgroup.ok_or_else(none);
+        }
+        let id = text::unified_cgroup(&self.read("cgroup")?).and_then(cgroup::id_of).ok_or_else(none)?;
+        // Read by number: true of this process only if it still lived afterwards.
+        if self.is_alive() { Ok(id) } else { Err(Unattested::Gone) }
     }
 
     /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.

@@ -186,12 +186,17 @@ fn of_root_alone(path: &Path, owner: Uid, mode: u32) -> Result<(), String> {
 /// Whether a process answers for the files of this device. It may give others to read than to execute, and call root their
 /// owner.
 fn served_by_a_process(device: u64) -> io::Result<bool> {
+    Ok(file_system(&mounts()?, device).is_some_and(|kind| kind.starts_with("fuse")))
+}
+
+/// The list of mounts that this process sees (proc_pid_mountinfo(5)).
+pub(super) fn mounts() -> io::Result<String> {
     let mut mounts = String::new();
     let read = File::open("/proc/self/mountinfo")?.take(MOUNTS_LIMIT_BYTES).read_to_string(&mut mounts)?;
     if u64::try_from(read).unwrap_or(u64::MAX) >= MOUNTS_LIMIT_BYTES {
         return Err(io::Error::other("there are too many mounts"));
     }
-    Ok(file_system(&mounts, device).is_some_and(|kind| kind.starts_with("fuse")))
+    Ok(mounts)
 }
 
 impl Version {

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use super::Unattested;
 use super::holder::{self, Descriptor, Search};
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Overflow};
 use super::process::Process;
 use super::tree::Tree;
 use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
@@ -26,7 +26,7 @@ pub(super) struct Link {
 }
 
 /// The socket on the other end of a connection.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct FarEnd {
     /// Its own address, and ours.
     addresses: (SocketAddr, SocketAddr),
@@ -48,6 +48,46 @@ impl FarEnd {
     /// The uid that made the socket: enough to drop another user's connection at once.
     pub fn uid(&self) -> Uid {
         self.socket.uid
+    }
+
+    /// The inode of the cgroup in which the socket was made, where the kernel says.
+    pub fn cgroup(&self) -> Option<u64> {
+        self.socket.cgroup
+    }
+
+    /// Whether its uid names one user here.
+    ///
+    /// # Errors
+    /// It may be anybody's.
+    pub fn unambiguous(&self, overflow: &Overflow) -> Result<(), Unattested> {
+        if overflow.holds_uid(self.socket.uid) { Err(ambiguous()) } else { Ok(()) }
+    }
+
+    /// Whether it is still that socket, that somebody holds, and of that uid: asked at every request.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn recheck(&self, kernel: &Kernel) -> Result<(), Unattested> {
+        let now = kernel.diag()?.tcp_socket(self.addresses.0, self.addresses.1, Some(self.socket.cookie))?;
+        if now == Some(self.socket) { Ok(()) } else { Err(Unattested::Gone) }
+    }
+
+    /// Who holds it, of the processes of its uid. Several may, as where a program has just forked, if they run one file.
+    pub(super) fn holder(&self, kernel: &Kernel) -> Result<(Process, Link), Unattested> {
+        let TcpSocket { uid, inode, cookie, .. } = self.socket;
+        let mut found: Option<(Process, Descriptor)> = None;
+        for descriptor in holder::of_uid(uid, inode) {
+            let process = Process::open(kernel, descriptor.pid)?;
+            match &found {
+                None => found = Some((process, descriptor)),
+                Some((first, _)) if first.executable_identity() == process.executable_identity() => {}
+                Some(_) => return Err(Unattested::Shared),
+            }
+        }
+        let (process, descriptor) = found.ok_or(Unattested::NotFound(uid))?;
+        let link = Link { addresses: self.addresses, cookie, inode, descriptor };
+        link.recheck(kernel)?;
+        Ok((process, link))
     }
 }
 
@@ -74,15 +114,17 @@ impl<'a> FarEnds<'a> {
     /// Establishes who holds one of them.
     pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
         let end = self.ends.get(number).ok_or(Unattested::Gone)?;
-        let TcpSocket { uid, inode, cookie } = end.socket;
-        if self.kernel.overflow().holds_uid(uid) {
-            return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
-        }
+        let TcpSocket { uid, inode, cookie, .. } = end.socket;
+        end.unambiguous(self.kernel.overflow())?;
         let (process, descriptor) = self.search.holder(inode, uid)?;
         let link = Link { addresses: end.addresses, cookie, inode, descriptor };
         link.recheck(self.kernel)?;
         Ok((process, uid, link))
     }
+}
+
+fn ambiguous() -> Unattested {
+    Unattested::Ambiguous("an id outside of this user namespace's map")
 }
 
 impl Link {

@@ -31,10 +31,32 @@ pub fn shows_only(status: &str, pid: Pid) -> bool {
     numbers("NSpid:").or_else(|| numbers("Tgid:")).is_some_and(|numbers| numbers.eq([own.as_str()]))
 }
 
+/// Whether CAP_SYS_PTRACE, number 19, is among the effective capabilities of /proc/PID/status.
+pub fn may_trace(status: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set >> 19 & 1 == 1)
+}
+
 /// Whether the ranges of a uid_map or gid_map cover all ids (user_namespaces(7)).
 pub fn map_is_total(map: &str) -> bool {
     let lengths = map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
     lengths.fold(0, u64::saturating_add) >= u64::from(u32::MAX)
+}
+
+/// The path in the cgroup v2 hierarchy, of /proc/PID/cgroup (cgroups(7)); `None` where it is outside of what is visible here.
+pub fn unified_cgroup(text: &str) -> Option<&str> {
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let path = path.strip_suffix(" (deleted)").map_or(Some(path), |_| None)?;
+    (path.starts_with('/') && !path.split('/').any(|part| part == "..")).then_some(path)
+}
+
+/// Where the cgroup v2 hierarchy is mounted, from its root (proc_pid_mountinfo(5)).
+pub fn cgroup_mount(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let kind = fields.iter().skip_while(|field| **field != "-").nth(1)?;
+        (*kind == "cgroup2" && fields.get(3) == Some(&"/")).then(|| fields.get(4).copied()).flatten()
+    })
 }
 
 /// The type of the file system that is mounted from this device (proc_pid_mountinfo(5)).
@@ -64,6 +86,27 @@ mod tests {
         assert_eq!(file_system(mounts, 46), None);
         assert_eq!(file_system(mounts, 47), None);
         assert_eq!(file_system("", 1), None);
+    }
+
+    #[test]
+    fn a_cgroup_is_the_path_behind_the_empty_controller_if_it_is_visible() {
+        assert_eq!(unified_cgroup("9:name=systemd:/x\n0::/a.slice/b.service\n"), Some("/a.slice/b.service"));
+        assert_eq!(unified_cgroup("0::/"), Some("/"));
+        for text in ["", "1::/x\n", "0::/../x\n", "0::x\n", "0::/x (deleted)\n"] {
+            assert_eq!(unified_cgroup(text), None, "{text}");
+        }
+        let mounts = "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 0:9 /sub /mnt rw - cgroup2 cgroup2 rw\n\
+                      31 22 0:9 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n";
+        assert_eq!(cgroup_mount(mounts), Some("/sys/fs/cgroup"));
+        assert_eq!(cgroup_mount("30 22 0:9 /sub /mnt rw - cgroup2 cgroup2 rw\n"), None);
+    }
+
+    #[test]
+    fn who_may_trace_has_the_nineteenth_bit() {
+        assert!(may_trace("Name:\tx\nCapEff:\t0000000000080000\n") && may_trace("CapEff:\t000001ffffffffff"));
+        for status in ["", "CapEff:\t0000000000000000\n", "CapPrm:\t0000000000080000\n", "CapEff:\tx\n"] {
+            assert!(!may_trace(status), "{status}");
+        }
     }
 
     #[test]

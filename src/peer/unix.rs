@@ -47,12 +47,21 @@ pub fn credentials(stream: &UnixStream) -> io::Result<PeerCredentials> {
 /// # Errors
 /// What namespaces make ambiguous, and the kernel's refusal.
 pub fn unambiguous(stream: &UnixStream, overflow: &Overflow) -> Result<(PeerCredentials, Pid), Unattested> {
-    let noted = credentials(stream)?;
+    let noted = unambiguous_ids(stream, overflow)?;
     let pid = Pid::new(noted.pid).ok_or(Unattested::Ambiguous("a process outside of this pid namespace"))?;
+    Ok((noted, pid))
+}
+
+/// The same where the process need not be known: for callers of another pid namespace.
+///
+/// # Errors
+/// Ids that are outside of this user namespace's map, and the kernel's refusal.
+pub fn unambiguous_ids(stream: &UnixStream, overflow: &Overflow) -> Result<PeerCredentials, Unattested> {
+    let noted = credentials(stream)?;
     if overflow.holds(noted.uid, noted.gid) {
         return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
     }
-    Ok((noted, pid))
+    Ok(noted)
 }
 
 /// The inode of the socket on the other end.

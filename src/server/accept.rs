@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::peer::FarEnd;
 use crate::stream::Stream;
 use crate::sys::poll::wait_readable;
+use crate::sys::socket::PeerCredentials;
 use crate::sys::user::Uid;
 
 /// Attesting reads small files of /proc and looks at links. Pages that are not touched cost nothing.
@@ -40,7 +41,10 @@ pub struct Server {
 }
 
 /// Closes a server's connections, from another thread.
-pub struct Closer(Arc<Slots>);
+pub struct Closer {
+    slots: Arc<Slots>,
+    profile: Option<Arc<str>>,
+}
 
 impl Server {
     /// Serves on a bound socket.
@@ -64,16 +68,16 @@ impl Server {
         Ok(Self { slots, stop, thread: Some(thread) })
     }
 
-    /// A handle that closes connections.
-    pub fn closer(&self) -> Closer {
-        Closer(Arc::clone(&self.slots))
+    /// A handle that closes connections: those that were served from this profile, or all.
+    pub fn closer(&self, profile: Option<Arc<str>>) -> Closer {
+        Closer { slots: Arc::clone(&self.slots), profile }
     }
 }
 
 impl Closer {
-    /// Closes every connection of now. New ones are accepted, and judged.
+    /// Closes its connections of now. New ones are accepted, and judged.
     pub fn hang_up(&self) {
-        self.0.hang_up();
+        self.slots.hang_up(self.profile.as_ref());
     }
 }
 
@@ -93,7 +97,12 @@ impl Drop for Server {
 
 /// Whose slot the connection of an attested visitor takes.
 fn who(visitor: &Visitor) -> Who {
-    visitor.pid().filter(|_| visitor.is_inside()).map_or(Who::Stranger, Who::Inside)
+    match (visitor.pid(), visitor.uid()) {
+        _ if !visitor.is_inside() => Who::Stranger,
+        (Some(0), Some(uid)) => Who::Uid(uid),
+        (Some(pid), _) => Who::Inside(pid),
+        (None, _) => Who::Stranger,
+    }
 }
 
 struct Acceptor {
@@ -150,9 +159,11 @@ impl Acceptor {
 
     fn accept_one(&self) {
         let Some(Stream::Unix(stream)) = self.next() else { return };
-        let Ok((uid, pid)) = self.service.authenticator.who(&stream) else { return };
-        if self.is_our_uid(uid, Some(pid)) {
-            self.take((Stream::Unix(stream), Who::Pid(pid)), None);
+        let Ok(noted) = self.service.authenticator.who(&stream) else { return };
+        if self.may_serve(noted.uid, Some(&noted)) {
+            // Who is in another pid namespace has no number here.
+            let who = if noted.pid == 0 { Who::Uid(noted.uid) } else { Who::Pid(noted.pid) };
+            self.take((Stream::Unix(stream), who), None);
         }
     }
 
@@ -168,7 +179,7 @@ impl Acceptor {
         for (number, (stream, pid)) in arrived.into_iter().zip(&seen).enumerate() {
             // Of those who come in a crowd and do not say what they want, no more than the share get a look and a thread.
             let crowd = seen.iter().filter(|other| *other == pid).count();
-            if crowd > self.slots.share() && !connection::has_request(&stream) {
+            if visitors.are_told_apart() && crowd > self.slots.share() && !connection::has_request(&stream) {
                 let slow: &mut usize = slow.entry(pid).or_default();
                 *slow += 1;
                 if *slow > self.slots.share() {
@@ -198,17 +209,17 @@ impl Acceptor {
 
     fn of_our_uid(&self, stream: Stream) -> Option<(Stream, FarEnd)> {
         let end = self.service.authenticator.far_end(stream.tcp()?).ok()?;
-        self.is_our_uid(end.uid(), None).then_some((stream, end))
+        self.may_serve(end.uid(), None).then_some((stream, end))
     }
 
-    /// Another uid's connection costs an accept and a question to the kernel, and never a slot.
-    fn is_our_uid(&self, uid: Uid, pid: Option<i32>) -> bool {
-        let ours = uid == self.service.uid;
-        if !ours {
-            let number = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    /// The connection of a uid that is not served costs an accept and a question to the kernel, and never a slot.
+    fn may_serve(&self, uid: Uid, noted: Option<&PeerCredentials>) -> bool {
+        let may = self.service.authenticator.may_serve(uid, noted.map(|noted| noted.gid));
+        if !may {
+            let number = noted.map(|noted| format!(" (pid {})", noted.pid)).unwrap_or_default();
             self.service.operator.log("foreign uid", &format!("dropped a connection of uid {uid}{number}"));
         }
-        ours
+        may
     }
 
     fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {

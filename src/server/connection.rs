@@ -107,7 +107,7 @@ impl Connection<'_> {
                 Ok(Progress::Incomplete) => {}
                 Ok(Progress::Complete { request, head_bytes }) => {
                     self.slot.answering();
-                    let answer = route::answer(&request, &self.visitor, self.writers_agree, self.service);
+                    let answer = route::answer(&request, (&self.visitor, self.slot), self.writers_agree, self.service);
                     let keep = request.keep_alive && self.visitor.may_ask_again();
                     // Who does not read the answer may have to make room.
                     self.slot.waiting(self.service.clock.boot());
@@ -160,7 +160,7 @@ impl Connection<'_> {
                 self.filled = self.filled.saturating_add(read);
                 self.touched = self.touched.max(self.filled);
                 self.writers_agree &= match writer {
-                    Writer::Named(writer) => writer.is_some() && writer == self.visitor.pid(),
+                    Writer::Named(writer) => self.visitor.wrote(writer),
                     // Who holds the connection is looked at instead, at every request.
                     Writer::NeverNamed => true,
                 };

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -13,12 +13,21 @@ use crate::error::{Error, Result};
 use crate::peer::unix::credentials;
 use crate::sys;
 use crate::sys::socket::{PATH_LIMIT_BYTES, bind_private, set_backlog};
-use crate::sys::user::effective_uid;
+use crate::sys::user::{Gid, effective_uid};
 
 /// Connections that may wait for accept. The kernel cuts it to net.core.somaxconn.
 pub(super) const BACKLOG: i32 = 1024;
 /// How often a lock file that was removed between opening and locking is opened again.
 const LOCK_TRIES: usize = 16;
+
+/// Who may connect to a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// The socket's mode.
+    pub mode: u32,
+    /// Its group, if not that of whoever makes it.
+    pub group: Option<Gid>,
+}
 
 /// A bound socket and the files that belong to it.
 #[derive(Debug)]
@@ -38,20 +47,24 @@ struct Own {
 }
 
 impl Listening {
-    /// Binds `path`, whose directory must be ours and closed to others.
+    /// Binds `path`, whose directory must be ours alone to write to, and to enter as well where nobody else may connect.
     ///
     /// # Errors
     /// A path that is too long, a directory that is open to others, and whatever is at the path that is not a dead socket
     /// of ours.
-    pub fn bind(path: &Path) -> Result<Self> {
-        check_place(path)?;
+    pub fn bind(path: &Path, access: &SocketAccess) -> Result<Self> {
+        check_place(path, access)?;
         let lock = Lock::take(path)?;
         if !is_free(path)? {
             fs::remove_file(path).map_err(|error| {
                 Error::new(format!("cannot remove the dead socket {}", path.display())).because(error)
             })?;
         }
-        let listener = bind_private(path, BACKLOG)
+        let open = || {
+            // What is bound and not served is nobody's.
+            open_up(path, access).inspect_err(|_| drop(fs::remove_file(path)))
+        };
+        let listener = bind_private(path, BACKLOG, open)
             .and_then(|listener| sys::socket::name_writers(listener.as_fd()).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
         let file = fs::symlink_metadata(path).map_err(|error| {
@@ -73,8 +86,8 @@ impl Listening {
     ///
     /// # Errors
     /// As for [`Listening::bind`].
-    pub fn check(path: &Path) -> Result<()> {
-        check_place(path)?;
+    pub fn check(path: &Path, access: &SocketAccess) -> Result<()> {
+        check_place(path, access)?;
         is_free(path).map(drop)
     }
 
@@ -87,6 +100,29 @@ impl Listening {
     pub fn listener(&self) -> &UnixListener {
         &self.listener
     }
+}
+
+impl SocketAccess {
+    /// Whoever makes the socket, and nobody else.
+    pub const PRIVATE: Self = Self { mode: 0o600, group: None };
+
+    fn is_private(&self) -> bool {
+        self.mode & 0o066 == 0
+    }
+}
+
+/// Lets in who may connect, before anybody can: what does not listen refuses them all. The group comes first, so that no other
+/// group has what is meant for this one.
+fn open_up(path: &Path, access: &SocketAccess) -> io::Result<()> {
+    if let Some(group) = access.group {
+        lchown(path, None, Some(group.0))
+            .map_err(|error| io::Error::other(format!("it cannot be given to the group {group}: {error}")))?;
+    }
+    if access.is_private() {
+        return Ok(());
+    }
+    // Nobody else may write to the directory, so that this is the socket.
+    fs::set_permissions(path, fs::Permissions::from_mode(access.mode))
 }
 
 impl Drop for Listening {
@@ -146,7 +182,7 @@ impl Drop for Lock {
 }
 
 /// Refuses a path that is too long, and a directory that is not ours alone.
-fn check_place(path: &Path) -> Result<()> {
+fn check_place(path: &Path, access: &SocketAccess) -> Result<()> {
     let bytes = path.as_os_str().as_bytes().len();
     if bytes > PATH_LIMIT_BYTES {
         return Err(Error::new(format!(
@@ -155,11 +191,12 @@ fn check_place(path: &Path) -> Result<()> {
         ))
         .hint("give a shorter path with --unix-socket-path"));
     }
-    check_directory(path)
+    check_directory(path, access)
 }
 
-/// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out.
-fn check_directory(path: &Path) -> Result<()> {
+/// The directory must belong to us, and nobody else may enter it: a socket's own mode is not all that keeps others out. Where
+/// others may connect they may enter, and never write.
+fn check_directory(path: &Path, access: &SocketAccess) -> Result<()> {
     let directory = match path.parent() {
         None => return Err(Error::new(format!("{} is not a path for a socket", path.display()))),
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -176,6 +213,15 @@ fn check_directory(path: &Path) -> Result<()> {
     if found.uid() != effective_uid().0 {
         return Err(Error::new(format!("the directory {} belongs to uid {}", directory.display(), found.uid()))
             .hint("put the socket into a directory of your own"));
+    }
+    if !access.is_private() {
+        if found.mode() & 0o022 != 0 {
+            let (name, mode) = (directory.display(), found.mode() & 0o7777);
+            return Err(Error::new(format!("the directory {name} may be written by others (mode {mode:04o})")).hint(
+                format!("chmod go-w {name}, or put the socket into a directory of your own (mkdir -m 755 DIR)"),
+            ));
+        }
+        return Ok(());
     }
     if found.mode() & 0o077 != 0 {
         let (name, mode) = (directory.display(), found.mode() & 0o7777);

@@ -18,7 +18,7 @@ const BACKLOG: i32 = 4096;
 pub enum Listener {
     /// A Unix socket and the files that belong to it.
     Unix(Listening),
-    /// A port on 127.0.0.1.
+    /// A port on a loopback address.
     Tcp(TcpListener),
 }
 
@@ -28,13 +28,18 @@ impl Listener {
     /// # Errors
     /// The port is taken, or not ours to bind.
     pub fn loopback(port: u16) -> Result<Self> {
-        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        let hint = "give another port with --server-port, or leave it out";
+        Self::tcp((Ipv4Addr::LOCALHOST, port).into()).map_err(|error| error.hint(hint))
+    }
+
+    /// Binds an address, which the caller has judged.
+    ///
+    /// # Errors
+    /// It is taken, or not ours to bind.
+    pub fn tcp(address: SocketAddr) -> Result<Self> {
+        let bound = TcpListener::bind(address);
         let bound = bound.and_then(|listener| set_backlog(listener.as_fd(), BACKLOG).map(|()| listener));
-        bound.map(Self::Tcp).map_err(|error| {
-            Error::new(format!("cannot listen on 127.0.0.1:{port}"))
-                .because(error)
-                .hint("give another port with --server-port, or leave it out")
-        })
+        bound.map(Self::Tcp).map_err(|error| Error::new(format!("cannot listen on {address}")).because(error))
     }
 
     /// A port that somebody else bound, judged by [`super::activation`].

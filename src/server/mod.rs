@@ -28,7 +28,7 @@ mod slots;
 
 pub use accept::{Closer, Server, TOGETHER};
 pub use desk::{Desk, Desks};
-pub use listen::Listening;
+pub use listen::{Listening, SocketAccess};
 pub use listener::Listener;
 pub use notify::Manager;
 pub use route::Endpoint;
@@ -39,7 +39,6 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::http::hosts::Hosts;
 use crate::log::operator::Operator;
-use crate::sys::user::Uid;
 
 /// What every connection's thread needs.
 pub struct Service {
@@ -51,8 +50,6 @@ pub struct Service {
     pub endpoint: Endpoint,
     /// Which Host values name this listener.
     pub hosts: Hosts,
-    /// The only uid whose connections are kept.
-    pub uid: Uid,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Deadlines.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Service;
 use super::container;
 use super::desk::Desk;
+use super::slots::Slot;
 use crate::auth::{Caller, Shown, Visitor};
 use crate::http::request::Request;
 use crate::http::response::ErrorAnswer;
@@ -40,6 +41,7 @@ pub(super) enum Answer {
 pub(super) struct Exchange<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) visitor: &'a Visitor,
+    slot: &'a Slot,
     pub(super) writers_agree: bool,
     pub(super) service: &'a Service,
     /// Boot time when its head was complete.
@@ -47,8 +49,13 @@ pub(super) struct Exchange<'a> {
 }
 
 /// Answers one request.
-pub(super) fn answer(request: &Request<'_>, visitor: &Visitor, writers_agree: bool, service: &Service) -> Answer {
-    let exchange = Exchange { request, visitor, writers_agree, service, began: service.clock.boot() };
+pub(super) fn answer(
+    request: &Request<'_>,
+    (visitor, slot): (&Visitor, &Slot),
+    writers_agree: bool,
+    service: &Service,
+) -> Answer {
+    let exchange = Exchange { request, visitor, slot, writers_agree, service, began: service.clock.boot() };
     match service.endpoint {
         Endpoint::Container => container::answer(&exchange, false),
         Endpoint::Ecs => container::answer(&exchange, true),
@@ -60,8 +67,7 @@ impl Exchange<'_> {
     pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
         let service = self.service;
         service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
-            let who = self.visitor.pid().map_or("a process".to_owned(), |pid| format!("pid {pid}"));
-            service.operator.log("refused", &format!("refused {who}: {refusal}"));
+            service.operator.log("refused", &format!("refused {}: {refusal}", self.visitor.name()));
             ErrorAnswer::Forbidden
         })
     }
@@ -74,6 +80,8 @@ impl Exchange<'_> {
         body: impl FnOnce(&Desk, &Arc<Credentials>) -> crate::error::Result<Arc<Secret>>,
     ) -> Answer {
         let service = self.service;
+        // Before it is vended to: who is hung up on is looked for among those who were led to a profile.
+        self.slot.led_to(caller.profile());
         let Some(desk) = service.desks.of(&caller) else { return Answer::Error(ErrorAnswer::Forbidden) };
         let vended = match desk.vendor.vend(caller, which, AWS_WAIT) {
             Ok(vended) => vended,

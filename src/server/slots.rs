@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::stream::Stream;
+use crate::sys::user::Uid;
 
 /// How long a connection is safe from eviction after it was found empty: its head is on its way.
 const GRACE: Duration = Duration::from_millis(5);
@@ -38,6 +39,8 @@ struct Held {
     waiting_since: Option<Duration>,
     /// Whether its peer is inside the process tree, as far as is known.
     inside: bool,
+    /// The profile that its last request was led to, where there are several.
+    profile: Option<Arc<str>>,
 }
 
 /// A slot; gives it back on drop.
@@ -53,6 +56,8 @@ pub(super) enum Who {
     Pid(i32),
     /// This pid's, which is inside the process tree.
     Inside(i32),
+    /// A process's of this uid, which may be served: nobody knows yet which process.
+    Uid(Uid),
     /// A stranger's.
     Stranger,
 }
@@ -80,7 +85,8 @@ impl Slots {
     }
 
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
-    /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace.
+    /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace. The processes of a uid that are
+    /// not told apart have no share: who of them came last is not at the mercy of those who came before.
     pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, who: Who, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
@@ -92,7 +98,8 @@ impl Slots {
             if own().count() >= own_share || table.held.len() >= self.max || table.threads >= self.most_threads() {
                 return Admission::Enough;
             }
-        } else if own().filter(|held| held.waiting_since.is_some()).count() >= own_share {
+        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.waiting_since.is_some()).count() >= own_share
+        {
             table.evict(|held| held.who == who);
         }
         if table.held.len() >= self.max {
@@ -111,8 +118,8 @@ impl Slots {
         let number = table.next;
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
-        let inside = matches!(who, Who::Inside(_));
-        table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside });
+        let inside = matches!(who, Who::Inside(_) | Who::Uid(_));
+        table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside, profile: None });
         Admission::Admitted(Slot { slots: Arc::clone(self), number })
     }
 
@@ -140,9 +147,11 @@ impl Slots {
         self.freed.notify_all();
     }
 
-    /// Closes every connection of now: what was judged before has no say any more.
-    pub(super) fn hang_up(&self) {
-        for held in self.table().held.values() {
+    /// Closes every connection of now, or every one that was served from this profile: what was judged before has no say any
+    /// more.
+    pub(super) fn hang_up(&self, profile: Option<&Arc<str>>) {
+        let table = self.table();
+        for held in table.held.values().filter(|held| profile.is_none() || held.profile.as_ref() == profile) {
             held.shut();
         }
     }
@@ -205,6 +214,16 @@ impl Slot {
     pub(super) fn attested(&self, inside: bool) {
         if let Some(held) = self.slots.table().held.get_mut(&self.number) {
             held.inside = inside;
+        }
+    }
+
+    /// A request was led to this profile.
+    pub(super) fn led_to(&self, profile: Option<&Arc<str>>) {
+        if let Some(profile) = profile
+            && let Some(held) = self.slots.table().held.get_mut(&self.number)
+            && held.profile.as_ref() != Some(profile)
+        {
+            held.profile = Some(Arc::clone(profile));
         }
     }
 
@@ -360,10 +379,31 @@ mod tests {
         let (waiting, one) = admit(&slots, 1, 0);
         let (answering, other) = admit(&slots, 1, 0);
         answering.as_ref().expect("admitted").answering();
-        slots.hang_up();
+        slots.hang_up(None);
         assert!(is_closed(&one) && is_closed(&other));
         drop((waiting, answering));
         assert!(admit(&slots, 1, 1).0.is_some());
+    }
+
+    #[test]
+    fn hanging_up_on_one_profile_leaves_the_others() {
+        let slots = Slots::new(4);
+        let held: Vec<_> = (0..3).map(|n| admit(&slots, n, 0)).collect();
+        for ((slot, _), profile) in held.iter().zip(["a", "b"]) {
+            slot.as_ref().expect("admitted").led_to(Some(&profile.into()));
+        }
+        slots.hang_up(Some(&"b".into()));
+        assert_eq!(held.iter().map(|(_, theirs)| is_closed(theirs)).collect::<Vec<_>>(), [false, true, false]);
+    }
+
+    #[test]
+    fn processes_that_are_not_told_apart_evict_none_of_their_uid_within_the_grace() {
+        let slots = Slots::new(4);
+        let who = Who::Uid(Uid(7));
+        let held: Vec<_> = (0..4).map(|_| admit_as(&slots, who, 0)).collect();
+        assert!(held.iter().all(|(slot, theirs)| slot.is_some() && !is_closed(theirs)));
+        assert!(admit_as(&slots, who, 4).0.is_none());
+        assert!(admit_as(&slots, who, 5).0.is_some());
     }
 
     #[test]

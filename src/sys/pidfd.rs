@@ -23,6 +23,8 @@ pub struct Info {
     pub uid: Uid,
     /// Its current effective group id.
     pub gid: Gid,
+    /// The inode of its directory in the cgroup v2 hierarchy, where the kernel says.
+    pub cgroup: Option<u64>,
 }
 
 /// The kernel's struct pidfd_info, first version (include/uapi/linux/pidfd.h): 64 bytes.
@@ -47,6 +49,7 @@ struct RawInfo {
 
 const INFO_PID: u64 = 1;
 const INFO_CREDENTIALS: u64 = 2;
+const INFO_CGROUP: u64 = 4;
 /// `_IOWR(0xFF, 11, 64 bytes)`.
 const GET_INFO: libc::Ioctl = 0xC040_FF0Bu32 as libc::Ioctl;
 /// The magic number of pidfs, "PIDF" (Linux 6.9).
@@ -96,7 +99,7 @@ impl PidFd {
     /// # Errors
     /// ESRCH: it has ended; ENOTTY: an older kernel.
     pub fn info(&self) -> io::Result<Info> {
-        let mut raw = RawInfo { mask: INFO_PID | INFO_CREDENTIALS, ..RawInfo::default() };
+        let mut raw = RawInfo { mask: INFO_PID | INFO_CREDENTIALS | INFO_CGROUP, ..RawInfo::default() };
         // SAFETY: the request number carries the size 64, which is the size of RawInfo (asserted below), and the kernel
         // writes no more than that to the live, exclusively borrowed struct.
         cerr(unsafe { libc::ioctl(self.0.as_raw_fd(), GET_INFO, &mut raw) })?;
@@ -104,7 +107,9 @@ impl PidFd {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
         let narrow = |id: u32| i32::try_from(id).map_err(io::Error::other);
-        Ok(Info { pid: narrow(raw.tgid)?, parent: narrow(raw.ppid)?, uid: Uid(raw.euid), gid: Gid(raw.egid) })
+        let cgroup = Some(raw.cgroup_id).filter(|id| raw.mask & INFO_CGROUP != 0 && *id != 0);
+        let (pid, parent) = (narrow(raw.tgid)?, narrow(raw.ppid)?);
+        Ok(Info { pid, parent, uid: Uid(raw.euid), gid: Gid(raw.egid), cgroup })
     }
 
     /// The pidfs inode, unique for as long as the system runs; `None` where pidfds are not in pidfs (before Linux 6.9).

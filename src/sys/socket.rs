@@ -26,6 +26,15 @@ pub struct PeerCredentials {
     pub gid: Gid,
 }
 
+/// Who wrote bytes, as the kernel noted it when they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Writer {
+    /// Its pid in our namespace, 0 where it has none.
+    pub pid: i32,
+    /// Its real uid, or one that it may set itself to.
+    pub uid: Uid,
+}
+
 /// Sets how many connections may wait for accept (listen(2)), for a socket that listens already. The kernel cuts it to
 /// net.core.somaxconn.
 ///
@@ -88,13 +97,18 @@ fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> 
     }
 }
 
-/// Binds a Unix stream socket whose file is 0600 from its first instant.
+/// Binds a Unix stream socket whose file is 0600 from its first instant. `before_listening` runs once it has its path, when
+/// nobody can connect to it yet.
 ///
 /// `backlog` connections may wait for accept.
 ///
 /// # Errors
 /// A path that does not fit sun_path or holds a NUL (EINVAL), one that exists (EADDRINUSE), and the kernel's others.
-pub fn bind_private(path: &Path, backlog: i32) -> io::Result<UnixListener> {
+pub fn bind_private(
+    path: &Path,
+    backlog: i32,
+    before_listening: impl FnOnce() -> io::Result<()>,
+) -> io::Result<UnixListener> {
     let (address, length) = unix_address(path)?;
     let socket = stream_socket(true)?;
     bind_as_0600(&socket, || {
@@ -102,6 +116,7 @@ pub fn bind_private(path: &Path, backlog: i32) -> io::Result<UnixListener> {
         // sun_path.
         cerr(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) }).map(drop)
     })?;
+    before_listening()?;
     // SAFETY: listen takes two integers; the descriptor is open.
     cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
     Ok(UnixListener::from(socket))
@@ -153,7 +168,8 @@ mod tests {
         let mut buffer = [0; 16];
         let (read, writer) = read_with_writer(right.as_fd(), &mut buffer).expect("recvmsg");
         assert_eq!(&buffer[..read], b"hello");
-        assert_eq!(writer, i32::try_from(std::process::id()).ok());
+        let pid = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(writer, Some(Writer { pid, uid: crate::sys::user::effective_uid() }));
     }
 
     #[test]
@@ -167,9 +183,9 @@ mod tests {
     #[test]
     fn a_bound_socket_is_0600_whatever_the_umask() {
         let path = std::env::temp_dir().join(format!("sentinel-bind-{}", std::process::id()));
-        let listener = bind_private(&path, 1).expect("bind");
+        let listener = bind_private(&path, 1, || Ok(())).expect("bind");
         let mode = std::fs::metadata(&path).expect("stat").permissions().mode() & 0o777;
-        assert_eq!(bind_private(&path, 1).expect_err("taken").raw_os_error(), Some(libc::EADDRINUSE));
+        assert_eq!(bind_private(&path, 1, || Ok(())).expect_err("taken").raw_os_error(), Some(libc::EADDRINUSE));
         drop(listener);
         std::fs::remove_file(&path).expect("remove");
         assert_eq!(mode, 0o600);
@@ -192,6 +208,9 @@ mod tests {
     #[test]
     fn a_path_that_does_not_fit_is_refused() {
         let path = format!("/tmp/{}", "x".repeat(103));
-        assert_eq!(bind_private(Path::new(&path), 1).expect_err("108 bytes").raw_os_error(), Some(libc::EINVAL));
+        assert_eq!(
+            bind_private(Path::new(&path), 1, || Ok(())).expect_err("108 bytes").raw_os_error(),
+            Some(libc::EINVAL)
+        );
     }
 }

@@ -13,11 +13,10 @@ use sentinel::log::operator::Operator;
 use sentinel::peer::{Kernel, Process, Tree};
 use sentinel::policy::Mode;
 use sentinel::profile::{Wanted, resolve};
-use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service};
+use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Service, SocketAccess};
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
-use sentinel::sys::user::effective_uid;
 use sentinel::vending::Vendor;
 
 use super::Served;
@@ -61,13 +60,12 @@ impl InProcess {
             desks: Desks::One(Desk::new(Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))))),
             endpoint: Endpoint::Container,
             hosts: Hosts::unix(),
-            uid: effective_uid(),
             max_connections: 8,
             clock: Arc::new(connections),
             operator,
             manager: Arc::default(),
         };
-        let listening = Listening::bind(socket.as_ref()).expect("a socket");
+        let listening = Listening::bind(socket.as_ref(), &SocketAccess::PRIVATE).expect("a socket");
         Self {
             authenticator,
             _server: Server::start(Listener::Unix(listening), Arc::new(service)).expect("a server"),

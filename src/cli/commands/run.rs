@@ -59,20 +59,22 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
         ],
         statuses: STATUSES,
     },
-    CommandInfo {
-        command: CommandName::Whoami,
-        name: "whoami",
-        summary: "say who you are to AWS, and what the policy allows you",
-        words: Words::None,
-        synopsis: &["sentinel whoami [--profile P] [options]"],
-        description: &[
-            "Prints the user, ARN and account of the profile's keys, each step from those keys to the credentials, \
-             the policy that applies and what it says now in each mode, and whether that binds you. It prints no secret.",
-        ],
-        examples: &[("sentinel whoami --profile prod", "who you are, and what you may do with the profile now")],
-        statuses: STATUSES,
-    },
 ];
+
+/// Who the person is.
+pub(super) const WHOAMI: &[CommandInfo] = &[CommandInfo {
+    command: CommandName::Whoami,
+    name: "whoami",
+    summary: "say who you are to AWS, and what the policy allows you",
+    words: Words::None,
+    synopsis: &["sentinel whoami [--profile P] [options]"],
+    description: &[
+        "Prints the user, ARN and account of the profile's keys, each step from those keys to the credentials, \
+             the policy that applies and what it says now in each mode, and whether that binds you. It prints no secret.",
+    ],
+    examples: &[("sentinel whoami --profile prod", "who you are, and what you may do with the profile now")],
+    statuses: STATUSES,
+}];
 
 /// Commands about sentinel itself.
 pub(super) const ABOUT: &[CommandInfo] = &[

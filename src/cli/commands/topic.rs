@@ -23,6 +23,7 @@ pub enum Topic {
 
 /// Every family, in the order of [`COMMANDS`].
 pub static FAMILIES: &[Family] = &[
+    Family { name: "serve", summary: "serve credentials to services and containers of this host" },
     Family { name: "policy", summary: "check, try, sign and publish policies" },
     Family { name: "session", summary: "list and revoke the sessions of servers" },
     Family { name: "request", summary: "ask for approvals, and approve" },
@@ -91,6 +92,7 @@ mod tests {
             [
                 "exec",
                 "credentials",
+                "serve",
                 "whoami",
                 "policy",
                 "session",

@@ -7,6 +7,7 @@ mod policy;
 mod question;
 mod records;
 mod server;
+mod service;
 mod signing;
 
 use super::Flag;
@@ -16,6 +17,7 @@ use crate::cli::joined::{joined, length};
 const PARTS: &[&[Flag]] = &[
     credentials::CREDENTIALS,
     server::SERVER,
+    service::SERVICE,
     question::QUESTION,
     policy::POLICY,
     signing::SIGNING,
@@ -32,10 +34,24 @@ pub static FLAGS: &[Flag] = &joined::<Flag, { length(PARTS) }>(PARTS);
 const EXEC: &[CommandName] = &[Exec];
 const BOTH: &[CommandName] = &[Exec, Credentials];
 
+/// Commands that serve whoever their selectors name.
+const SERVICES: &[CommandName] = &[ServeEcs, ServeEc2];
+
+/// The one that serves the container credentials endpoint.
+const ECS: &[CommandName] = &[ServeEcs];
+
+/// Commands that serve.
+const SERVING: &[CommandName] = &[Exec, ServeEcs, ServeEc2];
+
+/// Commands that get credentials.
+const GIVING: &[CommandName] = &[Exec, Credentials, ServeEcs, ServeEc2];
+
 /// Commands that are about a profile of the AWS config file.
 const NAMED: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     SessionRevoke,
     RequestCreate,
@@ -53,6 +69,8 @@ const JUDGING: &[CommandName] = &[PolicyTest, PolicyExplain];
 const DECIDING: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,
@@ -67,6 +85,8 @@ const DECIDING: &[CommandName] = &[
 const PUBLISHED: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,
@@ -84,6 +104,8 @@ const PUBLISHED: &[CommandName] = &[
 const AWS: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,
@@ -110,6 +132,8 @@ const AWS: &[CommandName] = &[
 const STATE: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,
@@ -134,20 +158,33 @@ const STATE: &[CommandName] = &[
     LogShow,
 ];
 
-const WITH_SESSIONS: &[CommandName] = &[Exec, Credentials, Whoami, SessionList, SessionShow, SessionRevoke];
-const WITH_REQUESTS: &[CommandName] =
-    &[Exec, Credentials, Whoami, RequestCreate, RequestList, RequestShow, RequestApprove, RequestDeny, RequestCancel];
+const WITH_SESSIONS: &[CommandName] =
+    &[Exec, Credentials, ServeEcs, ServeEc2, Whoami, SessionList, SessionShow, SessionRevoke];
+const WITH_REQUESTS: &[CommandName] = &[
+    Exec,
+    Credentials,
+    ServeEcs,
+    ServeEc2,
+    Whoami,
+    RequestCreate,
+    RequestList,
+    RequestShow,
+    RequestApprove,
+    RequestDeny,
+    RequestCancel,
+];
 const WITH_EVENTS: &[CommandName] =
-    &[Exec, Credentials, Whoami, BreakglassOpen, BreakglassList, BreakglassShow, BreakglassClose];
+    &[Exec, Credentials, ServeEcs, ServeEc2, Whoami, BreakglassOpen, BreakglassList, BreakglassShow, BreakglassClose];
 
 /// Commands that print some of many.
 const LISTING: &[CommandName] = &[SessionList, RequestList, BreakglassList, LogShow];
 
 /// Commands that write the decision log or read it.
-const LOGS: &[CommandName] = &[Exec, Credentials, BreakglassOpen, BreakglassClose, LogVerify, LogShow];
+const LOGS: &[CommandName] =
+    &[Exec, Credentials, ServeEcs, ServeEc2, BreakglassOpen, BreakglassClose, LogVerify, LogShow];
 
 /// Commands that write it.
-const RECORDING: &[CommandName] = &[Exec, Credentials, BreakglassOpen, BreakglassClose];
+const RECORDING: &[CommandName] = &[Exec, Credentials, ServeEcs, ServeEc2, BreakglassOpen, BreakglassClose];
 
 /// Commands that print what programs may want to read.
 const PRINTING: &[CommandName] = &[
@@ -170,6 +207,8 @@ const PRINTING: &[CommandName] = &[
 pub(in crate::cli) const EVERY: &[CommandName] = &[
     Exec,
     Credentials,
+    ServeEcs,
+    ServeEc2,
     Whoami,
     PolicyValidate,
     PolicyTest,

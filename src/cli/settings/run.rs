@@ -94,7 +94,12 @@ pub struct Server {
     pub wait_tree: bool,
     /// Where the token is; `None` puts it into the environment.
     pub token_file: Option<TokenFile>,
+    /// Most connections at a time.
+    pub max_connections: usize,
 }
+
+/// Connections at a time, where there are descriptors enough.
+pub(super) const MAX_CONNECTIONS: usize = 64;
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +139,7 @@ impl Exec {
                 lazy: given.switch(Id::Lazy)?,
                 wait_tree: given.switch(Id::WaitTree)?,
                 token_file: TokenFile::of(given)?,
+                max_connections: super::serve::max_connections(given)?,
             })
         } else {
             refuse_server_flags(given)?;
@@ -162,7 +168,7 @@ impl Credentials {
 }
 
 impl Common {
-    fn of(given: &Given<'_>) -> Result<Self> {
+    pub(super) fn of(given: &Given<'_>) -> Result<Self> {
         // What takes no looking at anything else comes first.
         let duration = given.session_length(Id::Duration, LONGEST_SESSION)?;
         let (mfa_token, mfa_process) = mfa(given)?;

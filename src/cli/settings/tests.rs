@@ -17,7 +17,6 @@ use crate::error::Result;
 use crate::server::Endpoint;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
-use crate::sys::user::Gid;
 
 fn read(line: &[&str], env: &[(&str, &str)]) -> Result<Exec> {
     let line: Vec<OsString> = line.iter().map(OsString::from).collect();
@@ -86,7 +85,7 @@ fn everywhere() -> Log {
 }
 
 fn token_file() -> TokenFile {
-    TokenFile { path: "/t".into(), rotation: Duration::from_secs(1200), group: Some(Gid(44)) }
+    TokenFile { path: "/t".into(), rotation: Duration::from_secs(1200), group: Some("44".into()) }
 }
 
 fn default_server() -> Server {
@@ -100,6 +99,7 @@ fn default_server() -> Server {
         lazy: false,
         wait_tree: false,
         token_file: None,
+        max_connections: 64,
     }
 }
 
@@ -155,6 +155,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             lazy: true,
             wait_tree: true,
             token_file: Some(token_file()),
+            max_connections: 64,
         }),
         wait: true,
         nested: true,
@@ -252,6 +253,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         lazy: true,
         wait_tree: true,
         token_file: Some(token_file()),
+        max_connections: 64,
     };
     let expected = Exec { common, server: Some(server), wait: true, ..defaults() };
     assert_eq!(read(&["exec", "--unix-socket"], &env).expect("settings"), expected);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::given::Given;
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
-use crate::sys::user::Gid;
 
 /// How often a token is replaced where nobody says.
 const DEFAULT_ROTATION: Duration = Duration::from_secs(3600);
@@ -19,8 +18,8 @@ pub struct TokenFile {
     pub path: PathBuf,
     /// How often the token is replaced.
     pub rotation: Duration,
-    /// Who else may read it.
-    pub group: Option<Gid>,
+    /// Who else may read it: a group, by name or number.
+    pub group: Option<String>,
 }
 
 impl TokenFile {
@@ -30,12 +29,7 @@ impl TokenFile {
             Some((length, _)) if length <= LONGEST_ROTATION => length,
             Some((_, quoted)) => return Err(Error::usage(format!("{quoted} is above 7d"))),
         };
-        let group = given.said(Id::TokenGroup);
-        let group = group.map(|said| match said.text()?.parse() {
-            Ok(gid) => Ok(Gid(gid)),
-            Err(_) => Err(Error::usage(format!("{} is not a group's number", said.quoted()))),
-        });
-        let group = group.transpose()?;
+        let group = given.text(Id::TokenGroup)?;
         if let Some(path) = given.path(Id::TokenFile) {
             return Ok(Some(Self { path, rotation, group }));
         }

@@ -8,7 +8,7 @@ use std::os::unix::net::SocketAddr;
 
 use crate::sys::cerr;
 use crate::sys::pidfd::PidFd;
-use crate::sys::socket::{PeerCredentials, socket_length};
+use crate::sys::socket::{PeerCredentials, Writer, socket_length};
 use crate::sys::user::{Gid, Uid};
 
 /// A path that fits sun_path together with its NUL, in bytes (unix(7)).
@@ -62,15 +62,15 @@ pub fn name_writers(socket: BorrowedFd<'_>) -> io::Result<()> {
     .map(drop)
 }
 
-/// Reads bytes together with the pid of the process that wrote them (recvmsg(2) on a socket with [`name_writers`]).
+/// Reads bytes together with who wrote them (recvmsg(2) on a socket with [`name_writers`]).
 ///
 /// The kernel does not join bytes of two writers in one read. Descriptors that a peer sends along are never installed:
-/// there is room for the credentials only. The pid is `None` where the kernel gave none, and 0 for a writer that our
-/// pid namespace cannot see.
+/// there is room for the credentials only. The writer is `None` where the kernel named none, and its pid is 0 where our
+/// pid namespace cannot see it.
 ///
 /// # Errors
 /// The kernel's, among them EAGAIN when the socket's receive timeout ran out.
-pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<Writer>)> {
     /// Room for one SCM_CREDENTIALS message, aligned as cmsghdr must be. 32 = CMSG_SPACE(sizeof(struct ucred)).
     #[repr(C, align(8))]
     struct Control([u8; 32]);
@@ -100,7 +100,7 @@ pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
             let data = unsafe { libc::CMSG_DATA(header) };
             // SAFETY: the length check above says that a whole ucred is there; read_unaligned asks for no alignment.
             let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
-            writer = Some(credentials.pid);
+            writer = Some(Writer { pid: credentials.pid, uid: Uid(credentials.uid) });
         }
     }
     Ok((usize::try_from(read).map_err(io::Error::other)?, writer))

@@ -21,6 +21,7 @@ pub struct TcpSocket {
     pub uid: Uid,
     pub inode: u64,
     pub cookie: Cookie,
+    pub cgroup: Option<u64>,
 }
 
 impl SockDiag {

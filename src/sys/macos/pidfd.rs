@@ -18,6 +18,7 @@ pub struct Info {
     pub parent: i32,
     pub uid: Uid,
     pub gid: Gid,
+    pub cgroup: Option<u64>,
 }
 
 impl PidFd {

@@ -8,7 +8,7 @@ use std::os::unix::net::SocketAddr;
 use super::absent;
 use crate::sys::cerr;
 use crate::sys::pidfd::PidFd;
-use crate::sys::socket::{PeerCredentials, socket_length};
+use crate::sys::socket::{PeerCredentials, Writer, socket_length};
 use crate::sys::user::{Gid, Uid};
 
 /// A path that fits sun_path together with its NUL, in bytes (unix(4)).
@@ -63,14 +63,15 @@ pub fn name_writers(_: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads bytes together with the pid of the process that used the other end last; `None` once that end is closed.
+/// Reads bytes together with the process that used the other end last; `None` once that end is closed.
 ///
 /// # Errors
 /// The kernel's, among them EAGAIN when the socket's receive timeout ran out.
-pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<(usize, Option<Writer>)> {
     // SAFETY: the kernel writes at most `buffer.len()` bytes to the live, exclusively borrowed buffer.
     let read = cerr(unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
-    Ok((usize::try_from(read).map_err(io::Error::other)?, peer_pid(socket).ok()))
+    let writer = peer_credentials(socket).ok().map(|peer| Writer { pid: peer.pid, uid: peer.uid });
+    Ok((usize::try_from(read).map_err(io::Error::other)?, writer))
 }
 
 /// There is no such thing here.

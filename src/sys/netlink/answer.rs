@@ -8,6 +8,8 @@ use crate::sys::user::Uid;
 /// The only kind of message that is asked for, and of answer.
 pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const UNIX_DIAG_PEER: u16 = 2;
+/// Present since Linux 5.9, whatever is asked for.
+const INET_DIAG_CGROUP_ID: u16 = 21;
 /// Lengths of nlmsghdr, unix_diag_msg and inet_diag_msg.
 pub(super) const HEADER_BYTES: usize = 16;
 const UNIX_MESSAGE_BYTES: usize = 16;
@@ -29,6 +31,8 @@ pub struct TcpSocket {
     pub inode: u64,
     /// Its name, to ask about the same socket again.
     pub cookie: Cookie,
+    /// The inode of the directory in the cgroup v2 hierarchy in which it was made, where the kernel says.
+    pub cgroup: Option<u64>,
 }
 
 impl Cookie {
@@ -85,10 +89,15 @@ pub fn message_in(answer: &[u8], sequence: u32) -> io::Result<Option<&[u8]>> {
 
 /// The peer's inode in a unix_diag_msg and its attributes.
 pub fn peer_in(message: &[u8]) -> Option<u64> {
-    let mut at = UNIX_MESSAGE_BYTES;
+    let at = attribute(message, UNIX_MESSAGE_BYTES, UNIX_DIAG_PEER)?;
+    u32_at(message, at).map(u64::from).filter(|inode| *inode != 0)
+}
+
+/// Where the value of the first attribute of this kind begins; attributes begin at `at`.
+fn attribute(message: &[u8], mut at: usize, wanted: u16) -> Option<usize> {
     while let (Some(length), Some(kind)) = (u16_at(message, at), u16_at(message, at + 2)) {
-        if kind == UNIX_DIAG_PEER {
-            return u32_at(message, at + 4).map(u64::from).filter(|inode| *inode != 0);
+        if kind == wanted {
+            return Some(at + 4);
         }
         // Attributes are padded to four bytes; one shorter than its own head would never end.
         at += usize::from(length.max(4)).next_multiple_of(4);
@@ -102,6 +111,7 @@ pub fn peer_in(message: &[u8]) -> Option<u64> {
 /// # Errors
 /// An answer that is cut or about another connection.
 pub fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Result<Option<TcpSocket>> {
+    let cgroup = attribute(message, INET_MESSAGE_BYTES, INET_DIAG_CGROUP_ID).and_then(|at| u64_at(message, at));
     let message = message.get(..INET_MESSAGE_BYTES).ok_or_else(malformed)?;
     // An IPv6 socket that speaks IPv4 is found by its IPv4 addresses, and answered with them mapped.
     let is_ipv6 = message.first().is_some_and(|family| i32::from(*family) == libc::AF_INET6);
@@ -121,7 +131,7 @@ pub fn tcp_in(message: &[u8], local: SocketAddr, remote: SocketAddr) -> io::Resu
     }
     let number = |at| u32_at(message, at).ok_or_else(malformed);
     let cookie = Cookie([number(44)?, number(48)?]);
-    Ok(Some(TcpSocket { cookie, uid: Uid(number(64)?), inode: u64::from(number(68)?) }))
+    Ok(Some(TcpSocket { cookie, uid: Uid(number(64)?), inode: u64::from(number(68)?), cgroup }))
 }
 
 fn malformed() -> io::Error {
@@ -134,6 +144,10 @@ fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().map(|chunk| u32::from_ne_bytes(*chunk))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|chunk| u64::from_ne_bytes(*chunk))
 }
 
 #[cfg(test)]
@@ -149,6 +163,27 @@ mod tests {
         assert!(tcp_in(&[0; INET_MESSAGE_BYTES], local, local).is_err());
         assert!(tcp_in(&[0; 8], local, local).is_err());
     }
+
+    #[test]
+    fn a_cgroup_is_read_behind_the_message_and_a_cut_one_is_none() {
+        let (local, remote): (SocketAddr, SocketAddr) =
+            ("127.0.0.1:1".parse().expect("an address"), "127.0.0.2:3".parse().expect("an address"));
+        let mut message = vec![0; INET_MESSAGE_BYTES];
+        message[1] = 1;
+        message[4..8].copy_from_slice(&[0, 1, 0, 3]);
+        message[8..24].copy_from_slice(&address(local.ip()));
+        message[24..40].copy_from_slice(&address(remote.ip()));
+        let cgroup = |message: &[u8]| tcp_in(message, local, remote).expect("an answer").expect("a socket").cgroup;
+        assert_eq!(cgroup(&message), None);
+        message.extend([5u16, 8].map(u16::to_ne_bytes).concat());
+        message.extend([1, 0, 0, 0]);
+        message.extend([12u16, INET_DIAG_CGROUP_ID].map(u16::to_ne_bytes).concat());
+        message.extend(7u64.to_ne_bytes());
+        assert_eq!(cgroup(&message), Some(7));
+        message.pop();
+        assert_eq!(cgroup(&message), None);
+    }
+
     #[test]
     fn only_a_socket_that_is_connected_is_one() {
         let (local, remote): (SocketAddr, SocketAddr) =

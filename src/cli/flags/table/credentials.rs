@@ -1,6 +1,6 @@
 //! Which credentials, and for how long.
 
-use super::{AWS, BOTH, NAMED};
+use super::{AWS, BOTH, GIVING, NAMED};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const CREDENTIALS: &[Flag] = &[
@@ -64,7 +64,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         more: "AWS refuses it unless the role's trust policy allows sts:SetSourceIdentity: `auto` then goes on without, \
                and says so; `require` fails.",
         variable: Some("SENTINEL_SOURCE_IDENTITY"),
-        commands: BOTH,
+        commands: GIVING,
         group: Group::Credentials,
     },
     Flag {
@@ -90,7 +90,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         help: "a command that prints the code, in place of mfa_process",
         more: "It is run as a credential_process is: without a shell, for at most a minute.",
         variable: Some("SENTINEL_MFA_PROCESS"),
-        commands: BOTH,
+        commands: GIVING,
         group: Group::Credentials,
     },
     Flag {
@@ -103,7 +103,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         more: "JSON, at most 2048 characters without spaces. AWS gives what both it and the role allow; in a chain it is for \
                the last role.",
         variable: Some("SENTINEL_SESSION_POLICY"),
-        commands: BOTH,
+        commands: GIVING,
         group: Group::Credentials,
     },
     Flag {
@@ -115,7 +115,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         help: "a managed policy that narrows it; may be given 10 times",
         more: "The variable takes several, separated by commas or spaces.",
         variable: Some("SENTINEL_POLICY_ARN"),
-        commands: BOTH,
+        commands: GIVING,
         group: Group::Credentials,
     },
 ];

@@ -1,6 +1,6 @@
 //! The rest.
 
-use super::{BOTH, EVERY, EXEC, PRINTING};
+use super::{EVERY, EXEC, GIVING, PRINTING};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const OTHER: &[Flag] = &[
@@ -37,7 +37,7 @@ pub(super) const OTHER: &[Flag] = &[
         help: "say on stderr what is being done",
         more: "",
         variable: Some("SENTINEL_DEBUG"),
-        commands: BOTH,
+        commands: GIVING,
         group: Group::Other,
     },
     Flag {

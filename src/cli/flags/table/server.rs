@@ -1,6 +1,6 @@
-//! The server of `exec`, and who may use it.
+//! The server of `exec`, who may use it, and what services have as well.
 
-use super::EXEC;
+use super::{EXEC, SERVING};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const SERVER: &[Flag] = &[
@@ -64,7 +64,7 @@ pub(super) const SERVER: &[Flag] = &[
         help: "how long the credentials that a server gives out live (30m)",
         more: "From 15m to 12h. With 15m or less of life left, some SDKs ask again at every call.",
         variable: Some("SENTINEL_SERVER_DURATION"),
-        commands: EXEC,
+        commands: SERVING,
         group: Group::Server,
     },
     Flag {
@@ -124,10 +124,9 @@ pub(super) const SERVER: &[Flag] = &[
         value: Some("PATH"),
         choices: &[],
         help: "put the token into this file, in place of a variable",
-        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced \
-               from time to time, and removed at the end.",
+        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP.",
         variable: Some("SENTINEL_TOKEN_FILE"),
-        commands: EXEC,
+        commands: SERVING,
         group: Group::Server,
     },
     Flag {
@@ -139,19 +138,31 @@ pub(super) const SERVER: &[Flag] = &[
         help: "how often the token of --token-file is replaced (1h)",
         more: "From 1s to 7d. The old token counts for another 5 minutes, or for TIME where that is shorter.",
         variable: Some("SENTINEL_TOKEN_ROTATION"),
-        commands: EXEC,
+        commands: SERVING,
         group: Group::Server,
     },
     Flag {
         id: Id::TokenGroup,
         name: "token-group",
         short: None,
-        value: Some("GID"),
+        value: Some("GROUP"),
         choices: &[],
-        help: "who else may read the file of --token-file: a group, by its number",
+        help: "who else may read the file of --token-file: a group, by name or number",
         more: "",
         variable: Some("SENTINEL_TOKEN_GROUP"),
-        commands: EXEC,
+        commands: SERVING,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::MaxConnections,
+        name: "max-connections",
+        short: None,
+        value: Some("N"),
+        choices: &[],
+        help: "most connections at a time (64)",
+        more: "From 1 to 4096. Fewer where the limit on open files (ulimit -n) does not leave about 20 for each.",
+        variable: Some("SENTINEL_MAX_CONNECTIONS"),
+        commands: SERVING,
         group: Group::Server,
     },
 ];

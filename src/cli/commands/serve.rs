@@ -1,0 +1,47 @@
+//! The commands that serve without a command of their own.
+
+use super::{CommandInfo, CommandName, STATUSES, Words};
+
+/// What is so of both.
+const WHOM: &str = "Whom it serves is said by selectors. Each request is matched anew against the entries in their order: those of \
+     --map, then that of --profile, which all --allow options make together. The first that matches counts; nobody else is served.";
+const WORTH: &str = "Give it a user of its own: what a program is worth as a selector, and a policy at all, depends on the served user \
+     not being the one that serves. The line that it writes at its start says which is so.";
+
+/// `sentinel serve ...`.
+pub(super) const SERVE: &[CommandInfo] = &[
+    CommandInfo {
+        command: CommandName::ServeEcs,
+        name: "serve ecs",
+        summary: "serve the container credentials endpoint",
+        words: Words::None,
+        synopsis: &["sentinel serve ecs --socket PATH | --address ADDRESS [--profile P] --allow-uid USER... [options]"],
+        description: &[
+            "Serves until SIGTERM or SIGINT, in the foreground. Its clients set SENTINEL_UNIX_SOCKET to the socket's path, and \
+             `credential_process = sentinel credentials` in their AWS config file.",
+            WHOM,
+            WORTH,
+        ],
+        examples: &[
+            (
+                "sentinel serve ecs --socket /run/sentinel/s.sock --socket-mode 0666 --profile web --allow-uid www-data",
+                "one service, by its user",
+            ),
+            (
+                "sentinel serve ecs --socket /run/sentinel/s.sock --socket-mode 0666 --map uid:web=web --map uid:db=backup",
+                "two services, each with a role of its own",
+            ),
+        ],
+        statuses: STATUSES,
+    },
+    CommandInfo {
+        command: CommandName::ServeEc2,
+        name: "serve ec2",
+        summary: "serve the EC2 instance metadata endpoint",
+        words: Words::None,
+        synopsis: &["sentinel serve ec2 [--profile P] --allow-uid USER... [options]"],
+        description: &["Serves until SIGTERM or SIGINT, in the foreground.", WHOM, WORTH],
+        examples: &[],
+        statuses: STATUSES,
+    },
+];

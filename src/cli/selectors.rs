@@ -1,0 +1,181 @@
+//! From selectors as they are written to what callers are held against. Names of users and groups are those of /etc/passwd and
+//! /etc/group: a static program has no other way to ask (NSS loads libraries).
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::settings::{Demand, DemandKind, WantedEntry};
+use crate::auth::Selector;
+use crate::error::{Error, Result};
+use crate::interpreter::is_interpreter;
+use crate::peer::Cgroup;
+use crate::sys::user::{Gid, Uid};
+
+/// Largest file of users or groups that is read: a hundred thousand lines.
+const NAMES_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The users and groups of this host.
+pub(super) struct Names {
+    passwd: String,
+    group: String,
+}
+
+/// An entry, and whose profile it leads to: `None` is that of `--profile`.
+pub(super) struct Resolved {
+    pub(super) selector: Selector,
+    pub(super) profile: Option<Arc<str>>,
+}
+
+impl Names {
+    /// Reads both files; one that is not there names nobody.
+    pub(super) fn read() -> Self {
+        let text = |path: &str| {
+            let mut text = String::new();
+            let file = File::open(path).and_then(|file| file.take(NAMES_LIMIT_BYTES).read_to_string(&mut text));
+            file.map(|_| text).unwrap_or_default()
+        };
+        Self { passwd: text("/etc/passwd"), group: text("/etc/group") }
+    }
+
+    fn user(&self, name: &str, said: &str) -> Result<Uid> {
+        id(name, &self.passwd).map(Uid).ok_or_else(|| unknown(said, "user", "/etc/passwd"))
+    }
+
+    /// The group of this name or number.
+    ///
+    /// # Errors
+    /// /etc/group does not have it. `said` is how it was written.
+    pub(super) fn group(&self, name: &str, said: &str) -> Result<Gid> {
+        id(name, &self.group).map(Gid).ok_or_else(|| unknown(said, "group", "/etc/group"))
+    }
+}
+
+fn unknown(said: &str, what: &str, file: &str) -> Error {
+    Error::new(format!("{said}: there is no such {what} in {file}"))
+        .hint("give the number: names from elsewhere (LDAP, SSSD) are not looked up")
+}
+
+/// The third field of the line with this name, or the number itself. 4294967295 is no id: the kernel takes it for "none".
+fn id(name: &str, file: &str) -> Option<u32> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let named = || {
+        let lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        lines.into_iter().find(|fields| fields.first() == Some(&name)).and_then(|fields| number(fields.get(2)?))
+    };
+    number(name).or_else(named).filter(|id| *id != u32::MAX)
+}
+
+/// Resolves entries, in their order.
+///
+/// # Errors
+/// A value that names nobody, or attests nothing.
+pub(super) fn resolve(entries: &[WantedEntry], names: &Names) -> Result<Vec<Resolved>> {
+    let resolve = |entry: &WantedEntry| {
+        let mut selector = Selector::default();
+        for demand in &entry.demands {
+            add(&mut selector, demand, names)?;
+        }
+        Ok(Resolved { selector, profile: entry.profile.as_deref().map(Arc::from) })
+    };
+    entries.iter().map(resolve).collect()
+}
+
+fn add(selector: &mut Selector, demand: &Demand, names: &Names) -> Result<()> {
+    let Demand { kind, value, said } = demand;
+    match kind {
+        DemandKind::Uid => selector.uids.push(names.user(value, said)?),
+        DemandKind::Gid => selector.gids.push(names.group(value, said)?),
+        DemandKind::Exe => selector.executables.push(program(value, said)?),
+        DemandKind::Sha256 => selector.sha256.push(digest(value, said)?),
+        DemandKind::Cgroup => selector.cgroups.push(Cgroup::at(value).map_err(|error| error.within(said))?),
+    }
+    Ok(())
+}
+
+/// A path as the kernel gives it for a process that runs this file, and the file attests something.
+fn program(path: &str, said: &str) -> Result<String> {
+    if !path.starts_with('/') {
+        return Err(Error::new(format!("{said}: a program's path begins with /")));
+    }
+    let name = path.rsplit('/').next().unwrap_or_default();
+    if is_interpreter(name) {
+        return Err(Error::new(format!("{said}: {name} runs what it is given, so that it attests nothing"))
+            .hint("select the user that the script runs as, or its cgroup"));
+    }
+    // It may be installed later.
+    let Ok(real) = fs::canonicalize(path) else { return Ok(path.to_owned()) };
+    if real != Path::new(path) {
+        return Err(Error::new(format!("{said}: that is a symbolic link, and processes run {}", real.display()))
+            .hint("name the file itself"));
+    }
+    if std::env::current_exe().is_ok_and(|own| own == real) {
+        return Err(Error::new(format!("{said}: sentinel speaks for whoever runs it, so that it attests nothing"))
+            .hint("select the user, or the cgroup"));
+    }
+    Ok(path.to_owned())
+}
+
+fn digest(text: &str, said: &str) -> Result<String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(Error::new(format!("{said} is not a SHA-256")).hint("it has 64 hex digits: `sha256sum FILE`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names {
+            passwd:
+                "root:x:0:0:root:/root:/bin/sh\nweb:x:1001:1001::/:\n77:x:1:1::/:\nbad:x:-1:\nnone:x:4294967295:\ncut\n"
+                    .to_owned(),
+            group: "root:x:0:\napp:x:2001:web,db\n".to_owned(),
+        }
+    }
+
+    fn resolved(kind: DemandKind, value: &str) -> std::result::Result<Selector, String> {
+        let demand = Demand { kind, value: value.to_owned(), said: format!("--allow {value}") };
+        let entry = WantedEntry { demands: vec![demand], profile: None };
+        let resolved = resolve(&[entry], &names()).map_err(|error| error.to_string())?;
+        Ok(resolved.into_iter().next().expect("an entry").selector)
+    }
+
+    #[test]
+    fn users_and_groups_are_names_or_numbers() {
+        let uids = |value| resolved(DemandKind::Uid, value).map(|selector| selector.uids);
+        assert_eq!(uids("web"), Ok(vec![Uid(1001)]));
+        assert_eq!(uids("77"), Ok(vec![Uid(77)]), "a number is a number");
+        let nobody = "there is no such user in /etc/passwd\n  give the number: names from elsewhere (LDAP, SSSD) are not looked up";
+        for value in ["app", "bad", "none", "cut", "", "-1", "+1", "4294967295", "4294967296"] {
+            assert_eq!(uids(value), Err(format!("--allow {value}: {nobody}")));
+        }
+        assert_eq!(resolved(DemandKind::Gid, "app").map(|selector| selector.gids), Ok(vec![Gid(2001)]));
+        assert!(resolved(DemandKind::Gid, "web").is_err());
+    }
+
+    #[test]
+    fn a_program_that_attests_nothing_is_refused() {
+        let why = |value: &str| resolved(DemandKind::Exe, value).expect_err(value);
+        assert!(why("/usr/bin/python3.11").contains("python3.11 runs what it is given, so that it attests nothing"));
+        assert!(why("/lib64/ld-linux-x86-64.so.2").contains("attests nothing"));
+        assert!(why("app").contains("begins with /"));
+        assert!(why("/proc/self/exe").contains("is a symbolic link, and processes run "));
+        let own = std::env::current_exe().expect("a path");
+        assert!(why(own.to_str().expect("UTF-8")).contains("sentinel speaks for whoever runs it"));
+        let later = resolved(DemandKind::Exe, "/nonexistent/app").expect("installed later");
+        assert_eq!(later.executables, ["/nonexistent/app"]);
+    }
+
+    #[test]
+    fn a_digest_has_64_hex_digits() {
+        let digests = |value: &str| resolved(DemandKind::Sha256, value).map(|selector| selector.sha256);
+        assert_eq!(digests(&"AB".repeat(32)), Ok(vec!["ab".repeat(32)]));
+        for value in ["", "ab", &"zz".repeat(32), &"ab".repeat(33)] {
+            assert!(digests(value).expect_err("no digest").contains("is not a SHA-256"));
+        }
+    }
+}
