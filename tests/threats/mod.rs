@@ -34,4 +34,5 @@ mod t26_attestation_failure;
 mod t27_connections_end;
 mod t28_approvals;
 mod t29_signed_policies;
+mod t31_handed_over_sockets;
 mod t32_namespaces;
