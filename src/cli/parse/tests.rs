@@ -96,7 +96,8 @@ fn the_child_may_be_any_bytes() {
 fn wrong_lines_are_refused_in_these_words() {
     let cases: &[(&[&str], &str)] = &[
         (&["exce"], "there is no command `exce`\n  did you mean `exec`?"),
-        (&["serve"], "there is no command `serve`\n  `sentinel help` lists the commands"),
+        (&["doctr"], "there is no command `doctr`\n  `sentinel help` lists the commands"),
+        (&["serve"], "serve needs a second word: ecs, ec2\n  `sentinel help serve` says what each does"),
         (&["help", "exce"], "there is no command `exce`\n  did you mean `exec`?"),
         (&["polcy"], "there is no command `polcy`\n  did you mean `policy`?"),
         (&["approve"], "there is no command `approve`\n  did you mean `request approve`?"),

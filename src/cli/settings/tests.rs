@@ -3,11 +3,13 @@
 mod files;
 mod gate;
 mod refusals;
+mod serve;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
+use super::super::commands::CommandName;
 use super::super::flags::{FLAGS, Id};
 use super::super::parse::parse;
 use super::*;
@@ -118,7 +120,8 @@ fn nothing_said_is_the_defaults() {
 fn every_flag_of_exec_reaches_its_setting() {
     let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require -t 012345 --session-policy /sp \
                 --policy-arn arn:aws:iam::aws:policy/A --policy-arn arn:aws:iam::123456789012:policy/x/B,C --unix-socket \
-                --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --token-file /t --token-rotation 20m --token-group 44 --policy /p \
+                --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --token-file /t \
+                --token-rotation 20m --token-group 44 --max-connections 9 --policy /p \
                 --policy-key k --policy-scope s --aws-profile a --state-dir /d --session-table sss --request-table rrr \
                 --breakglass-table bbb --wait --log-file /l --log-stderr --log-key /k --log-fsync --log-anchor --log-syslog \
                 --syslog-socket /y --nested --debug -- aws s3 ls";
@@ -155,7 +158,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             lazy: true,
             wait_tree: true,
             token_file: Some(token_file()),
-            max_connections: 64,
+            max_connections: 9,
         }),
         wait: true,
         nested: true,
@@ -169,7 +172,7 @@ fn every_flag_of_exec_reaches_its_setting() {
     let by_program = ["exec", "--mfa-process", "otp me"];
     let common = Common { mfa_process: Some("otp me".into()), ..defaults().common };
     assert_eq!(read(&by_program, &[]).expect("settings"), Exec { common, ..defaults() });
-    for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(super::super::commands::CommandName::Exec))) {
+    for flag in FLAGS.iter().filter(|flag| flag.belongs_to(Some(CommandName::Exec))) {
         let letter = flag.short.map(|letter| format!("-{letter}"));
         let named = line
             .iter()
@@ -203,6 +206,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_TOKEN_FILE", "/t"),
         ("SENTINEL_TOKEN_ROTATION", "20m"),
         ("SENTINEL_TOKEN_GROUP", "44"),
+        ("SENTINEL_MAX_CONNECTIONS", "9"),
         ("SENTINEL_POLICY", "/p"),
         ("SENTINEL_STATE_DIR", "/d"),
         ("SENTINEL_LOG_FILE", "/l"),
@@ -253,11 +257,12 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         lazy: true,
         wait_tree: true,
         token_file: Some(token_file()),
-        max_connections: 64,
+        max_connections: 9,
     };
     let expected = Exec { common, server: Some(server), wait: true, ..defaults() };
     assert_eq!(read(&["exec", "--unix-socket"], &env).expect("settings"), expected);
-    for flag in FLAGS.iter().filter_map(|flag| flag.variable) {
+    let of_exec = FLAGS.iter().filter(|flag| flag.belongs_to(Some(CommandName::Exec)));
+    for flag in of_exec.filter_map(|flag| flag.variable) {
         let elsewhere = flag == "SENTINEL_POLICY_PARAMETER";
         assert!(elsewhere || env.iter().any(|(name, _)| *name == flag), "{flag} is not tested here");
     }

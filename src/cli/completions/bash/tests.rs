@@ -108,7 +108,8 @@ fn where_bash_completion_is_loaded_it_completes_the_command_that_exec_runs() {
 #[test]
 fn the_arm_of_an_option_looks_like_this() {
     let of = |id| value(Flag::of(id).expect("a flag"));
-    assert_eq!(of(Id::Bind).as_deref(), Some("        *' --bind') echo 'tree process uid' ;;\n"));
+    assert_eq!(of(Id::Bind).as_deref(), Some("        'exec --bind') echo 'tree process uid' ;;\n"));
+    assert_eq!(of(Id::SourceIdentity).as_deref(), Some("        *' --source-identity') echo 'auto require off' ;;\n"));
     assert_eq!(of(Id::Duration).as_deref(), Some("        *' -d' | *' --duration') echo '@nothing' ;;\n"));
     assert_eq!(
         of(Id::SessionStatus).as_deref(),
