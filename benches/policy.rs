@@ -24,6 +24,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
         user: Some("role:ci"),
         account: Some("123456789012"),
         role_arn: Some("arn:aws:iam::123456789012:role/deploy"),
+        by_arn: false,
         mode: Mode::Server,
         peer: PeerFacts { uid: 1001, program: Ok(program) },
         os: "linux",

@@ -44,9 +44,11 @@ has_rustup_target() {
 }
 
 # Flags for the compiler. No path of this machine gets into the program, so that two machines build the same bytes.
-# And no tables for unwinding: a panic aborts.
+# And no tables for unwinding, which would be 290 KB: a panic aborts. GNU ld leaves them out.
 flags=(
   -Cforce-unwind-tables=no
+  -Clink-arg=-fuse-ld=bfd
+  -Clink-arg=-Wl,-T,build/no-unwinding.ld,--no-eh-frame-hdr
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   "--remap-path-prefix=$target_dir=/target"
   "--remap-path-prefix=$PWD=/sentinel"
@@ -98,6 +100,7 @@ check() {
   ! grep -q INTERP <<<"$headers" || fail "$result asks for an interpreter"
   ! grep -q NEEDED <<<"$dynamic" || fail "$result needs shared libraries: $dynamic"
   grep -q 'FLAGS_1.*PIE' <<<"$dynamic" || fail "$result is not marked as position-independent"
+  ! LC_ALL=C readelf -SW "$result" | grep -q '[.]gcc_except_table' || fail "$result has tables for unwinding"
 
   bytes=$(stat -c %s "$result")
   [ "$bytes" -le $max_bytes ] || fail "$result has $bytes bytes, and $max_bytes are allowed"
@@ -128,10 +131,10 @@ fi
 case $way in
   rustup)
     has_rustup_target || fail "rustup has no $target"
-    has musl-gcc readelf strings || need_packages musl-tools binutils
+    has musl-gcc readelf strings ld.bfd || need_packages musl-tools binutils
     ;;
   debian)
-    [ -x /usr/bin/cargo ] && [ -d /usr/lib/rustlib/src/rust ] && has musl-gcc gcc readelf strings ||
+    [ -x /usr/bin/cargo ] && [ -d /usr/lib/rustlib/src/rust ] && has musl-gcc gcc readelf strings ld.bfd ||
       need_packages rustc-web cargo-web rust-web-src musl-tools gcc
     ;;
   *) fail "there is no way \`$way\`: rustup or debian" ;;

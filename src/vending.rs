@@ -54,6 +54,17 @@ struct Limited {
 pub enum Which {
     /// The profile's own credentials.
     Own,
+    /// Those of this role, which is assumed with them. The profile's own role is the profile's own.
+    Role(Arc<str>),
+}
+
+impl Which {
+    fn role(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Own => None,
+            Self::Role(arn) => Some(arn),
+        }
+    }
 }
 
 /// Credentials that may be handed to this caller, now that the record is written.
@@ -119,30 +130,30 @@ impl Vendor {
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
-    pub fn vend(&self, caller: Caller, _which: &Which, wait: Duration) -> Result<Vended, Refused> {
+    pub fn vend(&self, caller: Caller, which: &Which, wait: Duration) -> Result<Vended, Refused> {
         let deadline = self.clock.boot().saturating_add(wait);
-        let (rules, identity) = match self.basis(wait) {
+        let (rules, identity) = match self.basis(wait, deadline) {
             Ok(basis) => basis,
             Err(refused) => {
                 // Where no policy says how many: a line each would fill the disk.
                 if let Err(wait) = self.broker.admit(Limits::default()) {
-                    return Err(self.limited(&caller, wait));
+                    return Err(self.limited(&caller, which, wait));
                 }
                 let (reason, error) = match &refused {
                     Refused::PolicyFailed(error) => (UNREADABLE, error.summary()),
                     Refused::Failed(error) => (UNIDENTIFIED, error.summary()),
                     _ => (UNIDENTIFIED, NOT_YET.to_owned()),
                 };
-                self.record_undecided(&caller, reason, Some(&error))?;
+                self.record_undecided(&caller, which, reason, Some(&error))?;
                 return Err(refused);
             }
         };
         let user = identity.as_deref().map(Identity::user);
         let applicant = user.as_deref().zip(identity.as_deref());
         let applicant = applicant.map(|(user, identity)| Applicant { user, account: &identity.account });
-        let grant = match self.broker.authorize(caller, &rules, applicant, deadline) {
+        let grant = match self.broker.authorize(caller, &rules, applicant, which.role(), deadline) {
             Ok(grant) => grant,
-            Err(denied) => return Err(self.denied(denied)),
+            Err(denied) => return Err(self.denied(denied, which)),
         };
         let left = deadline.saturating_sub(self.clock.boot());
         let admit = || self.broker.exchange(rules.limits());
@@ -150,10 +161,10 @@ impl Vendor {
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
             Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),
-            Err(Unavailable::Limited(wait)) => return Err(self.limited(&caller, *wait)),
+            Err(Unavailable::Limited(wait)) => return Err(self.limited(&caller, which, *wait)),
             Err(Unavailable::Failed(error)) => (None, Some(error.summary())),
         };
-        self.record(&caller, &ruling, credentials.map(Arc::as_ref), failure.as_deref())?;
+        self.record(&caller, which, &ruling, credentials.map(Arc::as_ref), failure.as_deref())?;
         match answer {
             Ok(credentials) => {
                 self.broker.count(credentials.source_identity());
@@ -166,18 +177,18 @@ impl Vendor {
     }
 
     /// Records a denial, and says it in the way that callers are told.
-    fn denied(&self, denied: Denied) -> Refused {
+    fn denied(&self, denied: Denied, which: &Which) -> Refused {
         let recorded = match &denied {
             Denied::Policy(denied) | Denied::Unapproved(denied) | Denied::Revoked(denied) => {
                 let (caller, ruling) = denied.as_ref();
-                self.record(caller, ruling, None, None)
+                self.record(caller, which, ruling, None, None)
             }
             Denied::Undecided(undecided) => {
                 let (caller, undecided) = undecided.as_ref();
-                self.record_undecided(caller, undecided.reason, Some(&undecided.error.summary()))
+                self.record_undecided(caller, which, undecided.reason, Some(&undecided.error.summary()))
             }
-            Denied::Pending(caller) => self.record_undecided(caller, "the store has not answered yet", None),
-            Denied::Limited(caller, wait) => return self.limited(caller, *wait),
+            Denied::Pending(caller) => self.record_undecided(caller, which, "the store has not answered yet", None),
+            Denied::Limited(caller, wait) => return self.limited(caller, which, *wait),
         };
         if let Err(refused) = recorded {
             return refused;
@@ -217,6 +228,19 @@ impl Vendor {
         self.broker.profile()
     }
 
+    /// The role that the profile's credentials are of, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.broker.role_arn()
+    }
+
+    /// The account of the profile's credentials: its role's, or the one that AWS has named already.
+    pub fn known_account(&self) -> Option<String> {
+        match self.role_arn() {
+            Some(arn) => arn.split(':').nth(4).map(str::to_owned),
+            None => self.vault.known_identity().map(|identity| identity.account.clone()),
+        }
+    }
+
     /// The user, if AWS has named them already.
     pub fn known_user(&self) -> Option<String> {
         self.vault.known_identity().as_deref().map(Identity::user)
@@ -224,17 +248,16 @@ impl Vendor {
 
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
-    fn basis(&self, wait: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let deadline = self.clock.boot().saturating_add(wait);
+    fn basis(&self, wait: Duration, deadline: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
         let left = || deadline.saturating_sub(self.clock.boot());
-        let rules = || self.broker.rules(left()).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
-        let now = rules()?;
+        let rules = |wait| self.broker.rules(wait).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
+        let now = rules(wait)?;
         if !now.needs_user() {
             return Ok((now, self.vault.known_identity()));
         }
         match self.vault.identity(left()) {
             // AWS may have been waited for: the policy of then is not the one of now.
-            Ok(identity) => Ok((rules()?, Some(identity))),
+            Ok(identity) => Ok((rules(left())?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
             Err(Unavailable::Limited(wait)) => Err(Refused::Limited(wait)),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),
@@ -244,6 +267,7 @@ impl Vendor {
     fn record(
         &self,
         caller: &Caller,
+        which: &Which,
         ruling: &Ruling,
         credentials: Option<&Credentials>,
         failure: Option<&str>,
@@ -253,6 +277,7 @@ impl Vendor {
         let user = identity.as_deref().map(Identity::user).or_else(|| ruling.user.clone());
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
+        decision.role_arn = which.role().map(|role| &**role);
         decision.user = user.as_deref();
         decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
@@ -267,19 +292,27 @@ impl Vendor {
         }
         if let Some(credentials) = credentials {
             decision.source_identity = credentials.source_identity();
-            decision.role_arn = credentials.role_arn();
+            decision.role_arn = credentials.role_arn().or(decision.role_arn);
             decision.session_duration_seconds = credentials.lifetime_s().and_then(|s| u64::try_from(s).ok());
         }
         self.write(&with_peer(decision, caller))
     }
 
     /// Where nothing could be decided nothing is given: that is a denial on record.
-    fn record_undecided(&self, caller: &Caller, reason: &str, error: Option<&str>) -> Result<(), Refused> {
-        self.write(&with_peer(self.decision(Effect::Deny, reason, error), caller))
+    fn record_undecided(
+        &self,
+        caller: &Caller,
+        which: &Which,
+        reason: &str,
+        error: Option<&str>,
+    ) -> Result<(), Refused> {
+        let mut decision = self.decision(Effect::Deny, reason, error);
+        decision.role_arn = which.role().map(|role| &**role);
+        self.write(&with_peer(decision, caller))
     }
 
     /// Counts a request over the limit, and from time to time writes down how many there were.
-    fn limited(&self, caller: &Caller, wait: Duration) -> Refused {
+    fn limited(&self, caller: &Caller, which: &Which, wait: Duration) -> Refused {
         let count = {
             let now = self.clock.boot();
             let mut limited = self.limits_hit();
@@ -291,7 +324,7 @@ impl Vendor {
             limited.told_at = Some(now);
             std::mem::take(&mut limited.count)
         };
-        match self.record_undecided(caller, &too_many(count), None) {
+        match self.record_undecided(caller, which, &too_many(count), None) {
             Ok(()) => Refused::Limited(wait),
             Err(refused) => refused,
         }

@@ -318,3 +318,49 @@ for line in sys.stdin:
     let done = done.env("SENTINEL_AUTH_TOKEN", "x").run();
     done.failed_with(1, &["no sentinel answers on /nonexistent/s.sock"]);
 }
+
+/// A role in the tree of an ECS server, and of a server that has none.
+#[test]
+fn inside_a_role_is_asked_for_by_its_arn() {
+    let world = World::with_dev();
+    let one = world.sts.role("one").trusts(&format!("arn:aws:iam::{ACCOUNT}:role/dev")).allows_source_identity().arn();
+    let ask = format!(r#""$0" credentials --role-arn {one}"#);
+    let done = world.sandbox.shell(&["--ecs-server", "dev"], &ask).run();
+    let found = printed(&done);
+    assert_eq!(names(&found), WITH_ACCOUNT);
+    assert!(issued(&world, &found).arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/")), "{done}");
+
+    let calls = world.sts.calls_of("AssumeRole").len();
+    let policy = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
+    let policy = world.sandbox.write("policy.json", policy, 0o600);
+    let denied = ["--ecs-server", "--policy", policy.to_str().expect("UTF-8"), "dev"];
+    let nobodys = format!("arn:aws:iam::{ACCOUNT}:role/nobody-s");
+    for (options, role, parts) in [
+        (&["dev"][..], &one, ["gives no roles", "give its `sentinel exec` --ecs-server as well"]),
+        (&denied, &one, ["the policy denies the role arn:aws:iam::", "a rule's role_arns has to name it"]),
+        (&["--ecs-server", "dev"], &nobodys, ["role/nobody-s could not be assumed", "say why"]),
+    ] {
+        let done = world.sandbox.shell(options, &format!(r#""$0" credentials --role-arn {role}"#)).run();
+        done.failed_with(1, &parts);
+        assert_eq!(done.stdout, "", "{done}");
+    }
+    let refused = world.sts.calls_of("AssumeRole").iter().filter(|call| call.parameters["RoleArn"] == one).count();
+    assert_eq!((refused, calls), (1, 2));
+}
+
+#[test]
+fn a_role_is_asked_for_where_there_is_a_socket_alone() {
+    let world = World::with_dev();
+    let one = "arn:aws:iam::123456789012:role/one";
+    let asks = "--role-arn asks the `sentinel exec --ecs-server --unix-socket` around this command";
+    outside(&world, &["--profile", "dev", "--role-arn", one]).failed_with(2, &[asks, "there is none: start one"]);
+    outside(&world, &["--role-arn", "one"]).failed_with(2, &["--role-arn one is not a role's arn"]);
+    let run = |options: &[&str], more: &str| {
+        let script = format!(r#""$0" credentials --role-arn {one}{more}"#);
+        world.sandbox.exec(options, &["sh", "-c", &script, sentinel()]).run()
+    };
+    run(&["--profile", "dev", "--ecs-server"], "").failed_with(2, &[asks, "serves over TCP", "role-arn/ARN behind it"]);
+    run(&["--profile", "dev", "--ecs-server", "--unix-socket"], " --profile base")
+        .failed_with(2, &[asks, "its profile is `dev`: leave --profile out"]);
+    assert_eq!(world.sts.calls_of("AssumeRole").len(), 2);
+}

@@ -18,6 +18,7 @@ mod exec_server;
 mod fake_sts_is_strict;
 mod gate;
 mod harness_is_honest;
+mod imds;
 mod layering;
 mod mfa;
 mod policy_commands;

@@ -81,6 +81,32 @@ fn a_made_up_request_gets_the_answer_that_a_real_one_would() {
     setup.says(&format!("test {ASKED} {night} --mode cli --json"), 1, json, "");
 }
 
+/// The same rule gives a profile's own role, and does not give that role to whoever asks for it by its ARN.
+#[test]
+fn a_role_is_the_profiles_own_or_asked_for() {
+    let setup = Setup::new();
+    let one = "arn:aws:iam::123456789012:role/one";
+    let rules = r#"{"version":"1","rules":[{"name":"r","effect":"allow"}]}"#;
+    setup.write("own.json", rules);
+    setup.write("named.json", &rules.replace("\"allow\"", &format!(r#""allow","role_arns":["{one}"]"#)));
+    let allowed = "allow: allowed by the rule r\n  rules[0] `r`\n";
+    let (own, asked) =
+        (format!("  for {one}, as the profile's own role\n"), format!("  for {one}, asked for by its ARN\n"));
+    let line = format!("--profile p --role-arn {one}");
+    setup.says(&format!("test own.json {line}"), 0, &format!("{allowed}{own}"), "");
+    let denied = format!("deny: the rule r gives no roles\n  rules[0] `r`\n{asked}");
+    setup.says(&format!("test own.json {line} --by-arn"), 1, &denied, "");
+    setup.says(&format!("test named.json {line} --by-arn"), 0, &format!("{allowed}{asked}"), "");
+    let explained = format!("rules[0] `r` (allow) matches\ndeny: the rule r gives no roles\n{asked}");
+    setup.says(&format!("explain own.json {line} --by-arn"), 1, &explained, "");
+    let json = format!(
+        "{{\"by_arn\":true,\"effect\":\"deny\",\"reason\":\"the rule r gives no roles\",\"role_arn\":\"{one}\",\"rule\":\"r\",\"rule_index\":0}}\n"
+    );
+    setup.says(&format!("test own.json {line} --by-arn --json"), 1, &json, "");
+    let missing = "sentinel: --by-arn needs --role-arn\n  name the role: `--role-arn ARN`\n";
+    setup.says("test own.json --profile p --by-arn", 2, "", missing);
+}
+
 #[test]
 fn an_explanation_names_each_condition_that_fails() {
     let setup = Setup::new();

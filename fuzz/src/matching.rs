@@ -34,6 +34,8 @@ struct Asked {
     user: Option<String>,
     account: Option<&'static str>,
     role: Option<&'static str>,
+    /// The role is not the profile's own.
+    by_arn: bool,
     mode: &'static str,
     system: &'static str,
     uid: u32,
@@ -64,7 +66,8 @@ pub fn check(bytes: &[u8]) -> (bool, Option<usize>) {
     let mut choices = Choices(bytes);
     let second = i64::try_from(choices.below(60)).expect("small");
     let mode = choices.pick(&Mode::ALL);
-    let asked = asked(&mut choices, mode);
+    let mut asked = asked(&mut choices, mode);
+    asked.by_arn = asked.role.is_some() && second % 4 == 1;
     let now = Timestamp::from_second(A_MONDAY_S + asked.week_minute * 60 + second).expect("a time");
     let accounts = (choices.below(8) == 1).then(|| vec![choices.pick(&ACCOUNTS)]);
     let count = 1 + choices.below(5);
@@ -80,6 +83,7 @@ pub fn check(bytes: &[u8]) -> (bool, Option<usize>) {
         user: asked.user.as_deref(),
         account: asked.account,
         role_arn: asked.role,
+        by_arn: asked.by_arn,
         mode,
         peer: PeerFacts { uid: asked.uid, program: program.ok_or("hidden") },
         os: asked.system,
@@ -105,7 +109,7 @@ pub fn check(bytes: &[u8]) -> (bool, Option<usize>) {
     for explained in &explanation.rules {
         let differs = matches!(&explained.outcome, Outcome::Differs(differences) if !differences.is_empty());
         let expected = match (rule, ground) {
-            (None, Ground::NoRule) => differs,
+            (None, Ground::NoRule | Ground::Role) => differs,
             (None, _) => explained.outcome == Outcome::NotReached,
             (Some(rule), _) if explained.index < rule => differs,
             (Some(rule), _) if explained.index > rule => explained.outcome == Outcome::NotReached,
@@ -123,6 +127,7 @@ fn asked(choices: &mut Choices<'_>, mode: Mode) -> Asked {
         user: (choices.below(8) > 0).then(|| name(choices)).filter(|name| !name.is_empty()),
         account: (choices.below(4) != 1).then(|| choices.pick(&ACCOUNTS)),
         role: (choices.below(3) > 0).then(|| choices.pick(&ROLES)),
+        by_arn: false,
         mode: mode.as_str(),
         system: choices.pick(&SYSTEMS),
         uid: choices.pick(&UIDS),
@@ -291,8 +296,11 @@ fn oracle(rules: &[OracleRule], asked: &Asked) -> (&'static str, Option<usize>, 
         if by_user.is_none() || by_program.is_none() {
             return ("deny", Some(index), Ground::Unknown);
         }
-        let given = rule.roles.as_ref().is_none_or(|roles| asked.role.is_some_and(|role| roles.contains(&role)));
+        let given = match &rule.roles {
+            None => !asked.by_arn,
+            Some(roles) => asked.role.is_some_and(|role| roles.contains(&role)),
+        };
         return if given { (rule.effect, Some(index), Ground::Rule) } else { ("deny", Some(index), Ground::Role) };
     }
-    ("deny", None, Ground::NoRule)
+    ("deny", None, if asked.by_arn { Ground::Role } else { Ground::NoRule })
 }

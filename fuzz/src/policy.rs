@@ -89,7 +89,8 @@ fn answers(policy: &Policy, again: &Policy, rules: &[Value]) {
             let program = if second < 0 { Err("hidden") } else { Ok(Program { path: "/usr/bin/aws", sha256: "00" }) };
             let peer = PeerFacts { uid: 0, program };
             let (account, role_arn) = (Some("123456789012"), Some("arn:aws:iam::123456789012:role/a"));
-            let question = Question { profile, user, account, role_arn, mode, peer, os: "linux", now };
+            let by_arn = second == 0;
+            let question = Question { profile, user, account, role_arn, by_arn, mode, peer, os: "linux", now };
             let verdict = policy.evaluate(&question);
             assert_eq!(verdict, again.evaluate(&question));
             assert_eq!(verdict, policy.explain(&question).verdict);

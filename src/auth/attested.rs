@@ -63,7 +63,7 @@ impl PeerSummary {
 impl Attested {
     pub(super) fn of_tree(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
         // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
-        let in_tree = tree.holds(kernel, peer.process())?;
+        let in_tree = peer.is_in(tree, kernel)?;
         Ok(Self::new(PeerSummary::of(&peer), Named::OfTree { peer, in_tree }))
     }
 

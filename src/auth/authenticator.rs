@@ -1,5 +1,6 @@
 //! From a connection and a token to a [`Caller`].
 
+use std::io;
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -9,8 +10,11 @@ use super::Refusal;
 use super::attested::{Asked, Attested, Named, PeerSummary};
 use super::registry::{Entry, Registered, Registry, Rule};
 use super::roster::Roster;
+use super::session::{Sessions, Ttl};
 use super::watch::Watched;
+use crate::clock::Clock;
 use crate::peer::{Arrivals, FarEnd, Kernel, Overflow, Peer, Process, Program, Programs, Tree, Unattested, unix};
+use crate::secret::Secret;
 use crate::stream::Stream;
 use crate::sys::process::Pid;
 use crate::sys::socket::{PeerCredentials, Writer};
@@ -30,6 +34,8 @@ pub struct Authenticator {
     programs: Option<Arc<Programs>>,
     /// What the tree trusts because sentinel made it.
     watched: Vec<Watched>,
+    /// Where requests show session tokens: these, and the entry whose binding says who may have them, where no selector does.
+    sessions: Option<(Sessions, Option<Arc<Entry>>)>,
 }
 
 /// What peers are held against: decided once, at start, never for one connection.
@@ -101,6 +107,10 @@ enum Who {
 pub enum Shown<'a> {
     /// A token that was given out beforehand; `None` where the request has no Authorization.
     Token(Option<&'a [u8]>),
+    /// A session token, which the same caller or another inside was given on request; `None` where the request has none.
+    Session(Option<&'a [u8]>),
+    /// Nothing: whoever is inside may ask this.
+    Nothing,
 }
 
 /// This process's own user: who runs `exec` without a server, or `credentials`. There is no peer to be authenticated.
@@ -111,20 +121,27 @@ impl Authenticator {
     pub fn attested(kernel: Kernel, tree: Tree) -> Self {
         let (own_program, programs) = programs(&kernel);
         let mode = Mode::Attested { kernel, tree };
-        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
+        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new(), sessions: None }
     }
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
         let mode = Mode::UidOnly { overflow: Overflow::here() };
-        Self { registry: Registry::default(), mode, own_program: None, programs: None, watched: Vec::new() }
+        Self {
+            registry: Registry::default(),
+            mode,
+            own_program: None,
+            programs: None,
+            watched: Vec::new(),
+            sessions: None,
+        }
     }
 
     /// Serves whom the roster selects. With `wants_token`, if they hold a live token as well.
     pub fn selecting(kernel: Option<Kernel>, naming: Naming, roster: Arc<Roster>, wants_token: bool) -> Self {
         let (own_program, programs) = kernel.as_ref().map_or((None, None), programs);
         let mode = Mode::Selected(Selected { kernel, naming, overflow: Overflow::here(), roster, wants_token });
-        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new() }
+        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new(), sessions: None }
     }
 
     /// Serves nobody who connects once one of these has changed.
@@ -132,6 +149,30 @@ impl Authenticator {
     pub fn watching(mut self, files: Vec<Watched>) -> Self {
         self.watched = files;
         self
+    }
+
+    /// Gives session tokens to whoever is inside the binding of this token, which nobody is told; without one, to whom a selector
+    /// names, each for its uid and profile.
+    ///
+    /// # Errors
+    /// The kernel gave no random bytes, or no memory.
+    pub fn with_sessions(mut self, registered: Option<&Registered>, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        self.sessions = Some((Sessions::new(clock)?, registered.map(|registered| Arc::clone(&registered.0))));
+        Ok(self)
+    }
+
+    /// A session token for this caller, and for whoever else is inside the same binding.
+    ///
+    /// # Errors
+    /// The kernel gave no memory; or there are no sessions here.
+    pub fn session_token(&self, caller: &Caller, ttl: Ttl) -> io::Result<Secret> {
+        match (&self.sessions, &caller.who) {
+            (Some((sessions, _)), Who::Peer { attested, profile: Some(profile), .. }) => {
+                sessions.token(&subject(attested.uid, profile), ttl)
+            }
+            (Some((sessions, _)), Who::Peer { entry: Some(entry), .. }) => sessions.token(entry.subject(), ttl),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// The tokens.
@@ -221,34 +262,76 @@ impl Authenticator {
     /// # Errors
     /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
     pub fn authenticate(&self, visitor: &Visitor, writers_agree: bool, shown: Shown<'_>) -> Result<Caller, Refusal> {
-        let Shown::Token(token) = shown;
         let present = self.recheck(visitor, writers_agree);
-        let known = self.registry.find(token.unwrap_or_default());
-        let attested = present?;
-        let (entry, profile) = match &self.mode {
-            Mode::Selected(selected) => {
-                let profile = self.profile_for(selected, attested).ok_or(Refusal::Unselected)?;
-                // Over a Unix socket without a token file whatever is shown says nothing.
-                let entry = if selected.wants_token { Some(live(known.entry(), token)?) } else { None };
-                (entry, Some(profile))
-            }
+        let (attested, entry, profile, has_session) = match &self.mode {
+            Mode::Selected(selected) => self.select(selected, present, shown)?,
             _ => {
-                let entry = live(known.entry(), token)?;
+                let (entry, has_session) = self.look_up(shown);
+                let (attested, entry) = (present?, entry?);
                 if entry.uid != attested.uid {
                     return Err(Refusal::WrongUid);
                 }
                 self.inside(&entry, attested)?;
-                (Some(entry), None)
+                (attested, Some(entry), None, has_session)
             }
         };
+        // Last: only who is inside may learn what is wrong with a session token.
+        if !has_session {
+            return Err(Refusal::NoSession);
+        }
         let (attested, programs) = (Arc::clone(attested), self.programs.clone());
         Ok(Caller { who: Who::Peer { attested, programs, entry, profile } })
+    }
+
+    /// Judges the caller of a service: who it is, which entry selects it, and what it shows.
+    #[expect(clippy::type_complexity, reason = "what a caller is made of")]
+    fn select<'a>(
+        &self,
+        selected: &Selected,
+        present: Result<&'a Arc<Attested>, Refusal>,
+        shown: Shown<'_>,
+    ) -> Result<(&'a Arc<Attested>, Option<Arc<Entry>>, Option<Arc<str>>, bool), Refusal> {
+        // Looked up whatever the attestation said.
+        let known = match shown {
+            Shown::Token(token) => self.registry.find(token.unwrap_or_default()).entry(),
+            Shown::Session(_) | Shown::Nothing => None,
+        };
+        let attested = present?;
+        let profile = self.profile_for(selected, attested).ok_or(Refusal::Unselected)?;
+        let (entry, has_session) = match shown {
+            Shown::Token(token) if selected.wants_token => {
+                (Some(known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?), true)
+            }
+            // Over a Unix socket without a token file whatever is shown says nothing.
+            Shown::Token(_) | Shown::Nothing => (None, true),
+            Shown::Session(token) => {
+                let sessions = self.sessions.as_ref().ok_or(Refusal::Missing)?;
+                (None, sessions.0.is_live(&subject(attested.uid, &profile), token.unwrap_or_default()))
+            }
+        };
+        Ok((attested, entry, Some(profile), has_session))
     }
 
     /// The profile of the first entry that selects this peer now.
     fn profile_for(&self, selected: &Selected, attested: &Attested) -> Option<Arc<str>> {
         let asked = Asked { attested, programs: self.programs.as_deref(), kernel: selected.kernel.as_ref() };
         selected.roster.profile_for(&asked)
+    }
+
+    /// The entry that the request is judged by, and whether it lacks no session token.
+    fn look_up(&self, shown: Shown<'_>) -> (Result<Arc<Entry>, Refusal>, bool) {
+        let session = match shown {
+            Shown::Token(token) => {
+                let missing = if token.is_some() { Refusal::Unknown } else { Refusal::Missing };
+                return (self.registry.find(token.unwrap_or_default()).entry().ok_or(missing), true);
+            }
+            Shown::Session(token) => Some(token.unwrap_or_default()),
+            Shown::Nothing => None,
+        };
+        let Some((sessions, Some(entry))) = &self.sessions else { return (Err(Refusal::Missing), false) };
+        let has_session = session.is_none_or(|token| sessions.is_live(entry.subject(), token));
+        let live = if entry.is_live() { Ok(Arc::clone(entry)) } else { Err(Refusal::Unknown) };
+        (live, has_session)
     }
 
     fn recheck<'a>(&self, visitor: &'a Visitor, writers_agree: bool) -> Result<&'a Arc<Attested>, Refusal> {
@@ -384,9 +467,9 @@ fn programs(kernel: &Kernel) -> (Option<(u64, u64)>, Option<Arc<Programs>>) {
     (own_program, Some(Arc::new(Programs::new(kernel, own_program))))
 }
 
-/// The entry of the token that was shown.
-fn live(entry: Option<Arc<Entry>>, token: Option<&[u8]>) -> Result<Arc<Entry>, Refusal> {
-    entry.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })
+/// What a session token of a service is for: this uid, and this profile.
+fn subject(uid: Uid, profile: &str) -> Vec<u8> {
+    [&uid.0.to_be_bytes(), profile.as_bytes()].concat()
 }
 
 /// Whether the peer of a tree's server is in the tree, as far as that is asked.

@@ -2,11 +2,13 @@
 //!
 //! Only [`Authenticator`] makes a [`Caller`] of a connection. The peer is attested before the token is looked up, and the
 //! token is looked up whatever the attestation said, so that neither the answer nor its time tells which of them failed.
+//! Session tokens, which anybody inside gets for the asking, are the exception: who is inside is told that one is missing.
 
 mod attested;
 mod authenticator;
 mod registry;
 mod roster;
+mod session;
 mod token;
 mod watch;
 
@@ -16,6 +18,7 @@ pub use attested::PeerSummary;
 pub use authenticator::{Authenticator, Caller, Invoker, Naming, Shown, Visitor, Visitors};
 pub use registry::{Binding, Registered, Registry};
 pub use roster::{Roster, Selector, Served};
+pub use session::{Sessions, Ttl};
 pub use token::Token;
 pub use watch::Watched;
 
@@ -42,6 +45,9 @@ pub enum Refusal {
     WrongProcess,
     /// No entry selects the caller.
     Unselected,
+    /// Inside, and without a session token that lives. Told apart from the others, because nothing was shown that may be known
+    /// to insiders alone.
+    NoSession,
 }
 
 impl fmt::Display for Refusal {
@@ -58,6 +64,7 @@ impl fmt::Display for Refusal {
             Self::OutsideTree => f.write_str("not a descendant of the command that sentinel started"),
             Self::WrongProcess => f.write_str("the token is bound to another process of the tree"),
             Self::Unselected => f.write_str("no --allow and no --map selects it"),
+            Self::NoSession => f.write_str("no live session token"),
         }
     }
 }

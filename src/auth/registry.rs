@@ -43,11 +43,16 @@ impl Entry {
     pub(super) fn is_live(&self) -> bool {
         self.live.load(Ordering::SeqCst)
     }
+
+    /// What session tokens of its callers are for: this entry, and no other that ever was.
+    pub(super) fn subject(&self) -> &[u8] {
+        self.digest.as_bytes()
+    }
 }
 
 /// A registered token's handle: revokes it.
 #[derive(Debug)]
-pub struct Registered(Arc<Entry>);
+pub struct Registered(pub(super) Arc<Entry>);
 
 /// All registered tokens.
 #[derive(Debug)]

@@ -59,13 +59,19 @@ impl Digest {
         self.0.first_chunk().map_or(0, |leading| u64::from_be_bytes(*leading))
     }
 
+    /// All of it, to make something of.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Equality in constant time.
     pub(super) fn equals(&self, other: &Self) -> bool {
         self.0.as_slice().ct_eq(other.0.as_slice()).into()
     }
 }
 
-fn base64url(bytes: &[u8]) -> Vec<u8> {
+/// Base64url without padding.
+pub(super) fn base64url(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes.len() * 4 / 3 + 2);
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));

@@ -60,6 +60,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let terms = Terms {
         max_duration: constraints.as_ref().and_then(|constraints| constraints.max_server_duration),
         session_policy: constraints.as_ref().and_then(|constraints| constraints.session_policy.clone()),
+        role: None,
         window,
     };
     Decision { verdict, terms, awaits_approval }

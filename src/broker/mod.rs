@@ -130,6 +130,11 @@ impl Broker {
         }
     }
 
+    /// The role that the profile's credentials are of, where they are a role's.
+    pub fn role_arn(&self) -> Option<&str> {
+        self.role_arn.as_deref()
+    }
+
     /// Names the role that the profile's credentials are of.
     #[must_use]
     pub fn of_role(mut self, role_arn: Option<String>) -> Self {
@@ -145,7 +150,8 @@ impl Broker {
     }
 
     /// Decides one request by `rules`, which are to be those of now. Waits for the store until `deadline` on the boot clock where
-    /// nothing is known yet. `applicant` is whom AWS named; `None` where nobody asked.
+    /// nothing is known yet. `applicant` is whom AWS named; `None` where nobody asked. `asked` is the role that is asked for, where
+    /// that is not the profile's own credentials.
     ///
     /// # Errors
     /// The denial.
@@ -154,8 +160,10 @@ impl Broker {
         caller: Caller,
         rules: &Rules,
         applicant: Option<Applicant<'_>>,
+        asked: Option<&Arc<str>>,
         deadline: Duration,
     ) -> std::result::Result<Grant, Denied> {
+        let asked = asked.filter(|role| self.role_arn.as_deref() != Some(&***role));
         if let Err(wait) = self.admit(rules.limits()) {
             return Err(Denied::Limited(Box::new(caller), wait));
         }
@@ -186,13 +194,14 @@ impl Broker {
         };
         let decided = decide::decide(&Facts {
             policy: rules.0.as_deref(),
-            question: self.question(&caller, rules, applicant),
+            question: self.question(&caller, rules, applicant, asked.map(|role| &**role)),
             session: &session,
             records: &records,
         });
         let allowed = decided.verdict.effect == Effect::Allow;
         let user = applicant.map(|who| who.user.to_owned());
-        let ruling = Ruling { request_id, user, verdict: decided.verdict, terms: decided.terms, session_id };
+        let terms = Terms { role: asked.cloned(), ..decided.terms };
+        let ruling = Ruling { request_id, user, verdict: decided.verdict, terms, session_id };
         match (allowed, decided.awaits_approval) {
             (true, _) => {
                 let lease = Lease { request_id, terms: ruling.terms.clone() };
@@ -273,7 +282,13 @@ impl Broker {
         }
     }
 
-    fn question<'a>(&'a self, caller: &'a Caller, rules: &Rules, applicant: Option<Applicant<'a>>) -> Question<'a> {
+    fn question<'a>(
+        &'a self,
+        caller: &'a Caller,
+        rules: &Rules,
+        applicant: Option<Applicant<'a>>,
+        asked: Option<&'a str>,
+    ) -> Question<'a> {
         let program = if rules.needs_program() { caller.program() } else { Err("nobody asked") };
         let program = program.map(|program| Program { path: &program.path, sha256: &program.sha256 });
         Question {
@@ -282,7 +297,8 @@ impl Broker {
             account: applicant.map(|who| who.account),
             mode: self.mode,
             now: self.clock.wall(),
-            role_arn: self.role_arn.as_deref(),
+            role_arn: asked.or(self.role_arn.as_deref()),
+            by_arn: asked.is_some(),
             peer: PeerFacts { uid: caller.uid(), program },
             os: std::env::consts::OS,
         }

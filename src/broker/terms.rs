@@ -14,6 +14,8 @@ pub struct Terms {
     pub max_duration: Option<Duration>,
     /// What narrows the role's session, JSON.
     pub session_policy: Option<Arc<str>>,
+    /// The role that was asked for, which comes after the profile's own.
+    pub role: Option<Arc<str>>,
     /// The window in which they are given, where somebody had to open one.
     pub window: Option<Window>,
 }
@@ -76,6 +78,7 @@ mod tests {
         let terms = |max_s: Option<u64>, window_s: Option<i64>| Terms {
             max_duration: max_s.map(Duration::from_secs),
             session_policy: None,
+            role: None,
             window: window_s.map(|left| Window {
                 by: By::Approval,
                 id: "0123456789abcdef".into(),

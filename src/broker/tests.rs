@@ -3,6 +3,7 @@
 mod oracle;
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use oracle::Wanted;
@@ -36,11 +37,12 @@ fn decide(world: &World) -> Wanted {
     let broker = world.broker();
     let rules = Rules(world.policy());
     let applicant = world.user.as_ref().map(|user| Applicant { user, account: &world.account });
-    let deadline = Duration::ZERO;
-    match broker.authorize(Caller::invoker(Invoker), &rules, applicant, deadline) {
+    let (deadline, asked) = (Duration::ZERO, world.asked.map(Arc::from));
+    match broker.authorize(Caller::invoker(Invoker), &rules, applicant, asked.as_ref(), deadline) {
         Ok(grant) => {
             let (_, ruling, lease) = grant.redeem();
             assert_eq!(lease.terms(), &ruling.terms);
+            assert_eq!(lease.terms().role.as_deref(), world.asked.filter(|_| world.asked != world.role_arn));
             let window = ruling.terms.window.map(|window| (window.by, window.id.to_string()));
             let rule = ruling.verdict.rule.map(|(index, _)| index);
             let narrowed_by = ruling.terms.session_policy.map(|policy| json(&policy).to_string());

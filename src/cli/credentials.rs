@@ -41,6 +41,9 @@ const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 /// What `exec --server` sets for its child.
 const CONTAINER_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
+/// What a service did not say that gave nothing.
+const NOT_SELECTED: &str = "none of its selectors may name this process: its own messages say who asked";
+
 /// How an answer begins that has credentials behind it.
 const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 
@@ -55,8 +58,11 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
         (Some(socket), token) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
-            None => from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str)),
+            None => {
+                from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str), settings.role_arn.as_deref())
+            }
         },
+        _ if settings.role_arn.is_some() => Err(no_socket(env)),
         // The generated config has no source in it, so that looking there would end in a sentence about files.
         _ if !settings.names_profile && env.os("AWS_SENTINEL").is_some() && env.os(CONTAINER_URI).is_some() => {
             Err(Error::new("the `sentinel exec --server` around this serves over TCP, and not to this command").hint(
@@ -70,6 +76,18 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
 fn refuse_shaping(flag: &str) -> Error {
     Error::usage(format!("{flag} has no effect here: the `sentinel exec` around this gives its own credentials"))
         .hint(format!("leave {flag} out, or give it to that `sentinel exec`"))
+}
+
+/// A role is asked for where there is a socket to ask.
+fn no_socket(env: &Env) -> Error {
+    let error = Error::usage("--role-arn asks the `sentinel exec --ecs-server --unix-socket` around this command");
+    match (env.os("SENTINEL_UNIX_SOCKET"), env.os("AWS_SENTINEL")) {
+        (Some(_), Some(outer)) => error.hint(format!("its profile is `{}`: leave --profile out", outer.display())),
+        (None, Some(_)) if env.os(CONTAINER_URI).is_some() => error.hint(format!(
+            "the one around this serves over TCP: the tool asks for {CONTAINER_URI} with role-arn/ARN behind it"
+        )),
+        _ => error.hint("there is none: start one, or give --profile one whose role_arn is the role"),
+    }
 }
 
 /// The container endpoint's body, as our own server writes it.
@@ -106,21 +124,27 @@ struct Printed<'a> {
     account_id: Option<&'a str>,
 }
 
-fn from_socket(socket: &Path, token: Option<&str>) -> Result<u8> {
+fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Result<u8> {
     let clock = SystemClock;
     let deadline = clock.boot().saturating_add(PATIENCE);
     let mut dropped = 0;
     loop {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
-        let stream = ask(socket, token, &mut bytes)?;
+        let stream = ask(socket, request(token, role_arn), &mut bytes).map_err(|error| match token {
+            Some(_) => error,
+            None => error.hint("it has to run, and this user be let into the socket's directory and to the socket"),
+        })?;
         if bytes.is_empty() && dropped < DROPS {
             dropped += 1;
             std::thread::sleep(PAUSE);
             continue;
         }
         let Some(Answer { status, body }) = parse(&bytes) else {
-            return Err(Error::new(format!("the sentinel on {} gave no whole answer", socket.display()))
-                .hint("it may just have ended; if not, its own messages say why"));
+            let error = Error::new(format!("the sentinel on {} gave no whole answer", socket.display()));
+            return Err(error.hint(match token {
+                Some(_) => "it may just have ended; if not, its own messages say why",
+                None => NOT_SELECTED,
+            }));
         };
         if status == 200 {
             let served: Served<'_> = serde_json::from_slice(body).map_err(|_| {
@@ -142,19 +166,22 @@ fn from_socket(socket: &Path, token: Option<&str>) -> Result<u8> {
         }
         let refusal: Refusal = serde_json::from_slice(body)
             .map_err(|_| Error::new(format!("the sentinel on {} answered with status {status}", socket.display())))?;
-        return Err(explain(&refusal, &stream, socket));
+        if token.is_none() && refusal.code == "Forbidden" {
+            let error = Error::new(format!("the sentinel on {} refused this process", socket.display()));
+            return Err(error.hint(NOT_SELECTED));
+        }
+        return Err(explain(&refusal, role_arn, &stream, socket));
     }
 }
 
 /// Asks once. Returns the connection, which names who served it.
-fn ask(socket: &Path, token: Option<&str>, answer: &mut Vec<u8>) -> Result<UnixStream> {
+fn ask(socket: &Path, mut question: String, answer: &mut Vec<u8>) -> Result<UnixStream> {
     let unreachable = |error: io::Error| {
         Error::new(format!("no sentinel answers on {}", socket.display()))
             .because(error)
             .hint("the `sentinel exec` that started this shell has ended: start a new one")
     };
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
-    let mut question = request(token);
     let sent = stream.write_all(question.as_bytes());
     question.zeroize();
     if let Err(error) = sent
@@ -212,9 +239,22 @@ fn is_cut(error: &io::Error) -> bool {
     matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
 }
 
-fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
-    match refusal.code.as_str() {
-        "Forbidden" => refused::explain(stream, socket),
+fn explain(refusal: &Refusal, role_arn: Option<&str>, stream: &UnixStream, socket: &Path) -> Error {
+    match (refusal.code.as_str(), role_arn) {
+        ("Forbidden", _) => refused::explain(stream, socket),
+        ("NotFound", Some(_)) => Error::new(format!("the sentinel on {} gives no roles", socket.display()))
+            .hint("give its `sentinel exec` --ecs-server as well"),
+        ("PolicyDenied", Some(role)) => Error::new(format!("the policy denies the role {role} now")).hint(
+            "a rule's role_arns has to name it; the decision log of the sentinel that started this shell says more",
+        ),
+        ("CredentialsFailed", Some(role)) => Error::new(format!("the role {role} could not be assumed"))
+            .hint("the messages of the sentinel that started this shell say why"),
+        (code, _) => explain_own(code, &refusal.message),
+    }
+}
+
+fn explain_own(code: &str, message: &str) -> Error {
+    match code {
         "CredentialsPending" => Error::new("the login that sentinel waits for takes over 20 s")
             .hint("try again; sentinel goes on with it meanwhile"),
         "RateLimited" => {
@@ -223,7 +263,7 @@ fn explain(refusal: &Refusal, stream: &UnixStream, socket: &Path) -> Error {
         }
         "PolicyDenied" => Error::new("the policy denies these credentials now")
             .hint("the messages and the decision log of the sentinel that started this shell name the rule"),
-        code => Error::new(format!("{} ({code})", refusal.message))
+        code => Error::new(format!("{message} ({code})"))
             .hint("the messages of the sentinel that started this shell say why"),
     }
 }

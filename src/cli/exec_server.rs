@@ -25,7 +25,7 @@ use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
-use crate::server::{Desk, Desks, Listener, Server, Service};
+use crate::server::{Desk, Desks, Endpoint, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
@@ -78,6 +78,13 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     if let Some((file, _)) = &mut token_file {
         file.write(token.expose_str())?;
     }
+    // The metadata endpoint's callers are never told the token: it stands for the tree.
+    let authenticator = match server.endpoint {
+        Endpoint::Ec2(_) => authenticator
+            .with_sessions(Some(&registered), Arc::clone(&clock))
+            .map_err(|error| Error::new("cannot make a key for session tokens").because(error))?,
+        Endpoint::Container | Endpoint::Ecs => authenticator,
+    };
     if let Some((id, policy)) = session_id.as_ref().zip(vendor.policy_name()) {
         let (profile, deployment) = (vendor.profile(), Deployment::OF_A_RUN);
         operator.log("start", &format!("session {id} of profile `{profile}`, {deployment}, by the policy {policy}"));
@@ -86,7 +93,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let vendor = Arc::new(vendor.serving(place.name()));
     let service = Service {
         authenticator: Arc::new(authenticator),
-        desks: Desks::One(Desk::new(Arc::clone(&vendor))),
+        desks: Desks::One(Desk::in_region(Arc::clone(&vendor), profile.facts().region.map(str::to_owned))),
         endpoint: server.endpoint,
         hosts: place.hosts(),
         max_connections: max_connections(server.max_connections),
@@ -94,8 +101,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         operator,
         manager: Arc::default(),
     };
-    let mut environment =
-        child_environment(env, &place.child_mode(token.expose_str(), &directory.config()), &profile.facts());
+    let config_file = directory.config();
+    let mode = place.child_mode(server.endpoint, token.expose_str(), &config_file);
+    let mut environment = child_environment(env, &mode, &profile.facts());
     if let Some((file, _)) = &token_file {
         name_token_file(&mut environment, file.path());
     }
@@ -136,7 +144,7 @@ struct Bound {
 }
 
 fn bind_callers(warden: &Warden, server: &settings::Server, operator: &Operator) -> Result<Bound> {
-    let tcp = matches!(server.transport, Transport::Tcp(_));
+    let tcp = !matches!(server.transport, Transport::Unix(_));
     let kernel = match Kernel::probe() {
         Ok(kernel) if tcp => kernel.probe_tcp().map(|()| kernel)?,
         Ok(kernel) => kernel,

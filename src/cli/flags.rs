@@ -22,10 +22,16 @@ pub enum Id {
     MfaProcess,
     SessionPolicy,
     PolicyArn,
+    RoleArn,
     Server,
+    EcsServer,
     ServerPort,
     UnixSocket,
     UnixSocketPath,
+    Ec2Server,
+    ImdsV1,
+    ImdsAddress,
+    HopLimit,
     ServerDuration,
     Bind,
     AllowFallback,
@@ -55,6 +61,7 @@ pub enum Id {
     AskedExecutable,
     AskedSha256,
     AskedRoleArn,
+    ByArn,
     AskedOs,
     Expect,
     Policy,
@@ -204,14 +211,16 @@ impl Flag {
         )
     }
 
-    /// Whether it says how credentials are made, decided on or recorded, the profile aside.
+    /// Whether it says how credentials are made, decided on or recorded, and not whose they are.
     pub fn shapes_credentials(&self) -> bool {
-        matches!(self.group, Group::Credentials | Group::Policy | Group::Stores | Group::Log) && self.id != Id::Profile
+        matches!(self.group, Group::Credentials | Group::Policy | Group::Stores | Group::Log)
+            && !matches!(self.id, Id::Profile | Id::RoleArn)
     }
 
     /// Whether it says something about a server, so that it means nothing without one.
     pub fn needs_server(&self) -> bool {
-        self.group == Group::Server && !matches!(self.id, Id::Server | Id::UnixSocket)
+        let servers = [Id::Server, Id::EcsServer, Id::UnixSocket, Id::Ec2Server];
+        self.group == Group::Server && !servers.contains(&self.id)
     }
 }
 
@@ -235,8 +244,8 @@ impl Group {
     pub fn title(self) -> &'static str {
         match self {
             Self::Credentials => "Credentials",
-            Self::Server => "Server",
             Self::Service => "Where it serves, and whom",
+            Self::Server => "Server (--server, --ecs-server, --ec2-server, --unix-socket)",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

@@ -1,5 +1,6 @@
 //! Where a run serves: a Unix socket or a port, and what follows from that.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::settings::Transport;
@@ -7,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
 use crate::launch::directory::PrivateDirectory;
 use crate::launch::environment::ChildMode;
-use crate::server::{Listener, Listening, SocketAccess};
+use crate::server::imds::Imds;
+use crate::server::{Endpoint, Listener, Listening, SocketAccess};
 
 /// Where to serve, as far as it is known before anything is made.
 pub(super) enum Place {
@@ -15,6 +17,8 @@ pub(super) enum Place {
     Unix(Option<PathBuf>),
     /// A port, bound already: a mistake is told before AWS is asked for anything.
     Tcp(Listener),
+    /// The same, of the metadata endpoint.
+    Imds(Listener),
 }
 
 /// Where it is served.
@@ -26,6 +30,7 @@ pub(super) struct Bound {
 enum At {
     Socket(PathBuf),
     Port(u16),
+    Imds(SocketAddr),
 }
 
 impl Place {
@@ -40,6 +45,7 @@ impl Place {
                 Ok(Self::Unix(Some(path)))
             }
             Transport::Tcp(port) => Listener::loopback(*port).map(Self::Tcp),
+            Transport::Imds { address, hop_limit } => Listener::metadata(*address, *hop_limit).map(Self::Imds),
         }
     }
 
@@ -54,11 +60,19 @@ impl Place {
                 })
             }
             Self::Tcp(listener) => {
-                let address = listener.address().ok_or_else(|| Error::new("the port that was bound has no address"))?;
+                let address = address(&listener)?;
                 Ok(Bound { listener, at: At::Port(address.port()) })
+            }
+            Self::Imds(listener) => {
+                let address = address(&listener)?;
+                Ok(Bound { listener, at: At::Imds(address) })
             }
         }
     }
+}
+
+fn address(listener: &Listener) -> Result<SocketAddr> {
+    listener.address().ok_or_else(|| Error::new("the port that was bound has no address"))
 }
 
 impl Bound {
@@ -67,6 +81,7 @@ impl Bound {
         match &self.at {
             At::Socket(path) => path.display().to_string(),
             At::Port(port) => format!("127.0.0.1:{port}"),
+            At::Imds(address) => format!("imds {address}"),
         }
     }
 
@@ -79,10 +94,12 @@ impl Bound {
     }
 
     /// How the child comes to it.
-    pub(super) fn child_mode<'a>(&'a self, token: &'a str, config_file: &'a Path) -> ChildMode<'a> {
+    pub(super) fn child_mode<'a>(&'a self, endpoint: Endpoint, token: &'a str, config_file: &'a Path) -> ChildMode<'a> {
+        let v1 = endpoint == Endpoint::Ec2(Imds { v1: true });
         match &self.at {
             At::Socket(path) => ChildMode::UnixSocket { socket: path, token, config_file },
             At::Port(port) => ChildMode::Tcp { port: *port, token, config_file },
+            At::Imds(address) => ChildMode::Imds { address: *address, v1, config_file },
         }
     }
 }

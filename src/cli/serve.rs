@@ -18,10 +18,10 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
 use crate::log::operator::Operator;
-use crate::peer::kernel::may_look_into_others;
+use crate::peer::kernel::{Tier, may_look_into_others};
 use crate::peer::{Kernel, Overflow};
 use crate::server::activation::{self, Handed, Terms};
-use crate::server::{Desks, Listener, Listening, Manager, Service, SocketAccess};
+use crate::server::{Desks, Endpoint, Listener, Listening, Manager, Service, SocketAccess};
 use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
 use crate::sys::signal::Signals;
@@ -49,13 +49,12 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
     let names = Names::read();
     let entries = resolve(&settings.entries, &names)?;
     let place = Place::of(&settings.place, handed, &names)?;
+    let has_sessions = matches!(settings.endpoint, Endpoint::Ec2(_));
     let mut token_file = rotation::place(settings.token_file.as_ref())?;
-    if token_file.is_none() && (place.is_tcp() || settings.by_uid) {
-        return Err(Error::usage(match place.is_tcp() {
-            false => "serve with --bind uid needs a token file",
-            true => "serve ecs over TCP needs a token file",
-        })
-        .hint("`--token-file PATH`; SDKs read it where AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names it"));
+    if token_file.is_none() && !has_sessions && (place.is_tcp() || settings.by_uid) {
+        let what = if place.is_tcp() { "serve ecs over TCP" } else { "serve with --bind uid" };
+        return Err(Error::usage(format!("{what} needs a token file"))
+            .hint("`--token-file PATH`; SDKs read it where AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names it"));
     }
     let kernel = kernel(settings, &entries, place.is_tcp())?;
     let deployment = deployment(&entries);
@@ -69,7 +68,15 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
     let is_tcp = place.is_tcp();
     let listener = place.bind()?;
     let wants_token = token_file.is_some();
-    let authenticator = Arc::new(Authenticator::selecting(kernel, naming, Arc::clone(&roster), wants_token));
+    let authenticator = Authenticator::selecting(kernel, naming, Arc::clone(&roster), wants_token);
+    let authenticator = if has_sessions {
+        authenticator
+            .with_sessions(None, Arc::clone(&clock))
+            .map_err(|error| Error::new("cannot make a key for session tokens").because(error))?
+    } else {
+        authenticator
+    };
+    let authenticator = Arc::new(authenticator);
     let mut tokens = None;
     if let Some((file, _)) = &mut token_file {
         let (token, registered) = authenticator
@@ -158,6 +165,8 @@ impl Again<'_> {
 enum Place {
     Socket(PathBuf, SocketAccess),
     Bound(Listener),
+    /// The metadata endpoint's.
+    Imds(Listener),
 }
 
 impl Place {
@@ -172,7 +181,7 @@ impl Place {
         match place {
             ServicePlace::HandedOver { mode, group } => match handed {
                 Handed::Descriptor(descriptor) => {
-                    let terms = Terms { mode: mode.unwrap_or(0o600), group: group_of(group)?, address: None };
+                    let terms = Terms { mode: mode.unwrap_or(0o600), group: group_of(group)?, metadata: None };
                     activation::listener(descriptor, &terms).map(Self::Bound)
                 }
                 Handed::Nothing => Err(Error::usage("serve needs a place to listen at").hint("`--socket PATH`")),
@@ -185,6 +194,13 @@ impl Place {
             ServicePlace::Tcp(address) => {
                 Listener::tcp(*address).map(Self::Bound).map_err(|error| error.hint("give another port with --address"))
             }
+            ServicePlace::Imds { address, hop_limit } => match handed {
+                Handed::Descriptor(descriptor) => {
+                    let terms = Terms { mode: 0o600, group: None, metadata: Some((*address, *hop_limit)) };
+                    activation::listener(descriptor, &terms).map(Self::Imds)
+                }
+                Handed::Nothing | Handed::To(_) => Listener::metadata(*address, *hop_limit).map(Self::Imds),
+            },
             ServicePlace::Socket { path, mode, group } => {
                 let group = group_of(group)?;
                 let path = std::path::absolute(path)
@@ -201,21 +217,26 @@ impl Place {
         match self {
             Self::Socket(path, _) => path.display().to_string(),
             Self::Bound(Listener::Unix(listening)) => listening.path().display().to_string(),
-            Self::Bound(listener) => listener.address().map(|address| address.to_string()).unwrap_or_default(),
+            Self::Bound(listener) => address(listener),
+            Self::Imds(listener) => format!("imds {}", address(listener)),
         }
     }
 
     fn is_tcp(&self) -> bool {
-        matches!(self, Self::Bound(Listener::Tcp(_)))
+        matches!(self, Self::Bound(Listener::Tcp(_)) | Self::Imds(_))
     }
 
     /// Binds what is not bound yet.
     fn bind(self) -> Result<Listener> {
         match self {
-            Self::Bound(listener) => Ok(listener),
+            Self::Bound(listener) | Self::Imds(listener) => Ok(listener),
             Self::Socket(path, access) => Ok(Listener::Unix(Listening::bind(&path, &access)?)),
         }
     }
+}
+
+fn address(listener: &Listener) -> String {
+    listener.address().map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// What names callers here. Decided once: what fails later is a refusal.
@@ -230,11 +251,20 @@ fn kernel(settings: &settings::Serve, entries: &[Resolved], tcp: bool) -> Result
     }
     let selectors = || entries.iter().map(|entry| &entry.selector);
     // /proc shows the programs of other users, and over TCP their descriptors, to root and who may trace them alone.
-    let looked_into = |selector: &Selector| if tcp { selector.needs_process() } else { selector.needs_program() };
+    // Older kernels tell who is on the other end of a Unix socket by descriptors as well.
+    let by_descriptors = !tcp && kernel.tier() >= Tier::Pidfd;
+    let looked_into = |selector: &Selector| match tcp {
+        true => selector.needs_process(),
+        false => selector.needs_program() || by_descriptors,
+    };
     let own = [effective_uid()];
     let hidden = |selector: &&Selector| looked_into(selector) && selector.uids.iter().ne(own.iter());
     if selectors().any(|selector| hidden(&selector)) && !may_look_into_others() {
-        let what = if tcp { "group or program" } else { "program" };
+        let what = match (tcp, by_descriptors) {
+            (true, _) => "group or program",
+            (false, true) => "number, on a kernel before Linux 6.5,",
+            (false, false) => "program",
+        };
         return Err(Error::new(format!(
             "the {what} of other users' processes is not shown to uid {}, so that nobody could be selected by it",
             effective_uid()

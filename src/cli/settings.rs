@@ -3,6 +3,7 @@
 //! One file a family of commands; `given` reads single values, and `places` what several families share.
 
 mod given;
+mod imds;
 mod log;
 mod places;
 mod policy;

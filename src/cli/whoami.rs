@@ -127,6 +127,7 @@ fn judge(
         user: user.as_deref(),
         account: identity.map(|identity| identity.account.as_str()),
         role_arn,
+        by_arn: false,
         mode: Mode::Server,
         peer: PeerFacts { uid: effective_uid().0, program: Err(NO_PROGRAM) },
         os: std::env::consts::OS,

@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::clock;
 use crate::secret::Secret;
 
-/// What the container endpoint hands out.
+/// What an endpoint hands out.
 pub struct CredentialFields<'a> {
     /// The access key's id.
     pub access_key_id: &'a str,
@@ -39,15 +39,25 @@ struct Wire<'a> {
     role_arn: Option<&'a str>,
 }
 
-/// The body of a 200 answer.
+/// The same of the metadata endpoint (IAM roles for Amazon EC2).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct InstanceWire<'a> {
+    code: &'a str,
+    last_updated: &'a str,
+    r#type: &'a str,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    token: &'a str,
+    expiration: &'a str,
+}
+
+/// The body of a 200 answer of the container endpoint.
 ///
 /// # Errors
 /// When a field that every SDK demands is empty (T18), or the kernel has no memory to give.
 pub fn credentials_body(fields: &CredentialFields<'_>) -> io::Result<Secret> {
-    let needed = [fields.access_key_id, fields.secret_access_key, fields.token];
-    if needed.iter().any(|field| field.is_empty()) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "credentials with an empty field"));
-    }
+    check_whole(fields)?;
     let wire = Wire {
         access_key_id: fields.access_key_id,
         secret_access_key: fields.secret_access_key,
@@ -59,8 +69,34 @@ pub fn credentials_body(fields: &CredentialFields<'_>) -> io::Result<Secret> {
     Secret::take(encode(&wire)?)
 }
 
+/// The body of a 200 answer of the metadata endpoint: credentials that were issued at this time.
+///
+/// # Errors
+/// As [`credentials_body`].
+pub fn instance_credentials_body(fields: &CredentialFields<'_>, issued_at: Timestamp) -> io::Result<Secret> {
+    check_whole(fields)?;
+    let wire = InstanceWire {
+        code: "Success",
+        last_updated: &clock::rfc3339_s(issued_at),
+        r#type: "AWS-HMAC",
+        access_key_id: fields.access_key_id,
+        secret_access_key: fields.secret_access_key,
+        token: fields.token,
+        expiration: &clock::rfc3339_s(fields.expiration),
+    };
+    Secret::take(encode(&wire)?)
+}
+
+fn check_whole(fields: &CredentialFields<'_>) -> io::Result<()> {
+    let needed = [fields.access_key_id, fields.secret_access_key, fields.token];
+    if needed.iter().any(|field| field.is_empty()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "credentials with an empty field"));
+    }
+    Ok(())
+}
+
 /// Measures first, so that the bytes are written once, into a buffer that never grows and so leaves no copy behind.
-fn encode(wire: &Wire<'_>) -> io::Result<Vec<u8>> {
+fn encode(wire: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut length = Measure::default();
     serde_json::to_writer(&mut length, wire)?;
     let mut bytes = Vec::with_capacity(length.bytes);
@@ -115,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn the_metadata_endpoints_body_is_what_the_sdks_read() {
+        let issued_at = "2026-01-31T09:00:00.5Z".parse().expect("a time");
+        let body = instance_credentials_body(&CredentialFields { account_id: Some("1"), ..fields() }, issued_at);
+        assert_eq!(
+            body.expect("memory").expose_str(),
+            r#"{"Code":"Success","LastUpdated":"2026-01-31T09:00:00Z","Type":"AWS-HMAC","AccessKeyId":"ASIAIOSFODNN7EXAMPLE","SecretAccessKey":"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY","Token":"FwoGZXIvYXdzE//\"quoted\"==","Expiration":"2026-01-31T09:30:00Z"}"#
+        );
+    }
+
+    #[test]
     fn account_and_role_are_there_where_known() {
         let role_arn = Some("arn:aws:iam::123456789012:role/deploy");
         let body = credentials_body(&CredentialFields { account_id: Some("123456789012"), role_arn, ..fields() });
@@ -130,8 +176,10 @@ mod tests {
             CredentialFields { secret_access_key: "", ..fields() },
             CredentialFields { token: "", ..fields() },
         ] {
-            let error = credentials_body(&empty).err().expect("a refusal");
-            assert_eq!(error.to_string(), "credentials with an empty field");
+            let issued_at = "2026-01-31T09:00:00Z".parse().expect("a time");
+            for body in [credentials_body(&empty), instance_credentials_body(&empty, issued_at)] {
+                assert_eq!(body.err().expect("a refusal").to_string(), "credentials with an empty field");
+            }
         }
     }
 

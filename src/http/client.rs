@@ -2,11 +2,24 @@
 
 use std::str;
 
-/// The request of `sentinel credentials`, with this token where there is one. One a connection, so that the answer ends where
-/// the stream ends.
-pub fn request(token: Option<&str>) -> String {
+use super::path;
+
+/// The request of `sentinel credentials`, with this token where there is one, and for this role where one is named. One a connection, so that the
+/// answer ends where the stream ends.
+pub fn request(token: Option<&str>, role_arn: Option<&str>) -> String {
+    let path = std::fmt::from_fn(|f| match role_arn {
+        None => f.write_str("/"),
+        Some(arn) => {
+            f.write_str("/role-arn/")?;
+            // The path of a role may have characters that a request has as escapes alone.
+            arn.bytes().try_for_each(|byte| match char::from(byte) {
+                plain if path::is_plain(byte) => write!(f, "{plain}"),
+                _ => write!(f, "%{byte:02X}"),
+            })
+        }
+    });
     let (name, token, end) = token.map_or(("", "", ""), |token| ("Authorization: ", token, "\r\n"));
-    format!("GET / HTTP/1.1\r\nHost: localhost\r\n{name}{token}{end}Connection: close\r\n\r\n")
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{name}{token}{end}Connection: close\r\n\r\n")
 }
 
 /// An answer: its status and its body.
@@ -79,10 +92,14 @@ mod tests {
     fn our_server_takes_our_request() {
         use crate::http::hosts::Hosts;
         use crate::http::request::{Progress, parse};
-        let bytes = request(Some("abc"));
-        let Ok(Progress::Complete { request, head_bytes }) = parse(bytes.as_bytes(), &Hosts::unix()) else {
-            unreachable!("our own request");
-        };
-        assert_eq!((request.authorization, head_bytes), (Some(&b"abc"[..]), bytes.len()));
+        let arn = "arn:aws:iam::123456789012:role/te'am;x/deploy+a=b,c.@_-";
+        for (role, path) in [(None, "/".to_owned()), (Some(arn), format!("/role-arn/{arn}"))] {
+            let bytes = request(Some("abc"), role);
+            let Ok(Progress::Complete { request, head_bytes }) = parse(bytes.as_bytes(), &Hosts::unix()) else {
+                unreachable!("our own request");
+            };
+            assert_eq!((request.authorization, head_bytes), (Some(&b"abc"[..]), bytes.len()));
+            assert_eq!(request.decoded_path(), path);
+        }
     }
 }

@@ -21,12 +21,15 @@ impl HeadScan {
     /// complete, its empty line included.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
         let limit_bytes = bytes.len().min(HEAD_LIMIT_BYTES);
-        for byte in bytes.get(self.scanned_bytes..limit_bytes).unwrap_or_default() {
-            if self.ended {
-                break;
-            }
+        let mut rest = bytes.get(self.scanned_bytes..limit_bytes).unwrap_or_default();
+        while let Some((byte, later)) = rest.split_first().filter(|_| !self.ended) {
             self.step(*byte)?;
-            self.scanned_bytes = self.scanned_bytes.saturating_add(1);
+            // What comes next within a line is plain for the most part, and needs no step for each byte.
+            let within_line = self.line_bytes > 0 && !self.after_carriage_return;
+            let plain = if within_line { plain_bytes(later) } else { 0 };
+            self.line_bytes = self.line_bytes.saturating_add(plain);
+            self.scanned_bytes = self.scanned_bytes.saturating_add(1).saturating_add(plain);
+            rest = later.get(plain..).unwrap_or_default();
         }
         if self.ended {
             return Ok(Some(self.scanned_bytes));
@@ -70,4 +73,9 @@ impl HeadScan {
             }
         }
     }
+}
+
+/// How many bytes at the start may stand anywhere within a line.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    bytes.iter().position(|byte| !matches!(byte, b' '..=b'~')).unwrap_or(bytes.len())
 }

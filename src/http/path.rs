@@ -54,7 +54,7 @@ pub(super) fn decode(path: &str) -> Option<Cow<'_, str>> {
 }
 
 /// What stands for itself: RFC 3986's unreserved characters, and those of role ARNs (IAM names are `[A-Za-z0-9+=,.@_-]`).
-fn is_plain(byte: u8) -> bool {
+pub(super) fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/-._~:@+=,".contains(&byte)
 }
 

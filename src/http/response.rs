@@ -33,6 +33,8 @@ impl Allowed {
 pub enum ErrorAnswer {
     /// 400: broke a rule of [`Refusal`].
     BadRequest,
+    /// 401: inside, and without a live session token of the metadata endpoint.
+    Unauthorized,
     /// 403: every failure to authenticate, whatever the reason.
     Forbidden,
     /// 403: the policy said no.
@@ -72,6 +74,7 @@ impl ErrorAnswer {
     pub fn code(self) -> &'static str {
         match self {
             Self::BadRequest => "BadRequest",
+            Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
             Self::PolicyDenied => "PolicyDenied",
             Self::SessionRevoked => "SessionRevoked",
@@ -91,6 +94,7 @@ impl ErrorAnswer {
     pub fn message(self) -> &'static str {
         match self {
             Self::BadRequest => "Bad request",
+            Self::Unauthorized => "No live session token",
             Self::Forbidden => "invalid Authorization token",
             Self::PolicyDenied => "Policy denied access",
             Self::SessionRevoked => "Session revoked",
@@ -116,7 +120,8 @@ impl ErrorAnswer {
             | Self::RequestTimeout
             | Self::BodyTooLarge
             | Self::HeadTooLarge => true,
-            Self::PolicyDenied
+            Self::Unauthorized
+            | Self::PolicyDenied
             | Self::SessionRevoked
             | Self::NotFound
             | Self::RateLimited { .. }
@@ -138,7 +143,7 @@ impl ErrorAnswer {
             Self::CredentialsPending => "Retry-After: 1\r\n".to_owned(),
             _ => String::new(),
         };
-        let common = common(body.len(), keep_alive && !self.closes());
+        let common = headers(JSON, body.len(), keep_alive && !self.closes());
         let shown = if method == Method::Head { "" } else { body.as_str() };
         format!("HTTP/1.1 {status} {reason}\r\n{common}{own}\r\n{shown}").into_bytes()
     }
@@ -146,6 +151,7 @@ impl ErrorAnswer {
     fn status_line(self) -> (u16, &'static str) {
         match self {
             Self::BadRequest => (400, "Bad Request"),
+            Self::Unauthorized => (401, "Unauthorized"),
             Self::Forbidden | Self::PolicyDenied | Self::SessionRevoked => (403, "Forbidden"),
             Self::NotFound => (404, "Not Found"),
             Self::MethodNotAllowed(_) => (405, "Method Not Allowed"),
@@ -194,23 +200,47 @@ impl From<Refusal> for ErrorAnswer {
     }
 }
 
-/// The head of a 200 answer, written into `buffer`: the caller sends it and the secret body in one writev(2), so that
-/// the body is never copied.
+/// What a 200 answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Success {
+    /// JSON: credentials, or a document of the metadata endpoint.
+    Json,
+    /// A value or a listing of the metadata endpoint.
+    Text,
+    /// A session token of the metadata endpoint, and for how many seconds it is good.
+    SessionToken(u32),
+}
+
+/// The head of a 200 answer, written into `buffer`: the caller sends it and the body in one writev(2), so that a secret body
+/// is never copied.
 ///
 /// # Errors
 /// Never: the longest head fits, and a test holds that.
-pub fn credentials_head(buffer: &mut [u8; HEAD_BYTES], body_bytes: usize, keep_alive: bool) -> io::Result<&[u8]> {
+pub fn success_head(
+    buffer: &mut [u8; HEAD_BYTES],
+    success: Success,
+    body_bytes: usize,
+    keep_alive: bool,
+) -> io::Result<&[u8]> {
     let mut rest = buffer.as_mut_slice();
-    write!(rest, "HTTP/1.1 200 OK\r\n{}\r\n", common(body_bytes, keep_alive))?;
+    let content_type = if success == Success::Json { JSON } else { "text/plain" };
+    write!(rest, "HTTP/1.1 200 OK\r\n{}", headers(content_type, body_bytes, keep_alive))?;
+    if let Success::SessionToken(ttl_s) = success {
+        write!(rest, "X-Aws-Ec2-Metadata-Token-Ttl-Seconds: {ttl_s}\r\n")?;
+    }
+    rest.write_all(b"\r\n")?;
     let unused_bytes = rest.len();
     let length_bytes = HEAD_BYTES.saturating_sub(unused_bytes);
     Ok(buffer.get(..length_bytes).unwrap_or_default())
 }
 
-/// The headers of every answer. Go reads an error's code only under exactly this type, without a charset.
-fn common(body_bytes: usize, keep_alive: bool) -> impl std::fmt::Display {
+/// Go reads an error's code only under exactly this type, without a charset.
+const JSON: &str = "application/json";
+
+/// The headers of every answer.
+fn headers(content_type: &str, body_bytes: usize, keep_alive: bool) -> impl std::fmt::Display {
     std::fmt::from_fn(move |f| {
-        write!(f, "Content-Type: application/json\r\nContent-Length: {body_bytes}\r\nCache-Control: no-store\r\n")?;
+        write!(f, "Content-Type: {content_type}\r\nContent-Length: {body_bytes}\r\nCache-Control: no-store\r\n")?;
         if keep_alive { Ok(()) } else { f.write_str("Connection: close\r\n") }
     })
 }

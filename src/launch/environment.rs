@@ -1,6 +1,7 @@
 //! The child's environment: ours, without any other source of AWS credentials, with the one that was decided on (T19).
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -43,6 +44,15 @@ pub enum ChildMode<'a> {
         /// The generated file, with settings only.
         config_file: &'a Path,
     },
+    /// Our metadata endpoint.
+    Imds {
+        /// Where it is.
+        address: SocketAddr,
+        /// It serves requests without a session token as well.
+        v1: bool,
+        /// The generated file, with settings only.
+        config_file: &'a Path,
+    },
 }
 
 /// The environment that the child starts with.
@@ -79,7 +89,7 @@ pub fn child_environment(parent: &Env, mode: &ChildMode<'_>, facts: &Facts<'_>) 
             child.set("AWS_SDK_LOAD_CONFIG", "1");
             child.set("SENTINEL_UNIX_SOCKET", *socket);
             child.set("SENTINEL_AUTH_TOKEN", *token);
-            bypass_proxy(&mut child);
+            bypass_proxy(&mut child, None);
         }
         ChildMode::Tcp { port, token, config_file } => {
             child.set("AWS_CONFIG_FILE", *config_file);
@@ -87,7 +97,23 @@ pub fn child_environment(parent: &Env, mode: &ChildMode<'_>, facts: &Facts<'_>) 
             // A path alone, and an address that every SDK takes over plain http.
             child.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://127.0.0.1:{port}/"));
             child.set("AWS_CONTAINER_AUTHORIZATION_TOKEN", *token);
-            bypass_proxy(&mut child);
+            bypass_proxy(&mut child, None);
+        }
+        ChildMode::Imds { address, v1, config_file } => {
+            child.set("AWS_CONFIG_FILE", *config_file);
+            child.set("AWS_SDK_LOAD_CONFIG", "1");
+            child.unset("AWS_EC2_METADATA_DISABLED");
+            // Where it ends in a slash, some SDKs ask for `//latest`.
+            let (ip, port) = (address.ip(), address.port());
+            let port = if port == 80 { String::new() } else { format!(":{port}") };
+            child.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{ip}{port}"));
+            // What goes back to version 1 after a failure would hide it behind a second one.
+            if *v1 {
+                child.unset("AWS_EC2_METADATA_V1_DISABLED");
+            } else {
+                child.set("AWS_EC2_METADATA_V1_DISABLED", "true");
+            }
+            bypass_proxy(&mut child, Some(&ip.to_string()));
         }
     }
     child
@@ -154,17 +180,18 @@ fn set_if_unset(child: &mut Env, variable: &str, value: &str) {
     }
 }
 
-/// Adds the loopback names to NO_PROXY and no_proxy: some SDKs send even loopback requests through a proxy.
+/// Adds the loopback names, and where we listen, to NO_PROXY and no_proxy: some SDKs send even loopback requests through a
+/// proxy.
 ///
 /// One that is unset starts from the other, because tools differ in which they read first. `*` alone already means
 /// everything, and only alone.
-fn bypass_proxy(child: &mut Env) {
+fn bypass_proxy(child: &mut Env, address: Option<&str>) {
     let upper = child.os("NO_PROXY").map(OsStr::to_owned);
     let lower = child.os("no_proxy").map(OsStr::to_owned);
     for (name, own, other) in [("NO_PROXY", &upper, &lower), ("no_proxy", &lower, &upper)] {
         let mut list = own.as_ref().or(other.as_ref()).cloned().unwrap_or_default();
         if list != "*" {
-            for host in ["127.0.0.1", "localhost"] {
+            for host in ["127.0.0.1", "localhost"].into_iter().chain(address) {
                 append_host(&mut list, host);
             }
         }

@@ -69,7 +69,8 @@ pub(super) struct About {
 #[derive(Default)]
 struct Anchored {
     at_boot: Duration,
-    lines_since: u64,
+    /// The number of the stream's line.
+    seq: u64,
 }
 
 impl Writer {
@@ -179,8 +180,6 @@ impl Writer {
         for sink in sinks {
             sink.append(&self.text).map_err(|failed| failed.error)?;
         }
-        let lines = u64::try_from(self.text.lines().count()).unwrap_or(u64::MAX);
-        self.anchored.lines_since = self.anchored.lines_since.saturating_add(lines);
         if let Some(syslog) = self.places.syslog.as_ref().filter(|_| self.places.lines) {
             let now = self.clock.wall();
             self.text.lines().try_for_each(|line| syslog.line(now, line))?;
@@ -224,8 +223,8 @@ impl Writer {
         let Some(syslog) = self.places.syslog.as_ref().filter(|_| self.places.anchor) else { return };
         let Some(head) = self.stream.as_ref().and_then(Stream::head) else { return };
         let passed = now_boot.saturating_sub(self.anchored.at_boot) >= ANCHOR_PERIOD;
-        if due || passed || self.anchored.lines_since >= ANCHOR_LINES {
-            self.anchored = Anchored { at_boot: now_boot, lines_since: 0 };
+        if due || passed || head.seq.saturating_sub(self.anchored.seq) >= ANCHOR_LINES {
+            self.anchored = Anchored { at_boot: now_boot, seq: head.seq };
             if let Err(error) = syslog.head(self.clock.wall(), &head) {
                 self.operator.log("anchors", &format!("the decision log is not anchored: {}", error.line()));
             }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Unattested;
 use super::kernel::Kernel;
 use super::process::Process;
+use super::text;
 use super::tree::Tree;
 use crate::sys::process::Pid;
 use crate::sys::user::Uid;
@@ -82,7 +83,15 @@ pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>>
 /// The descriptors with which processes of this uid hold the socket with this inode, one of each process.
 pub(super) fn of_uid(uid: Uid, inode: u64) -> impl Iterator<Item = Descriptor> {
     let held = move |pid| descriptor(pid, inode).ok().flatten();
-    processes_of(&HashSet::from([uid])).into_iter().filter_map(held)
+    // The directory of who gave up another uid is root's (proc(5)), as that of many a service.
+    let found = processes_of(&HashSet::from([uid, Uid(0)])).into_iter().filter(move |pid| runs_as(*pid, uid));
+    found.filter_map(held)
+}
+
+/// Whether the process with this number runs as this uid. A guess, to be looked at again once it is held.
+fn runs_as(pid: Pid, uid: Uid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| text::facts(&status).is_some_and(|facts| facts.uid == uid))
 }
 
 /// Looks for processes of the tree that hold sockets: for all of them with one look through the tree, because each

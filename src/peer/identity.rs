@@ -40,6 +40,9 @@ impl Peer {
 
     fn new(process: Process, uid: Uid, link: Option<tcp::Link>, kernel: &Kernel) -> Result<Self, Unattested> {
         let facts = process.facts(kernel)?;
+        if facts.pid != process.pid() {
+            return Err(Unattested::Gone);
+        }
         if facts.uid != uid {
             return Err(Unattested::UidChanged);
         }
@@ -107,6 +110,14 @@ impl Peer {
             link.recheck(kernel)?;
         }
         Ok(facts)
+    }
+
+    /// Whether it is inside of the tree. Over TCP it was looked for nowhere else.
+    ///
+    /// # Errors
+    /// As for [`Tree::holds`].
+    pub fn is_in(&self, tree: &Tree, kernel: &Kernel) -> Result<bool, Unattested> {
+        if self.link.is_some() { Ok(true) } else { tree.holds(kernel, &self.process) }
     }
 
     /// Whether a change of program would be seen. Where not (a process that is not dumpable), a connection is good for one

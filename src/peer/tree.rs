@@ -57,7 +57,7 @@ impl Tree {
         for _ in 0..DEPTH_LIMIT {
             match step(kernel, held.as_ref().unwrap_or(leaf), self.root.pid())? {
                 Step::Root => {
-                    return if leaf.is_alive() && self.root.is_alive() { Ok(true) } else { Err(Unattested::Gone) };
+                    return if self.is_alive_with(leaf) { Ok(true) } else { Err(Unattested::Gone) };
                 }
                 Step::Top => return Ok(false),
                 Step::Parent(parent) => held = Some(parent),

@@ -28,9 +28,6 @@ pub(super) fn establish(stream: &UnixStream, kernel: &Kernel) -> Result<(Process
             process
         }
     };
-    if process.facts(kernel)?.pid != pid {
-        return Err(Unattested::Gone);
-    }
     Ok((process, noted))
 }
 

@@ -41,8 +41,10 @@ pub struct Question<'a> {
     pub user: Option<&'a str>,
     /// The user's AWS account; `None` when that could not be found out.
     pub account: Option<&'a str>,
-    /// The role whose credentials are asked for; `None` when the profile has none.
+    /// The role whose credentials are asked for; `None` when they are the profile's own and the profile has none.
     pub role_arn: Option<&'a str>,
+    /// Whether that role was asked for by its ARN, and is not the profile's own.
+    pub by_arn: bool,
     /// How they ask.
     pub mode: Mode,
     /// The process that asks.
@@ -95,7 +97,7 @@ pub enum Ground {
     Rule,
     /// No rule matched.
     NoRule,
-    /// The rule that matched does not give this role.
+    /// The rule that matched does not give this role, or none matched for a role that was asked for by its ARN.
     Role,
     /// Something that a rule, or the policy's accounts, turn on is not known.
     Unknown,
@@ -165,7 +167,7 @@ impl Policy {
                 Match::Unknown(what) => return rule.undecided(index, what),
             }
         }
-        Verdict::unmatched()
+        Verdict::unmatched(question)
     }
 
     /// The denial of a caller of another account than the policy's: names count only there.
@@ -192,8 +194,10 @@ impl Verdict {
         matches!(self.ground, Ground::Rule | Ground::NoRule)
     }
 
-    pub(super) fn unmatched() -> Self {
-        Self::denial(None, Ground::NoRule, "no matching rule")
+    /// A role that was asked for takes a rule that names it, so that no emergency stands above this.
+    pub(super) fn unmatched(question: &Question<'_>) -> Self {
+        let ground = if question.by_arn { Ground::Role } else { Ground::NoRule };
+        Self::denial(None, ground, "no matching rule")
     }
 
     fn denial(rule: Option<(usize, Arc<str>)>, ground: Ground, reason: impl Into<Arc<str>>) -> Self {
@@ -205,13 +209,16 @@ impl Rule {
     /// The answer of this rule, which matches.
     pub(super) fn verdict(&self, index: usize, question: &Question<'_>) -> Verdict {
         let rule = Some((index, Arc::clone(&self.name)));
-        if let Some(roles) = &self.role_arns
-            && !question.role_arn.is_some_and(|role| roles.iter().any(|given| given == role))
-        {
-            let reason = match question.role_arn {
-                Some(role) => format!("the rule {} does not give the role {role}", self.name),
-                None => format!("the rule {} gives roles, and the profile has none", self.name),
-            };
+        let reason = match (&self.role_arns, question.role_arn) {
+            (Some(roles), Some(role)) if roles.iter().any(|given| given == role) => None,
+            (Some(_), Some(role)) => Some(format!("the rule {} does not give the role {role}", self.name)),
+            (Some(_), None) => Some(format!("the rule {} gives roles, and the profile has none", self.name)),
+            // Its own words say more.
+            (None, _) if question.by_arn && self.effect == Effect::Deny => Some(self.reason.to_string()),
+            (None, _) if question.by_arn => Some(format!("the rule {} gives no roles", self.name)),
+            (None, _) => None,
+        };
+        if let Some(reason) = reason {
             return Verdict::denial(rule, Ground::Role, reason);
         }
         let constraints = self.constraints.clone();

@@ -78,7 +78,7 @@ impl Policy {
             };
             rules.push(RuleExplained { index, name: rule.name.to_string(), effect: rule.effect, outcome });
         }
-        Explanation { rules, verdict: decided.unwrap_or_else(Verdict::unmatched) }
+        Explanation { rules, verdict: decided.unwrap_or_else(|| Verdict::unmatched(question)) }
     }
 }
 

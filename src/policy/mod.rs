@@ -34,5 +34,5 @@ pub use evaluate::{Condition, Ground, Mode, PeerFacts, Program, Question, Verdic
 pub use explain::{Difference, Explanation, Outcome, RuleExplained};
 pub use flaw::Flaw;
 pub use json::check_object;
-pub use schema::{Constraints, Effect, Policy};
+pub use schema::{Constraints, Effect, Policy, is_role_arn};
 pub use source::PolicySource;

@@ -14,7 +14,7 @@ use super::json;
 use crate::digest::{hex, sha256};
 use reader::{each, items_of, object, text_of};
 pub(super) use rule::{Conditions, Rule};
-pub use rule::{Constraints, Effect};
+pub use rule::{Constraints, Effect, is_role_arn};
 
 /// The most rules a policy may have: evaluation looks at every one, on every request.
 const MAX_RULES: usize = 10_000;

@@ -2,12 +2,13 @@
 //! own sockets meet (T31), and never unlinked: it is the manager's.
 
 use std::fs::{self, Metadata};
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use super::listener::require_loopback;
 use super::{Listener, Listening};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -36,8 +37,8 @@ pub struct Terms {
     pub mode: u32,
     /// Whose group may connect, where the mode lets one.
     pub group: Option<Gid>,
-    /// The one address beside loopback; whoever asks for it knows that it is on the loopback interface.
-    pub address: Option<IpAddr>,
+    /// The metadata endpoint's address and hop limit, where that is what it is for.
+    pub metadata: Option<(SocketAddrV4, u8)>,
 }
 
 /// Takes what was handed to this process, and removes the variables that say so. To be called before this process opens
@@ -82,6 +83,9 @@ pub fn listener(descriptor: OwnedFd, terms: &Terms) -> Result<Listener> {
     }
     let unix = UnixListener::from(descriptor);
     if let Ok(address) = unix.local_addr() {
+        if terms.metadata.is_some() {
+            return Err(refused("is a Unix socket, and the metadata endpoint is on a port"));
+        }
         let Some(path) = address.as_pathname() else {
             return Err(refused("has no path, so that no file says who may connect").hint("ListenStream=/run/..."));
         };
@@ -90,20 +94,30 @@ pub fn listener(descriptor: OwnedFd, terms: &Terms) -> Result<Listener> {
     }
     let tcp = TcpListener::from(OwnedFd::from(unix));
     let Ok(address) = tcp.local_addr() else { return Err(refused("is neither a Unix socket nor a TCP port")) };
-    judge_address(address, terms)?;
+    match terms.metadata {
+        Some((wanted, _)) => judge_metadata(address, wanted)?,
+        None => judge_address(address)?,
+    }
     if shares_its_port(tcp.as_fd()).map_err(cannot)? {
         return Err(refused(&format!("lets other processes listen on {address} beside it"))
             .hint("leave `ReusePort=` out of the socket's unit"));
     }
-    Listener::handed_over(tcp)
+    Listener::handed_over(tcp, terms.metadata.map(|(_, hops)| hops))
 }
 
 fn refused(why: &str) -> Error {
     Error::new(format!("the socket that the service manager hands over {why}"))
 }
 
-fn judge_address(address: SocketAddr, terms: &Terms) -> Result<()> {
-    if address.ip().is_loopback() || terms.address == Some(address.ip()) {
+fn judge_metadata(address: SocketAddr, wanted: SocketAddrV4) -> Result<()> {
+    if address != SocketAddr::V4(wanted) {
+        return Err(refused(&format!("listens on {address}, and --imds-address is {wanted}")));
+    }
+    require_loopback(*wanted.ip())
+}
+
+fn judge_address(address: SocketAddr) -> Result<()> {
+    if address.ip().is_loopback() {
         return Ok(());
     }
     Err(refused(&format!("listens on {address}, which is not loopback")).hint("ListenStream=127.0.0.1:PORT"))

@@ -7,11 +7,11 @@ use std::time::Duration;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::Service;
-use super::route::{self, Answer};
+use super::route::{Answer, Exchange};
 use super::slots::Slot;
 use crate::auth::Visitor;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
-use crate::http::response::{ErrorAnswer, HEAD_BYTES, credentials_head};
+use crate::http::response::{ErrorAnswer, HEAD_BYTES, Success, success_head};
 use crate::stream::{Stream, Writer};
 use crate::sys::poll::wait_readable;
 
@@ -99,6 +99,7 @@ impl Connection<'_> {
     /// Reads one request and answers it. Returns whether there may be another.
     fn request(&mut self, rest: Duration, mut waits: bool) -> io::Result<bool> {
         let began = self.service.clock.boot();
+        let mut now = began;
         let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
         let mut parser = Parser::default();
         loop {
@@ -107,7 +108,10 @@ impl Connection<'_> {
                 Ok(Progress::Incomplete) => {}
                 Ok(Progress::Complete { request, head_bytes }) => {
                     self.slot.answering();
-                    let answer = route::answer(&request, (&self.visitor, self.slot), self.writers_agree, self.service);
+                    let (visitor, writers_agree, service) = (&self.visitor, self.writers_agree, self.service);
+                    let exchange =
+                        Exchange { request: &request, visitor, slot: self.slot, writers_agree, service, began: now };
+                    let answer = exchange.answer();
                     let keep = request.keep_alive && self.visitor.may_ask_again();
                     // Who does not read the answer may have to make room.
                     self.slot.waiting(self.service.clock.boot());
@@ -129,7 +133,7 @@ impl Connection<'_> {
             }
             let before = self.filled;
             let outcome = self.read(deadline)?;
-            let now = self.service.clock.boot();
+            now = self.service.clock.boot();
             match outcome {
                 Read::End => return Ok(false),
                 Read::Bytes if before == 0 => deadline = deadline.min(now.saturating_add(HEAD_LIMIT)),
@@ -189,14 +193,25 @@ fn write(stream: &Stream, answer: &Answer, method: Method, keep_alive: bool) -> 
             write_all(stream, &error.bytes(method, keep_alive), &[])?;
             Ok(keep_alive)
         }
-        Answer::Credentials(body) => {
-            let mut buffer = [0; HEAD_BYTES];
-            let head = credentials_head(&mut buffer, body.expose().len(), keep_alive)?;
-            // The body goes from its locked pages to the kernel, without a copy in between.
-            write_all(stream, head, if method == Method::Head { &[] } else { body.expose() })?;
-            Ok(keep_alive)
+        // The body goes from its locked pages to the kernel, without a copy in between.
+        Answer::Credentials(body) => write_success(stream, (Success::Json, body.expose()), method, keep_alive),
+        Answer::SessionToken(token, ttl) => {
+            write_success(stream, (Success::SessionToken(ttl.seconds()), token.expose()), method, keep_alive)
         }
+        Answer::Metadata(success, text) => write_success(stream, (*success, text.as_bytes()), method, keep_alive),
     }
+}
+
+fn write_success(
+    stream: &Stream,
+    (success, body): (Success, &[u8]),
+    method: Method,
+    keep_alive: bool,
+) -> io::Result<bool> {
+    let mut buffer = [0; HEAD_BYTES];
+    let head = success_head(&mut buffer, success, body.len(), keep_alive)?;
+    write_all(stream, head, if method == Method::Head { &[] } else { body })?;
+    Ok(keep_alive)
 }
 
 fn write_all(stream: &Stream, head: &[u8], body: &[u8]) -> io::Result<()> {

@@ -1,6 +1,7 @@
-//! The container credentials endpoint: `GET /`.
+//! The container credentials endpoint: `GET /`, and on the ECS endpoint `GET /role-arn/<ARN>`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::route::{Answer, Exchange};
 use crate::auth::Shown;
@@ -8,50 +9,72 @@ use crate::error::{Error, Result};
 use crate::http::body::{CredentialFields, credentials_body};
 use crate::http::request::Method;
 use crate::http::response::{Allowed, ErrorAnswer};
+use crate::policy::is_role_arn;
 use crate::secret::Secret;
 use crate::source::Credentials;
 use crate::vending::Which;
 
-/// The body of the credentials that were answered last: made once for each set of credentials, and kept in locked pages.
+/// As many as the vault keeps sets of credentials.
+const KEPT: usize = 16;
+
+/// Bodies: made once for each set of credentials, and kept in locked pages for as long as those are there.
 #[derive(Default)]
-pub(super) struct Bodies(Mutex<Option<(Arc<Credentials>, Arc<Secret>)>>);
+pub(super) struct Bodies(Mutex<Vec<(Weak<Credentials>, Arc<Secret>)>>);
 
 /// Answers one request.
-pub(super) fn answer(exchange: &Exchange<'_>, _with_roles: bool) -> Answer {
+pub(super) fn answer(exchange: &Exchange<'_>, with_roles: bool) -> Answer {
     let request = exchange.request;
     let caller = match exchange.authenticate(Shown::Token(request.authorization)) {
         Ok(caller) => caller,
         Err(refused) => return Answer::Error(refused),
     };
-    if request.decoded_path() != "/" {
-        return Answer::Error(ErrorAnswer::NotFound);
-    }
+    let which = match request.decoded_path().strip_prefix('/') {
+        Some("") => Which::Own,
+        Some(path) => match path.strip_prefix("role-arn/").filter(|arn| with_roles && is_role_arn(arn)) {
+            Some(arn) => Which::Role(arn.into()),
+            None => return Answer::Error(ErrorAnswer::NotFound),
+        },
+        None => return Answer::Error(ErrorAnswer::NotFound),
+    };
     if !matches!(request.method, Method::Get | Method::Head) {
         return Answer::Error(ErrorAnswer::MethodNotAllowed(Allowed::GetHead));
     }
-    exchange.vend(caller, &Which::Own, |desk, credentials| desk.bodies.of(credentials))
+    exchange.vend(caller, &which, |desk, credentials| desk.bodies.of(credentials, make))
 }
 
 impl Bodies {
-    pub(super) fn of(&self, credentials: &Arc<Credentials>) -> Result<Arc<Secret>> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of, body)) = last.as_ref()
-            && Arc::ptr_eq(of, credentials)
-        {
+    /// The body that `make` makes of these: an endpoint's, always the same one of a server's.
+    pub(super) fn of(
+        &self,
+        credentials: &Arc<Credentials>,
+        make: impl FnOnce(&Credentials) -> Result<Secret>,
+    ) -> Result<Arc<Secret>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, body)) = kept.iter().find(|(of, _)| of.as_ptr() == Arc::as_ptr(credentials)) {
             return Ok(Arc::clone(body));
         }
         let body = Arc::new(make(credentials)?);
-        *last = Some((Arc::clone(credentials), Arc::clone(&body)));
+        // Those of credentials that are gone are wiped; the oldest are made anew, should they be asked for again.
+        kept.retain(|(of, _)| of.strong_count() > 0);
+        if kept.len() >= KEPT {
+            drop(kept.remove(0));
+        }
+        kept.push((Arc::downgrade(credentials), Arc::clone(&body)));
         Ok(body)
     }
 }
 
 fn make(credentials: &Credentials) -> Result<Secret> {
+    fields(credentials).and_then(|fields| credentials_body(&fields).map_err(unwritable))
+}
+
+/// What there is to hand out.
+pub(super) fn fields(credentials: &Credentials) -> Result<CredentialFields<'_>> {
     let keys = credentials.keys();
     let (Some(token), Some(expiration)) = (&keys.session_token, credentials.expiration()) else {
         return Err(Error::new("only temporary credentials are served").hint("leave --no-session out"));
     };
-    credentials_body(&CredentialFields {
+    Ok(CredentialFields {
         access_key_id: &keys.access_key_id,
         secret_access_key: keys.secret_access_key.expose_str(),
         token: token.expose_str(),
@@ -59,5 +82,8 @@ fn make(credentials: &Credentials) -> Result<Secret> {
         account_id: credentials.account(),
         role_arn: credentials.role_arn(),
     })
-    .map_err(|error| Error::new("cannot write the credentials' answer").because(error))
+}
+
+pub(super) fn unwritable(error: io::Error) -> Error {
+    Error::new("cannot write the credentials' answer").because(error)
 }

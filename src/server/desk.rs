@@ -12,12 +12,19 @@ pub struct Desk {
     pub(super) vendor: Arc<Vendor>,
     /// The answers' bodies, made once for each set of credentials.
     pub(super) bodies: Bodies,
+    /// What the metadata endpoint says about the place.
+    pub(super) region: Option<String>,
 }
 
 impl Desk {
     /// A desk of this vendor's.
     pub fn new(vendor: Arc<Vendor>) -> Arc<Self> {
-        Arc::new(Self { vendor, bodies: Bodies::default() })
+        Self::in_region(vendor, None)
+    }
+
+    /// The same, which says that it is in this region: the profile's, where it has one.
+    pub fn in_region(vendor: Arc<Vendor>, region: Option<String>) -> Arc<Self> {
+        Arc::new(Self { vendor, bodies: Bodies::default(), region })
     }
 }
 

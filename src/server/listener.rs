@@ -1,12 +1,13 @@
 //! Where connections come in: a Unix socket of ours, or a port on loopback.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Listening;
 use crate::error::{Error, Result};
 use crate::stream::Stream;
+use crate::sys::interface::loopback_addresses;
 use crate::sys::socket::set_backlog;
 
 /// Connections that may wait for accept on a port; the kernel cuts it to net.core.somaxconn, which has the same default. More
@@ -18,7 +19,7 @@ const BACKLOG: i32 = 4096;
 pub enum Listener {
     /// A Unix socket and the files that belong to it.
     Unix(Listening),
-    /// A port on a loopback address.
+    /// A port on 127.0.0.1, or on another address of the loopback interface.
     Tcp(TcpListener),
 }
 
@@ -28,8 +29,23 @@ impl Listener {
     /// # Errors
     /// The port is taken, or not ours to bind.
     pub fn loopback(port: u16) -> Result<Self> {
-        let hint = "give another port with --server-port, or leave it out";
-        Self::tcp((Ipv4Addr::LOCALHOST, port).into()).map_err(|error| error.hint(hint))
+        Self::bind((Ipv4Addr::LOCALHOST, port).into(), None)
+            .map_err(|error| error.hint("give another port with --server-port, or leave it out"))
+    }
+
+    /// Binds an address that is on the loopback interface, so that nothing from outside of this host comes in; what goes out
+    /// lives so many hops. Port 0 leaves the choice to the kernel.
+    ///
+    /// # Errors
+    /// The address is not there, or the port is taken or not ours to bind.
+    pub fn metadata(address: SocketAddrV4, hop_limit: u8) -> Result<Self> {
+        require_loopback(*address.ip())?;
+        Self::bind(address.into(), Some(hop_limit)).map_err(|error| match address.port() {
+            1..1024 => error.hint(
+                "ports below 1024 take CAP_NET_BIND_SERVICE, unless net.ipv4.ip_unprivileged_port_start says less",
+            ),
+            _ => error.hint("give another port, or leave it out"),
+        })
     }
 
     /// Binds an address, which the caller has judged.
@@ -37,14 +53,23 @@ impl Listener {
     /// # Errors
     /// It is taken, or not ours to bind.
     pub fn tcp(address: SocketAddr) -> Result<Self> {
-        let bound = TcpListener::bind(address);
-        let bound = bound.and_then(|listener| set_backlog(listener.as_fd(), BACKLOG).map(|()| listener));
+        Self::bind(address, None)
+    }
+
+    fn bind(address: SocketAddr, hop_limit: Option<u8>) -> Result<Self> {
+        let bound = TcpListener::bind(address).and_then(|listener| {
+            // Accepted connections inherit it.
+            hop_limit.map_or(Ok(()), |hops| listener.set_ttl(hops.into()))?;
+            set_backlog(listener.as_fd(), BACKLOG).map(|()| listener)
+        });
         bound.map(Self::Tcp).map_err(|error| Error::new(format!("cannot listen on {address}")).because(error))
     }
 
     /// A port that somebody else bound, judged by [`super::activation`].
-    pub(super) fn handed_over(listener: TcpListener) -> Result<Self> {
-        set_backlog(listener.as_fd(), BACKLOG)
+    pub(super) fn handed_over(listener: TcpListener, hop_limit: Option<u8>) -> Result<Self> {
+        hop_limit
+            .map_or(Ok(()), |hops| listener.set_ttl(hops.into()))
+            .and_then(|()| set_backlog(listener.as_fd(), BACKLOG))
             .map_err(|error| Error::new("cannot serve on the port that was handed over").because(error))?;
         Ok(Self::Tcp(listener))
     }
@@ -81,11 +106,50 @@ impl Listener {
     }
 }
 
+/// Refuses what is not an address of the loopback interface.
+pub(super) fn require_loopback(ip: Ipv4Addr) -> Result<()> {
+    let on_loopback = ip.is_loopback()
+        || loopback_addresses()
+            .map_err(|error| Error::new("cannot list the addresses of the loopback interface").because(error))?
+            .contains(&ip);
+    if on_loopback {
+        return Ok(());
+    }
+    Err(Error::new(format!("{ip} is not an address of the loopback interface, and no other is served"))
+        .hint(format!("add it there, as root: ip address add {ip}/32 dev lo")))
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Unix(listening) => listening.listener().as_fd(),
             Self::Tcp(listener) => listener.as_fd(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn connections_live_as_many_hops_as_was_said() {
+        let listener = Listener::metadata(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), 3).expect("a port");
+        let _client = TcpStream::connect(listener.address().expect("an address")).expect("connected");
+        let Stream::Tcp(accepted) = listener.accept().expect("accepted") else { panic!("a port") };
+        assert_eq!(accepted.ttl().expect("IP_TTL"), 3);
+    }
+
+    #[test]
+    fn what_is_not_on_loopback_is_not_bound() {
+        let refused = |ip: &str, hint: &str| {
+            let error = Listener::metadata(SocketAddrV4::new(ip.parse().expect("an address"), 0), 1);
+            let said = format!("{ip} is not an address of the loopback interface, and no other is served\n  {hint}");
+            assert_eq!(error.expect_err("refused").to_string(), said);
+        };
+        refused("192.0.2.1", "add it there, as root: ip address add 192.0.2.1/32 dev lo");
+        refused("0.0.0.0", "name one address of it");
     }
 }

@@ -13,6 +13,7 @@
 //! | `route` | which endpoint answers, and for whom |
 //! | `desk` | the vendor of each profile that is served |
 //! | `container` | the container credentials endpoint |
+//! | [`imds`] | the EC2 metadata endpoint |
 
 mod accept;
 pub mod activation;
@@ -20,6 +21,7 @@ mod connection;
 mod container;
 mod crew;
 mod desk;
+pub mod imds;
 pub mod listen;
 mod listener;
 pub mod notify;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Service;
-use super::container;
 use super::desk::Desk;
+use super::imds::Imds;
 use super::slots::Slot;
-use crate::auth::{Caller, Shown, Visitor};
+use super::{container, imds};
+use crate::auth::{Caller, Refusal, Shown, Ttl, Visitor};
 use crate::http::request::Request;
-use crate::http::response::ErrorAnswer;
+use crate::http::response::{ErrorAnswer, Success};
 use crate::policy::Verdict;
 use crate::secret::Secret;
 use crate::source::Credentials;
@@ -27,12 +28,18 @@ pub enum Endpoint {
     Container,
     /// The same, and `/role-arn/<ARN>`.
     Ecs,
+    /// The EC2 metadata endpoint: `/latest/...`.
+    Ec2(Imds),
 }
 
 /// What to write.
 pub(super) enum Answer {
     /// 200, with this body of JSON.
     Credentials(Arc<Secret>),
+    /// 200, with this session token, which lives so long.
+    SessionToken(Secret, Ttl),
+    /// 200, with this text, which is no secret.
+    Metadata(Success, String),
     /// Anything else.
     Error(ErrorAnswer),
 }
@@ -41,34 +48,32 @@ pub(super) enum Answer {
 pub(super) struct Exchange<'a> {
     pub(super) request: &'a Request<'a>,
     pub(super) visitor: &'a Visitor,
-    slot: &'a Slot,
+    pub(super) slot: &'a Slot,
     pub(super) writers_agree: bool,
     pub(super) service: &'a Service,
     /// Boot time when its head was complete.
-    began: Duration,
-}
-
-/// Answers one request.
-pub(super) fn answer(
-    request: &Request<'_>,
-    (visitor, slot): (&Visitor, &Slot),
-    writers_agree: bool,
-    service: &Service,
-) -> Answer {
-    let exchange = Exchange { request, visitor, slot, writers_agree, service, began: service.clock.boot() };
-    match service.endpoint {
-        Endpoint::Container => container::answer(&exchange, false),
-        Endpoint::Ecs => container::answer(&exchange, true),
-    }
+    pub(super) began: Duration,
 }
 
 impl Exchange<'_> {
+    /// Answers the request.
+    pub(super) fn answer(&self) -> Answer {
+        match self.service.endpoint {
+            Endpoint::Container => container::answer(self, false),
+            Endpoint::Ecs => container::answer(self, true),
+            Endpoint::Ec2(imds) => imds::answer(self, imds),
+        }
+    }
+
     /// Authenticates whoever asks by what the request shows.
     pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
         let service = self.service;
         service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
             service.operator.log("refused", &format!("refused {}: {refusal}", self.visitor.name()));
-            ErrorAnswer::Forbidden
+            match refusal {
+                Refusal::NoSession => ErrorAnswer::Unauthorized,
+                _ => ErrorAnswer::Forbidden,
+            }
         })
     }
 

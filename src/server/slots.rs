@@ -5,6 +5,7 @@
 //! stranger from the beginning makes nobody wait: all such together have a quarter of the slots, and nobody's room.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub(super) struct Slots {
     max: usize,
     table: Mutex<Table>,
     freed: Condvar,
+    /// Threads that wait for a change: to wake nobody costs a system call, too.
+    waiters: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -28,25 +31,27 @@ struct Table {
     held: HashMap<u64, Held>,
     /// Threads that still run, those of evicted connections included.
     threads: usize,
-    /// Threads that wait for a change: to wake nobody costs a system call, too.
-    waiters: usize,
 }
 
 struct Held {
     stream: Arc<Stream>,
     who: Who,
-    /// Boot time since which it waits for its client; `None` until its thread has looked, and while a request is answered.
-    waiting_since: Option<Duration>,
+    since: Arc<Since>,
     /// Whether its peer is inside the process tree, as far as is known.
     inside: bool,
     /// The profile that its last request was led to, where there are several.
     profile: Option<Arc<str>>,
 }
 
+/// Boot time in nanoseconds since which a connection waits for its client; [`Since::NEVER`] until its thread has looked, and
+/// while a request is answered. Its thread writes it at every request, without the table's lock.
+struct Since(AtomicU64);
+
 /// A slot; gives it back on drop.
 pub(super) struct Slot {
     slots: Arc<Slots>,
     number: u64,
+    since: Arc<Since>,
 }
 
 /// Whose a connection is, as far as that is known when it is admitted.
@@ -76,7 +81,7 @@ pub(super) enum Admission {
 
 impl Slots {
     pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { max, table: Mutex::default(), freed: Condvar::new() })
+        Arc::new(Self { max, table: Mutex::default(), freed: Condvar::new(), waiters: AtomicUsize::new(0) })
     }
 
     /// How many connections of one process may wait: a quarter.
@@ -98,8 +103,7 @@ impl Slots {
             if own().count() >= own_share || table.held.len() >= self.max || table.threads >= self.most_threads() {
                 return Admission::Enough;
             }
-        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.waiting_since.is_some()).count() >= own_share
-        {
+        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.since.time().is_some()).count() >= own_share {
             table.evict(|held| held.who == who);
         }
         if table.held.len() >= self.max {
@@ -119,8 +123,10 @@ impl Slots {
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
         let inside = matches!(who, Who::Inside(_) | Who::Uid(_));
-        table.held.insert(number, Held { stream: Arc::clone(stream), who, waiting_since: None, inside, profile: None });
-        Admission::Admitted(Slot { slots: Arc::clone(self), number })
+        let since = Arc::new(Since(AtomicU64::new(Since::NEVER)));
+        let (stream, held_since) = (Arc::clone(stream), Arc::clone(&since));
+        table.held.insert(number, Held { stream, who, since: held_since, inside, profile: None });
+        Admission::Admitted(Slot { slots: Arc::clone(self), number, since })
     }
 
     /// Threads at a time: those of evicted connections end as soon as they are scheduled.
@@ -135,10 +141,19 @@ impl Slots {
 
     /// Waits until a connection has ended, at most `longest`.
     pub(super) fn wait(&self, longest: Duration) {
-        let mut table = self.table();
-        table.waiters = table.waiters.saturating_add(1);
-        let (mut table, _timed_out) = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
-        table.waiters = table.waiters.saturating_sub(1);
+        let table = self.table();
+        self.waiters.fetch_add(1, Ordering::SeqCst);
+        let _changed_or_late = self.freed.wait_timeout(table, longest).unwrap_or_else(PoisonError::into_inner);
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Tells who waits, if anybody does.
+    fn changed(&self) {
+        if self.waiters.load(Ordering::SeqCst) > 0 {
+            // Who is about to wait holds the lock until it does.
+            drop(self.table());
+            self.freed.notify_all();
+        }
     }
 
     /// Admits nobody any more: who waits for a slot is told at once.
@@ -163,10 +178,12 @@ impl Slots {
         for held in table.held.values() {
             held.shut();
         }
+        self.waiters.fetch_add(1, Ordering::SeqCst);
         let _timed_out = self
             .freed
             .wait_timeout_while(table, longest, |table| table.threads > 0)
             .unwrap_or_else(PoisonError::into_inner);
+        self.waiters.fetch_sub(1, Ordering::SeqCst);
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -179,7 +196,7 @@ impl Table {
     /// Who is evicted first, and since when it waits: strangers before those inside, then who has waited longest.
     fn first_to_go(&self, eligible: impl Fn(&Held) -> bool) -> Option<(u64, Duration)> {
         let waiting = self.held.iter().filter(|(_, held)| eligible(held));
-        let order = waiting.filter_map(|(number, held)| Some((held.inside, held.waiting_since?, *number))).min();
+        let order = waiting.filter_map(|(number, held)| Some((held.inside, held.since.time()?, *number))).min();
         order.map(|(_, since, number)| (number, since))
     }
 
@@ -199,15 +216,28 @@ impl Held {
     }
 }
 
+impl Since {
+    const NEVER: u64 = u64::MAX;
+
+    fn time(&self) -> Option<Duration> {
+        let since = self.0.load(Ordering::SeqCst);
+        (since != Self::NEVER).then(|| Duration::from_nanos(since))
+    }
+}
+
 impl Slot {
     /// A request is being answered: no eviction.
     pub(super) fn answering(&self) {
-        self.mark(None);
+        self.since.0.store(Since::NEVER, Ordering::SeqCst);
     }
 
     /// Waiting for the client since `now`.
     pub(super) fn waiting(&self, now: Duration) {
-        self.mark(Some(now));
+        // Below `NEVER` for 584 years.
+        let since = u64::try_from(now.as_nanos()).unwrap_or(0);
+        self.since.0.store(since, Ordering::SeqCst);
+        // Somebody may be waiting for one to evict.
+        self.slots.changed();
     }
 
     /// Whether the peer is inside the process tree.
@@ -226,17 +256,6 @@ impl Slot {
             held.profile = Some(Arc::clone(profile));
         }
     }
-
-    fn mark(&self, waiting_since: Option<Duration>) {
-        let mut table = self.slots.table();
-        if let Some(held) = table.held.get_mut(&self.number) {
-            held.waiting_since = waiting_since;
-        }
-        // Somebody may be waiting for one to evict.
-        if waiting_since.is_some() && table.waiters > 0 {
-            self.slots.freed.notify_all();
-        }
-    }
 }
 
 impl Drop for Slot {
@@ -244,7 +263,8 @@ impl Drop for Slot {
         let mut table = self.slots.table();
         table.held.remove(&self.number);
         table.threads = table.threads.saturating_sub(1);
-        self.slots.freed.notify_all();
+        drop(table);
+        self.slots.changed();
     }
 }
 

@@ -49,7 +49,7 @@ pub struct Chain {
     operator: Arc<Operator>,
     identity: OnceLock<Arc<Identity>>,
     asking_identity: Mutex<()>,
-    /// The role's trust policy is known not to allow SourceIdentity.
+    /// The trust policy of the profile's first role is known not to allow SourceIdentity.
     source_identity_denied: AtomicBool,
 }
 
@@ -176,7 +176,10 @@ impl Chain {
                 .sts()?
                 .get_session_token(&base.keys, wanted, shown, self.deadline())
                 .map_err(|failure| self.explain(failure.into(), base))?;
-            if shown.is_some() {
+            if let Some((factor, _)) = &code {
+                if self.plan.served {
+                    self.keep_session(factor, &issued)?;
+                }
                 self.say_until(issued.expiration);
             }
             return Ok(self.made(issued, now, self.known_account(), None, None));
@@ -204,7 +207,7 @@ impl Chain {
         })
     }
 
-    fn fetch_role(&self, base: &Held, lease: &Lease) -> Result<Credentials> {
+    fn fetch_role(&self, base: &Held, roles: &[Role], lease: &Lease) -> Result<Credentials> {
         let deadline = self.deadline();
         let session = self.opening(base).map(|factor| self.session_of(factor, base, deadline)).transpose()?;
         let first = session.as_deref().unwrap_or(base);
@@ -214,9 +217,9 @@ impl Chain {
         let narrowed = self.session_policy(lease)?;
         let mut keys: Option<Keys> = None;
         let mut recorded = None;
-        for (index, role) in self.roles.iter().enumerate() {
+        for (index, role) in roles.iter().enumerate() {
             let signer = keys.as_ref().unwrap_or(&first.keys);
-            let last = index + 1 == self.roles.len();
+            let last = index + 1 == roles.len();
             let now = self.clock.wall();
             let wanted = if last {
                 shorter(self.role_duration(role, signer, unopened.is_some())?, self.most(lease, now)?)
@@ -302,8 +305,8 @@ impl Chain {
             Err(failure) if may_do_without && failure.denies_source_identity() => {
                 ask.source_identity = None;
                 let issued = sts.assume_role(signer, ask, deadline)?;
-                // Only now is it known that this was the reason.
-                self.source_identity_denied.store(true, Ordering::SeqCst);
+                // Only now is it known that this was the reason. What one role that was asked for says goes for no other.
+                self.source_identity_denied.store(!self.roles.is_empty(), Ordering::SeqCst);
                 self.operator.log(
                     "source identity",
                     &format!(
@@ -367,7 +370,8 @@ impl Source for Chain {
         // Where the window is over nobody is asked: no helper, and no role on the way to the last.
         self.most(lease, self.clock.wall())?;
         let base = self.base.keys(self.clock.as_ref())?;
-        if self.roles.is_empty() { self.fetch_own(&base, lease) } else { self.fetch_role(&base, lease) }
+        let roles = self.roles(lease)?;
+        if roles.is_empty() { self.fetch_own(&base, lease) } else { self.fetch_role(&base, &roles, lease) }
     }
 
     fn identity(&self) -> Result<Arc<Identity>> {

@@ -25,6 +25,11 @@ impl Credentials {
         self.expiration
     }
 
+    /// When AWS issued them, by our clock.
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at
+    }
+
     /// The account that they act in, where known.
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()

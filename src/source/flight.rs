@@ -71,7 +71,8 @@ impl<T: Send + Sync + 'static> Flight<T> {
         admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> std::result::Result<Arc<T>, Unavailable> {
-        let deadline = self.clock.boot().saturating_add(wait);
+        // Reckoned from when there is something to wait for.
+        let mut deadline = None;
         let mut start = Some((admit, fetch));
         let mut state = self.state();
         state.asked = true;
@@ -99,7 +100,7 @@ impl<T: Send + Sync + 'static> Flight<T> {
                 (None, Some(error)) if !state.running => return Err(Unavailable::Failed(error)),
                 _ => {}
             }
-            let left = deadline.saturating_sub(now);
+            let left = deadline.get_or_insert(now.saturating_add(wait)).saturating_sub(now);
             if left.is_zero() {
                 return Err(Unavailable::Pending);
             }
@@ -130,6 +131,12 @@ impl<T: Send + Sync + 'static> Flight<T> {
             self.start(&mut state, fetch);
         }
         longest
+    }
+
+    /// Whether there is nothing to lose: no value, and none on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state();
+        state.value.is_none() && !state.running
     }
 
     fn start(self: &Arc<Self>, state: &mut State<T>, fetch: impl FnOnce() -> Result<T> + Send + 'static) {

@@ -59,7 +59,7 @@ impl Plan {
     }
 
     /// Managed policies have to be the role's account's or AWS's own, in the role's partition (AssumeRole, PolicyArns).
-    fn check_session_policies(&self, profile: &str, roles: &[Role]) -> Result<()> {
+    pub(super) fn check_session_policies(&self, profile: &str, roles: &[Role]) -> Result<()> {
         let SessionPolicies { document, arns } = &self.session_policies;
         if document.is_none() && arns.is_empty() {
             return Ok(());

@@ -19,7 +19,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 /// How long the refresher sleeps at most: the wall clock, which expiry follows, may be set meanwhile.
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
-/// Sets of credentials that are kept: one for each approval, break-glass event or rule that limits them.
+/// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
 const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
@@ -112,15 +112,16 @@ impl Vault {
         self.kept().iter().map(due).min().unwrap_or(LONGEST_NAP)
     }
 
-    /// The credentials under a lease's terms. Those that nobody asked for longest make room.
+    /// The credentials under a lease's terms. Those that nobody asked for longest make room, and before them what never came: a
+    /// flood of roles that nobody may assume takes no others' place.
     fn under(&self, lease: &Lease) -> Arc<Flight<Credentials>> {
         let mut kept = self.kept();
         match kept.iter().position(|one| one.lease.terms() == lease.terms()) {
             Some(at) => kept.get_mut(at..).unwrap_or_default().rotate_left(1),
             None => {
                 if kept.len() >= KEPT {
-                    kept.rotate_left(1);
-                    kept.pop();
+                    let vain = kept.iter().position(|one| one.credentials.is_empty());
+                    drop(kept.remove(vain.unwrap_or(0)));
                 }
                 let credentials = Flight::new(Arc::clone(&self.clock));
                 kept.push(Kept { lease: lease.renewed(), credentials });
@@ -161,8 +162,100 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
+    use crate::auth::Invoker;
     use crate::aws::keys::Keys;
+    use crate::broker::Broker;
+    use crate::clock::SystemClock;
+    use crate::error::Error;
+    use crate::policy::Mode;
     use crate::secret::Secret;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Which roles were fetched, one after the other. Nobody may assume those that begin with `no`.
+    #[derive(Default)]
+    struct Fetched(Mutex<Vec<String>>);
+
+    impl Source for Fetched {
+        fn fetch(&self, lease: &Lease) -> crate::error::Result<Credentials> {
+            let role = lease.terms().role.as_deref().unwrap_or("own").to_owned();
+            if role.starts_with("no") {
+                return Err(Error::new("nobody may assume it"));
+            }
+            self.0.lock().expect("a lock").push(role.clone());
+            let issued_at = SystemClock.wall();
+            let expiration = Some(issued_at + SignedDuration::from_hours(1));
+            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..credentials(0) })
+        }
+
+        fn identity(&self) -> crate::error::Result<Arc<Identity>> {
+            Err(Error::new("nobody is asked"))
+        }
+
+        fn known_identity(&self) -> Option<Arc<Identity>> {
+            None
+        }
+    }
+
+    struct World {
+        broker: Broker,
+        vault: Vault,
+        fetched: Arc<Fetched>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let (clock, fetched) = (Arc::new(SystemClock), Arc::new(Fetched::default()));
+            let broker = Broker::new("p".to_owned(), Mode::Server, None, Arc::clone(&clock) as Arc<dyn Clock>);
+            Self { broker, vault: Vault::new(Arc::clone(&fetched) as Arc<dyn Source>, clock), fetched }
+        }
+
+        /// Whether there are credentials of this role, and how many fetches there were by then.
+        fn ask(&self, role: &str) -> (bool, usize) {
+            let asked = (role != "own").then(|| Arc::from(role));
+            let rules = self.broker.rules(Duration::ZERO).expect("no policy");
+            let grant = self.broker.authorize(Caller::invoker(Invoker), &rules, None, asked.as_ref(), Duration::ZERO);
+            let grant = grant.ok().expect("a grant");
+            let (receipt, answer) = self.vault.exchange(grant, LONG, || Ok(()));
+            assert_eq!(receipt.ruling.terms.role, asked);
+            let is_of_role = answer.ok().map(|credentials| credentials.role_arn() == Some(role));
+            assert_ne!(is_of_role, Some(false), "credentials of another role than {role}");
+            (is_of_role.is_some(), self.fetched.0.lock().expect("a lock").len())
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_for_longest_makes_room() {
+        let world = World::new();
+        assert_eq!(world.ask("own"), (true, 1));
+        for role in 1..KEPT {
+            assert_eq!(world.ask(&format!("r{role}")), (true, role + 1));
+        }
+        // All are there, and the profile's own was used last.
+        assert_eq!(world.ask("r1"), (true, KEPT));
+        assert_eq!(world.ask("own"), (true, KEPT));
+        assert_eq!(world.ask("one more"), (true, KEPT + 1));
+        for role in ["own", "r1", "r3"] {
+            assert_eq!(world.ask(role), (true, KEPT + 1), "{role}");
+        }
+        assert_eq!(world.ask("r2"), (true, KEPT + 2));
+        assert_eq!(world.vault.kept().len(), KEPT);
+    }
+
+    #[test]
+    fn roles_that_nobody_may_assume_take_no_others_place() {
+        let world = World::new();
+        for role in ["own", "a", "b"] {
+            assert!(world.ask(role).0);
+        }
+        for role in 0..100 {
+            assert_eq!(world.ask(&format!("no{role}")), (false, 3));
+        }
+        for role in ["own", "a", "b"] {
+            assert_eq!(world.ask(role), (true, 3), "{role}");
+        }
+        assert_eq!(world.vault.kept().len(), KEPT);
+    }
 
     fn credentials(lifetime_s: i64) -> Credentials {
         let issued_at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");

@@ -2,7 +2,8 @@
 //!
 //! Who writes holds the directory's lock (flock(2), which the kernel drops with the process), so there is one writer at a
 //! time and one name for what is not finished: the next writer removes what an earlier one left behind. A file is written,
-//! synced, given its name, and then the directory is synced. Nothing is ever changed in place, so readers need no lock.
+//! synced, given its name, and then the directory is synced, where it is not enough that the name leads to the file before
+//! or to this one. Nothing is ever changed in place, so readers need no lock.
 //!
 //! The directory is held open: files are found in it whatever its path leads to by now.
 
@@ -124,11 +125,16 @@ impl Directory {
 
     /// Puts a file in the place of the one of that name, if there is one. When this returns it is on the disk.
     pub(super) fn write(&self, name: &str, bytes: &[u8], lock: &Lock) -> Result<()> {
+        self.put(name, bytes, lock)?;
+        self.sync()
+    }
+
+    /// The same, but the power may go and leave the one that was there before.
+    pub(super) fn put(&self, name: &str, bytes: &[u8], lock: &Lock) -> Result<()> {
         let file = self.unfinished(bytes, lock)?;
         let cannot = |error| Error::new(format!("cannot write {}", self.shown(name))).because(error);
         file.sync_all().map_err(cannot)?;
-        self.finish(name, lock)?;
-        self.sync()
+        self.finish(name, lock)
     }
 
     /// A new file that has no name of its own yet.

@@ -66,10 +66,9 @@ impl Instance {
         let lock = directory.lock()?;
         let file = directory.unfinished(&note, &lock)?;
         file.try_lock().map_err(|error| failed(error.into()))?;
-        // It is of use after a power cut, if ever.
+        // It is of use after a power cut, if ever. Its name is not waited for: one that is lost had a session that lapses.
         file.sync_all().map_err(failed)?;
         directory.finish(&name, &lock)?;
-        directory.sync()?;
         Ok(Self { directory, name, process_id: std::process::id(), _locked: file })
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::directory::Directory;
 use super::instances;
 use super::listing::Newest;
-use super::record::{Item, Kind, is_id};
+use super::record::{Item, Kind, SessionStatus, is_id};
 use super::{Engine, Failed, Index, Listing};
 use crate::clock::rfc3339_ms;
 use crate::error::{Error, Result};
@@ -168,8 +168,12 @@ impl Engine for Local {
                 item.0.entry(name).or_insert(value);
             }
         }
-        let bytes = bytes_of(&item)?;
-        Ok(directory.write(&file_name(item.checked_id(kind)?), &bytes, &lock)?)
+        let (name, bytes) = (file_name(item.checked_id(kind)?), bytes_of(&item)?);
+        // A command's end waits for this. One that a power cut undoes leaves an active session that nobody serves: it lapses.
+        if kind == Kind::Session && item.text("status") == Some(SessionStatus::Expired.as_str()) {
+            return Ok(directory.put(&name, &bytes, &lock)?);
+        }
+        Ok(directory.write(&name, &bytes, &lock)?)
     }
 
     fn list(&self, kind: Kind, index: Option<Index<'_>>, limit: usize) -> std::result::Result<Listing, Failed> {

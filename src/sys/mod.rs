@@ -9,6 +9,7 @@
 pub mod alloc;
 pub mod clock;
 pub mod directory;
+pub mod interface;
 pub mod memory;
 pub mod poll;
 pub mod process;

@@ -29,8 +29,8 @@ const HANDLED: [i32; 11] = [
     libc::SIGCONT,
 ];
 
-/// A signal to the group and the broker's order are moments apart.
-const GROUP_MEMORY: Duration = Duration::from_secs(1);
+/// A signal to the group and the broker's order are moments apart; on a host that has too much to do, seconds.
+const GROUP_MEMORY: Duration = Duration::from_secs(5);
 
 /// Runs until the child, or its whole tree, or the broker has ended. Returns the exit status of this process, which
 /// nobody but a debugger reads.
@@ -51,7 +51,7 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
     let mut group = GroupSignals::default();
     loop {
         let [_, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
-        group.note(&mut signals);
+        group.note(&mut signals, child.stopped);
         // Each time, because a child's end may have been noted while an order was carried out.
         if child.observe(pipe, broker)? == After::End {
             return Ok(());
@@ -62,11 +62,17 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
         match wire::receive_order(pipe)? {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
             Some(Order::Signal(number)) => {
-                if !(child.is_in_our_group() && group.had(number, &mut signals)) {
+                let has_it = child.is_in_our_group() && group.had(number, &mut signals, child.stopped);
+                if !has_it {
                     child.signal(number);
                 }
                 if child.observe(pipe, broker)? == After::End {
                     return Ok(());
+                }
+                // The child may have gone on and stopped again, as of a read in the background, before the group's SIGCONT
+                // came to the broker, which now runs alone: the shell would take the job for running.
+                if has_it && number == libc::SIGCONT && child.stopped {
+                    signal_broker(broker, libc::SIGSTOP);
                 }
             }
             None => {
@@ -85,12 +91,18 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
 struct GroupSignals(Vec<(i32, Duration)>);
 
 impl GroupSignals {
-    fn note(&mut self, signals: &mut Signals) {
+    /// `stopped`: whether the job is, and the broker with it, which takes what comes meanwhile when it goes on, each signal once.
+    fn note(&mut self, signals: &mut Signals, stopped: bool) {
         let now = clock::boottime();
+        if stopped {
+            self.0.iter_mut().for_each(|(_, at)| *at = now);
+        }
         self.0.retain(|(_, at)| now.saturating_sub(*at) < GROUP_MEMORY);
         while let Some(signal) = signals.take() {
             // What the terminal sent is not passed on by the broker, so that nothing has to be held against it.
-            if signal.number != libc::SIGCHLD && (signal.sent_by_process || PASSED_ON.contains(&signal.number)) {
+            let is_passed_on = signal.sent_by_process || PASSED_ON.contains(&signal.number);
+            let is_noted = stopped && self.0.iter().any(|(noted, _)| *noted == signal.number);
+            if signal.number != libc::SIGCHLD && is_passed_on && !is_noted {
                 self.0.push((signal.number, now));
             }
         }
@@ -98,8 +110,8 @@ impl GroupSignals {
 
     /// Whether the group had this signal just now. The kernel marks it for the whole group before the broker's order can be
     /// on its way, so that it has been noted by now.
-    fn had(&mut self, number: i32, signals: &mut Signals) -> bool {
-        self.note(signals);
+    fn had(&mut self, number: i32, signals: &mut Signals, stopped: bool) -> bool {
+        self.note(signals, stopped);
         let found = self.0.iter().position(|(noted, _)| *noted == number);
         found.map(|at| self.0.swap_remove(at)).is_some()
     }

@@ -5,10 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
-use std::time::Duration;
 
-/// How long moto may take to start: a few seconds of imports on a loaded machine.
-const START_DEADLINE: Duration = Duration::from_secs(60);
+use crate::harness::DEADLINE;
 
 /// A running moto. Its input is closed when the test process ends, however it ends, and then it ends too.
 #[derive(Debug)]
@@ -71,8 +69,8 @@ fn start() -> Moto {
         })
         .expect("a thread starts");
     let line = receiver
-        .recv_timeout(START_DEADLINE)
-        .unwrap_or_else(|_| panic!("moto said nothing for {} s", START_DEADLINE.as_secs()))
+        .recv_timeout(DEADLINE)
+        .unwrap_or_else(|_| panic!("moto said nothing for {} s", DEADLINE.as_secs()))
         .expect("moto's output is text");
     assert!(!line.is_empty(), "moto ended before it was ready; its error is above");
     let ready: serde_json::Value = serde_json::from_str(&line).expect("moto_server.py prints JSON");

@@ -17,16 +17,19 @@ while True:
         os._exit(8)
 "#;
 
-/// Counts SIGCONT, answers each line.
+/// Counts SIGCONT, answers each line. Not in a handler, which Python runs only after a read that the signal came just before.
 const COUNTER: &str = r#"
 import signal, os, sys
-continued = 0
-def count(*_):
-    global continued
-    continued += 1
-signal.signal(signal.SIGCONT, count)
+reading, writing = os.pipe2(os.O_NONBLOCK)
+signal.set_wakeup_fd(writing)
+signal.signal(signal.SIGCONT, lambda *_: None)
 print(os.getpid())
+continued = 0
 for line in sys.stdin:
+    try:
+        continued += len(os.read(reading, 4096))
+    except BlockingIOError:
+        pass
     print(continued)
 "#;
 
@@ -103,6 +106,44 @@ fn sentinel_stops_and_goes_on_with_the_child() {
     assert_eq!(run.line(), "2");
     run.close_stdin();
     assert_eq!(run.finish().code(), 0);
+}
+
+/// A child that reads in the background goes on with the group and stops again before sentinel, the last of the group, goes on: here
+/// it does not go on at all.
+#[test]
+fn sentinel_stays_stopped_while_the_child_is() {
+    let setup = Setup::new();
+    let mut run = setup.python(COUNTER).spawn();
+    let child = child(&mut run);
+    process::signal(child, "STOP");
+    wait_for_state(run.pid(), 'T');
+    process::signal(process::parent(child).expect("the warden"), "CONT");
+    run.signal("CONT");
+    wait_for_state(run.pid(), 'T');
+    process::signal(child, "CONT");
+    run.send("count");
+    assert_eq!(run.line(), "1");
+    run.close_stdin();
+    assert_eq!(run.finish().code(), 0);
+}
+
+#[test]
+fn what_is_sent_to_a_stopped_job_reaches_the_child_once_and_the_next_one_too() {
+    let setup = Setup::new();
+    let mut run = setup.python(LISTENER).spawn();
+    let child = child(&mut run);
+    process::signal(child, "STOP");
+    wait_for_state(run.pid(), 'T');
+    for _ in 0..3 {
+        process::signal_group(run.pid(), "TERM");
+    }
+    process::signal_group(run.pid(), "CONT");
+    assert_eq!(run.line(), "SIGTERM");
+    for name in ["USR1", "TERM", "USR2"] {
+        run.signal(name);
+        assert_eq!(run.line(), format!("SIG{name}"));
+    }
+    assert_eq!(run.finish().code(), 8);
 }
 
 /// Sentinel is kept from seeing the stop before the continuation is there as well.

@@ -19,7 +19,7 @@ def exec_(*command):
 class Terminal:
     def __init__(self, command):
         self.seen, self.done = "", 0
-        self.deadline = time.monotonic() + 25
+        self.deadline = time.monotonic() + 120
         self.pid, self.master = pty.fork()
         if self.pid == 0:
             os.execvp(command[0], command)

@@ -1,37 +1,47 @@
 # Counts signals, and answers the lines `count` and `end`.
 
-import collections
 import os
 import signal
 import sys
+import threading
 
-# One byte for each delivery, also where Python calls a handler once for two.
-reading, writing = os.pipe2(os.O_NONBLOCK)
+# One byte for each delivery, also where Python calls a handler once for two. Reading them is how the main thread waits: a handler in
+# Python runs only after a read(2) that the signal came just before.
+reading, writing = os.pipe()
+os.set_blocking(writing, False)
 signal.set_wakeup_fd(writing)
-counts = collections.Counter()
+NAMES = ("INT", "QUIT", "TSTP", "CONT")
+COUNT = 0  # No signal's number.
+
+
+def say(text):
+    os.write(1, text.encode())
 
 
 def handle(name):
-    signal.signal(getattr(signal, "SIG" + name), lambda *_: os.write(1, f"<{name}>".encode()))
+    signal.signal(getattr(signal, "SIG" + name), lambda *_: None)
 
 
-def count():
+def answer():
     try:
-        for number in os.read(reading, 4096):
-            counts[signal.Signals(number).name] += 1
-    except BlockingIOError:
-        pass
-    return " ".join(f"{name}={counts['SIG' + name]}" for name in ("INT", "QUIT", "TSTP", "CONT"))
+        while (line := sys.stdin.readline()) == "count\n":
+            os.write(writing, bytes([COUNT]))
+    finally:
+        os._exit(6 if line in ("end\n", "") else 1)
 
 
 for name in ("INT", "QUIT", "CONT", "USR1"):
     handle(name)
 if "handles-stop" in sys.argv:
     handle("TSTP")
-print("ready", flush=True)
+threading.Thread(target=answer).start()
+say("ready\n")
+counts = dict.fromkeys(NAMES, 0)
 while True:
-    line = sys.stdin.readline()
-    if line == "count\n":
-        print(count(), flush=True)
-    if line in ("end\n", ""):
-        sys.exit(6)
+    for number in os.read(reading, 4096):
+        if number == COUNT:
+            say(" ".join(f"{name}={counts[name]}" for name in NAMES) + "\n")
+        else:
+            name = signal.Signals(number).name.removeprefix("SIG")
+            counts[name] = counts.get(name, 0) + 1
+            say(f"<{name}>")

@@ -10,7 +10,7 @@ use super::answers::{self, Element, Refusal};
 use super::wire::{Answer, Response};
 
 /// After this a hanging request is answered even if nobody opens its gate.
-const HANG_LIMIT: Duration = Duration::from_secs(120);
+const HANG_LIMIT: Duration = Duration::from_secs(600);
 
 /// What happens to one request.
 #[derive(Debug, Clone)]

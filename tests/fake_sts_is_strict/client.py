@@ -14,7 +14,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-CONFIG = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=20, connect_timeout=20)
+CONFIG = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=120, connect_timeout=120)
 
 
 def api(ask):
@@ -62,7 +62,7 @@ def raw(ask):
         else:
             assert old in headers[name], (name, old, headers[name])
             headers[name] = headers[name].replace(old, new)
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(ask["url"]).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(ask["url"]).netloc, timeout=120)
     connection.request("POST", "/", body=body, headers=headers)
     try:
         response = connection.getresponse()

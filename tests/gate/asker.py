@@ -10,7 +10,7 @@ def ask():
     connection = http.client.HTTPConnection("localhost")
     connection.auto_open = 0
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(20)
+    connection.sock.settimeout(120)
     connection.sock.connect(os.environ["SENTINEL_UNIX_SOCKET"])
     try:
         connection.request("GET", "/", headers={"Authorization": os.environ["SENTINEL_AUTH_TOKEN"]})

@@ -29,10 +29,8 @@ pub(crate) use invocation::{Finished, Invocation};
 pub(crate) use running::Running;
 pub(crate) use world::World;
 
+pub(crate) use crate::fake_sts::DEADLINE;
 use crate::fake_sts::{Keys, Sts};
-
-/// What any single wait may take before the test fails.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The program under test: what SENTINEL_UNDER_TEST names, else what cargo has just built.
 pub(crate) fn sentinel() -> &'static str {

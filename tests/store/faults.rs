@@ -47,7 +47,7 @@ fn engine(server: &Server) -> DynamoDb {
     let place =
         Place { url: server.url(), keys: Fixed::new("AKIAIOSFODNN7EXAMPLE", "very-secret", Some("token-secret")) };
     let tables = Tables { sessions: Some("sessions".to_owned()), ..Tables::default() };
-    DynamoDb::new(place.api().with_pause(Arc::new(|_| {})), tables, clock()).expect("names of tables")
+    DynamoDb::new(place.api(clock()).with_pause(Arc::new(|_| {})), tables, clock()).expect("names of tables")
 }
 
 fn operations(asked: &Asked) -> Vec<String> {

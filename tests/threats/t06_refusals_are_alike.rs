@@ -1,4 +1,4 @@
-//! T6: a refusal does not say what was wrong, over either transport.
+//! T6: a refusal does not say what was wrong, over either transport, and on the metadata endpoint to whoever is outside.
 
 use crate::harness::{is_root, skip};
 use crate::wire::{FORBIDDEN, Served, Transport};
@@ -11,15 +11,19 @@ unknown = (b"B" if TOKEN[:1] == b"A" else b"A") + TOKEN[1:]
 tokens = [None, b"", b" ", b"x", TOKEN[:-1], TOKEN + b"=", TOKEN.swapcase(), unknown, b"A" * 43, b"Bearer " + TOKEN,
           b"Basic " + TOKEN, TOKEN + b"," + TOKEN, b"\"" + TOKEN + b"\"", b"A" * 7000] + MORE
 for token in tokens:
-    for path in [b"/", b"/other", b"/latest/meta-data/", b"/role-arn/arn:aws:iam::123456789012:role/x"]:
+    for path in [b"/", b"/other", b"/latest/meta-data/", b"/role-arn/arn:aws:iam::123456789012:role/dev",
+                 b"/role-arn/arn:aws:iam::123456789012:role/nobody-s", b"/role-arn/x", b"/role-arn/"]:
         for method in [b"GET", b"PUT"]:
             answers[once(ask(token, method + b" " + path + b" HTTP/1.1"))] += 1
             answers[once(ask(token, method + b" " + path + b" HTTP/1.1", b"Connection: keep-alive\r\n"))] += 1
 say(json.dumps([[raw.decode(), times] for raw, times in answers.items()]))
 "#;
 
-/// With these, a stranger sends 14 tokens to 4 paths by 2 methods in 2 ways.
-const REQUESTS: u64 = 14 * 4 * 2 * 2;
+/// With these, a stranger sends 14 tokens to 7 paths by 2 methods in 2 ways.
+const REQUESTS: u64 = 14 * 7 * 2 * 2;
+
+/// Whether a role may be had, is nobody's or is none is told to nobody outside either.
+const WITH_ROLES: [&str; 1] = ["--ecs-server"];
 
 #[track_caller]
 fn assert_all_forbidden(line: &str, requests: u64) {
@@ -31,7 +35,7 @@ fn assert_all_forbidden(line: &str, requests: u64) {
 fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
     Served::over_both(|served| {
         let script = format!("MORE = []\n{STRANGER}\nsay(status(once(ask())))");
-        let mut inside = served.inside(&[], &script).spawn();
+        let mut inside = served.inside(&WITH_ROLES, &script).spawn();
         assert_all_forbidden(&inside.line(), REQUESTS);
         // The token itself is good here.
         assert_eq!(inside.line(), "200");
@@ -42,9 +46,9 @@ fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
 
 #[test]
 fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let mut inside =
-            served.inside(&[], "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
+            served.inside(&WITH_ROLES, "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
         let stolen = inside.line();
         let done = served.outside(&stolen, &format!("MORE = [TOKEN]\n{STRANGER}")).run();
         assert_eq!(done.code(), 0, "{done}");
@@ -58,7 +62,7 @@ fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
 
 #[test]
 fn the_wrong_process_is_refused_like_a_bad_token() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         // The first that uses the token owns it; its child is inside the tree, and is not the first.
         let script = format!(
             "say(status(once(ask())))\nsys.stdout.flush()\nchild = os.fork()\nMORE = [TOKEN]\nif child == 0:\n{}\n    os._exit(0)\n\
@@ -128,7 +132,7 @@ say(answer(s).hex())
 /// What is judged before the token is, is judged alike for those whose token is good.
 #[test]
 fn what_is_refused_before_the_token_is_refused_alike_for_all() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let requests = r#"
 for method in [b"POST", b"DELETE", b"get"]:
     say(once(ask(TOKEN, method + b" / HTTP/1.1")).hex())
@@ -159,7 +163,7 @@ fn another_uid_gets_not_a_byte() {
     if !is_root() {
         return skip(NAME, "it takes root to become another user");
     }
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let (mut inside, stolen) = served.inside_in_reach_of_all("say(PATH, TOKEN.decode())\nsys.stdin.read()");
         let script = r#"
 for token in [TOKEN, None, b"x"]:
@@ -185,7 +189,7 @@ fn the_peer_is_attested_before_the_token_is_looked_up_and_neither_is_skipped() {
     let (_, body) = rest.split_once("{\n").expect("a body");
     let (body, _) = body.split_once("\n    }\n").expect("an end");
     let place = |text: &str| body.find(text).unwrap_or_else(|| panic!("no `{text}` in {body}"));
-    let (peer, token) = (place("self.recheck(visitor, writers_agree);"), place("self.registry.find("));
+    let (peer, token) = (place("self.recheck(visitor, writers_agree);"), place("self.look_up(shown);"));
     assert!(peer < token, "{body}");
     for leaves in ["?", "return", "if ", "match ", "&&", "||"] {
         let early = body.find(leaves).is_some_and(|at| at < token);

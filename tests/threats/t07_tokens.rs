@@ -35,7 +35,7 @@ if os.fork() == 0:
     os.rename("ready.new", "ready")
     # Ends when the child does, and not before.
     os.read(inherited, 1)
-    mine.settimeout(20)
+    mine.settimeout(120)
     try:
         after = mine.recv(1)
         after = "closed" if after == b"" else "answered"

@@ -67,10 +67,10 @@ const OTHERS_THAN_THE_PORT: &[&str] = &[
 
 #[test]
 fn only_hosts_that_name_the_listener_are_served() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let (ours, others) = match served.transport {
             Transport::Unix => ([" localhost", " LOCALHOST", " LocalHost", "localhost"], OTHERS_THAN_THE_SOCKET),
-            Transport::Tcp => (
+            Transport::Tcp | Transport::Imds => (
                 [" 127.0.0.1:@PORT@", " localhost:@PORT@", " LOCALHOST:@PORT@", "localhost:@PORT@"],
                 OTHERS_THAN_THE_PORT,
             ),
@@ -90,7 +90,7 @@ fn only_hosts_that_name_the_listener_are_served() {
 
 #[test]
 fn browsers_and_proxies_are_refused() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let mut talker = served.talker();
         for line in [
             "Origin: http://localhost",
@@ -137,9 +137,10 @@ fn browsers_and_proxies_are_refused() {
         let page =
             "GET / HTTP/1.1\r\nHost: @HOST@\r\nOrigin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n\r\n";
         assert_eq!(talker.until_closed(&[page.as_bytes()]), closing(400));
-        // What an <img> without any of these headers sends has no token.
-        let bare = "GET / HTTP/1.1\r\nHost: @HOST@\r\n\r\n";
-        assert_eq!(talker.until_closed(&[bare.as_bytes()]), closing(403));
+        // What an <img> without any of these headers sends has no token. Who is inside is told what the metadata endpoint wants.
+        let bare = "GET / HTTP/1.1\r\nHost: @HOST@\r\nConnection: close\r\n\r\n";
+        let status = if served.transport == Transport::Imds { 401 } else { 403 };
+        assert_eq!(talker.until_closed(&[bare.as_bytes()]), closing(status));
         talker.end();
     });
 }

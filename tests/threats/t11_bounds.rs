@@ -77,8 +77,8 @@ fn a_thousand_slow_clients_keep_nobody_out() {
 
 #[test]
 fn a_thousand_slow_strangers_keep_nobody_out_over_tcp() {
-    for processes in ["1", "8"] {
-        let served = Served::over(Transport::Tcp);
+    for (transport, processes) in [(Transport::Tcp, "1"), (Transport::Tcp, "8"), (Transport::Imds, "8")] {
+        let served = Served::over(transport);
         let mut inside = served.inside(&[], RIGHTFUL).spawn();
         let stolen = inside.line();
         let flood = served.outside(&stolen, FLOOD).args([processes, "1000"]);

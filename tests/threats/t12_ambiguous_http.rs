@@ -4,7 +4,7 @@
 use crate::wire::{Served, closing, get};
 
 /// A second request, that a parser may find inside the first.
-const SMUGGLED: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: @TOKEN@\r\n\r\n";
+const SMUGGLED: &str = "GET / HTTP/1.1\r\nHost: @HOST@\r\nAuthorization: @TOKEN@\r\n\r\n";
 
 /// Header lines that are refused behind a good request's others.
 const LINES: [(&str, u16); 41] = [
@@ -97,15 +97,16 @@ const REQUEST_LINES: [(&str, u16); 40] = [
 
 #[test]
 fn ambiguous_headers_are_refused() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    for (lines, status) in LINES {
-        talker.refused(lines, get(&format!("{lines}\r\n")).as_bytes(), status);
-        // What follows is neither a body nor a request.
-        let followed = format!("{}{SMUGGLED}", get(&format!("{lines}\r\n")));
-        talker.refused(lines, followed.as_bytes(), status);
-    }
-    talker.end();
+    Served::over_all(|served| {
+        let mut talker = served.talker();
+        for (lines, status) in LINES {
+            talker.refused(lines, get(&format!("{lines}\r\n")).as_bytes(), status);
+            // What follows is neither a body nor a request.
+            let followed = format!("{}{SMUGGLED}", get(&format!("{lines}\r\n")));
+            talker.refused(lines, followed.as_bytes(), status);
+        }
+        talker.end();
+    });
 }
 
 #[test]
@@ -121,28 +122,37 @@ fn ambiguous_request_lines_are_refused() {
 
 #[test]
 fn no_request_is_smuggled_in_another() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    let inner = SMUGGLED;
-    for (name, request, status) in [
-        ("a body that is a request", format!("{}{inner}", get("Content-Length: 5\r\n")), 413),
-        ("a body as long as it says", format!("{}{inner}", get(&format!("Content-Length: {}\r\n", inner.len()))), 413),
-        ("CL.TE", format!("{}0\r\n\r\n{inner}", get("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n")), 400),
-        ("TE.CL", format!("{}5c\r\n{inner}", get("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n")), 400),
-        ("TE.TE", format!("{}0\r\n\r\n{inner}", get("Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n")), 400),
-        ("CL.0", format!("{}{inner}", get("Content-Length: 0\r\nContent-Length: 80\r\n")), 400),
-        ("a POST with a body", format!("POST{}{inner}", &get("Content-Length: 5\r\n")[3..]), 405),
-        ("a PUT with a body", format!("PUT{}{inner}", &get("Content-Length: 5\r\n")[3..]), 413),
-        ("an upgrade", format!("{}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", get("Upgrade: h2c\r\n")), 400),
-    ] {
-        talker.refused(name, request.as_bytes(), status);
-    }
-    // Two that nobody reads differently are two requests: the second one is refused on its own account.
-    let two = format!("{SMUGGLED}{}", get("Transfer-Encoding: chunked\r\n"));
-    let both = talker.until_closed(&[two.as_bytes()]);
-    assert!(both.starts_with("HTTP/1.1 200 OK\r\n") && both.ends_with(&closing(400)), "{both}");
-    assert_eq!(both.matches("HTTP/1.1 ").count(), 2, "{both}");
-    talker.end();
+    Served::over_all(|served| {
+        let mut talker = served.talker();
+        let inner = SMUGGLED;
+        for (name, request, status) in [
+            ("a body that is a request", format!("{}{inner}", get("Content-Length: 5\r\n")), 413),
+            (
+                "a body as long as it says",
+                format!("{}{inner}", get(&format!("Content-Length: {}\r\n", inner.len()))),
+                413,
+            ),
+            ("CL.TE", format!("{}0\r\n\r\n{inner}", get("Content-Length: 6\r\nTransfer-Encoding: chunked\r\n")), 400),
+            ("TE.CL", format!("{}5c\r\n{inner}", get("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n")), 400),
+            (
+                "TE.TE",
+                format!("{}0\r\n\r\n{inner}", get("Transfer-Encoding: chunked\r\nTransfer-encoding: x\r\n")),
+                400,
+            ),
+            ("CL.0", format!("{}{inner}", get("Content-Length: 0\r\nContent-Length: 80\r\n")), 400),
+            ("a POST with a body", format!("POST{}{inner}", &get("Content-Length: 5\r\n")[3..]), 405),
+            ("a PUT with a body", format!("PUT{}{inner}", &get("Content-Length: 5\r\n")[3..]), 413),
+            ("an upgrade", format!("{}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", get("Upgrade: h2c\r\n")), 400),
+        ] {
+            talker.refused(name, request.as_bytes(), status);
+        }
+        // Two that nobody reads differently are two requests: the second one is refused on its own account.
+        let two = format!("{SMUGGLED}{}", get("Transfer-Encoding: chunked\r\n"));
+        let both = talker.until_closed(&[two.as_bytes()]);
+        assert!(both.starts_with("HTTP/1.1 200 OK\r\n") && both.ends_with(&closing(400)), "{both}");
+        assert_eq!(both.matches("HTTP/1.1 ").count(), 2, "{both}");
+        talker.end();
+    });
 }
 
 #[test]

@@ -315,7 +315,7 @@ address = ('127.0.0.1', urllib.parse.urlsplit(url).port)
 hostile = [path.read_bytes() for path in sorted(pathlib.Path(os.environ['CORPUS']).iterdir())]
 hostile += [bytes([byte]) * 9000 for byte in range(256)]
 for request in hostile:
-    connection = socket.create_connection(address, timeout=20)
+    connection = socket.create_connection(address, timeout=120)
     try:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
@@ -327,7 +327,7 @@ for request in hostile:
         pass
     connection.close()
 ask = urllib.request.Request(url, headers={'Authorization': token})
-print(len(hostile) > 256, urllib.request.urlopen(ask, timeout=20).status)
+print(len(hostile) > 256, urllib.request.urlopen(ask, timeout=120).status)
 ";
     let world = World::with_dev();
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/request");

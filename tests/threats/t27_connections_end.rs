@@ -17,7 +17,7 @@ const FETCHED: &str = "s = connect()\ns.sendall(ask())\nsay(status(answer(s)))\n
 
 #[test]
 fn a_program_that_inherits_a_connection_gets_nothing() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let again = format!(
             "{CLIENT}\ns = socket.socket(fileno=int(sys.argv[1]))\ns.settimeout(LIMIT_S)\ntry_send(s, ask())\n\
          say(os.getpid())\nprint(to_end(s).decode(), end='')"
@@ -44,10 +44,22 @@ os.execv("/bin/sh", ["sh", "-c", "echo $$; printf %s \"$ASK\" >&3; exec cat <&3"
 
 #[test]
 fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() {
-    for (transport, how) in [(Transport::Unix, "exec"), (Transport::Tcp, "exec"), (Transport::Tcp, "pass")] {
+    let own = ("GET / HTTP/1.1", "GetSessionToken");
+    let role = ("GET /role-arn/arn:aws:iam::123456789012:role/mine HTTP/1.1", "AssumeRole");
+    let metadata = ("GET /latest/meta-data/iam/security-credentials/base HTTP/1.1", "GetSessionToken");
+    for (transport, how, (line, action)) in [
+        (Transport::Unix, "exec", own),
+        (Transport::Tcp, "exec", own),
+        (Transport::Tcp, "pass", own),
+        (Transport::Unix, "exec", role),
+        (Transport::Tcp, "pass", role),
+        (Transport::Imds, "exec", metadata),
+        (Transport::Imds, "pass", metadata),
+    ] {
         let served = Served::over(transport);
+        served.sts.role("mine").trusts("*").allows_source_identity().arn();
         // AWS is slow with the first credentials, so the request is still being answered meanwhile.
-        let gate = served.sts.hang("GetSessionToken");
+        let gate = served.sts.hang(action);
         let meeting = served.sandbox.path("meeting");
         let meeting = meeting.to_str().expect("UTF-8");
         let exec = "fd = s.fileno()\ns.setblocking(True)\nos.set_inheritable(fd, True)\n\
@@ -58,12 +70,13 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
              m, _ = l.accept()\n_, fds, _, _ = socket.recv_fds(m, 1, 1)\ns = socket.socket(fileno=fds[0])\n\
              s.settimeout(LIMIT_S)\nprint(s.recv(65536).decode(), end='')";
         let script = format!(
-            "s = connect()\ns.sendall(ask())\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
+            "s = connect()\ns.sendall(ask(TOKEN, b'{line}'))\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
             if how == "exec" { exec } else { pass }
         );
-        let mut inside = served.inside(&["--lazy"], &script).args([meeting]).spawn();
+        let options: &[&str] = if action == "AssumeRole" { &["--lazy", "--ecs-server"] } else { &["--lazy"] };
+        let mut inside = served.inside(options, &script).args([meeting]).spawn();
         let stolen = inside.line();
-        served.sts.wait_for_calls("GetSessionToken", 1);
+        served.sts.wait_for_calls(action, 1);
         let thief = (how == "pass").then(|| {
             let mut thief = served.outside(&stolen, receive).args([meeting]).spawn();
             assert_eq!(thief.line(), "listening");
@@ -138,7 +151,7 @@ fn split_twice(text: &str) -> Option<(&str, &str)> {
 
 #[test]
 fn the_childs_end_closes_the_connections_of_what_it_leaves_behind() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let told = served.sandbox.path("told");
         let script = r#"
 ready_in, ready_out = os.pipe()
@@ -175,7 +188,7 @@ sys.exit(7)
         let text = eventually("what the daemon found", || std::fs::read_to_string(&told).ok());
         let error = match served.transport {
             Transport::Unix => "FileNotFoundError",
-            Transport::Tcp => "ConnectionRefusedError",
+            Transport::Tcp | Transport::Imds => "ConnectionRefusedError",
         };
         assert_eq!(text, format!(r#"[200, "", "", "", false, "", "{error}"]"#));
     });
@@ -183,7 +196,7 @@ sys.exit(7)
 
 #[test]
 fn the_wardens_end_closes_every_connection() {
-    Served::over_both(|served| {
+    Served::over_all(|served| {
         let script = format!(
             "{FETCHED}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\n\
              say(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))"

@@ -1,17 +1,24 @@
 # What attackers speak HTTP with: sockets, so that every byte and every moment is theirs. Goes in front of their scripts.
 import errno, fcntl, json, os, select, signal, socket, sys, time
 
-# PATH is what a thief is told: the path of the Unix socket, or the URI of the port.
+# PATH is what a thief is told: the path of the Unix socket, the URI of the port, or the metadata endpoint, which has no slash.
+HEADER, LINE = b"Authorization: ", b"GET / HTTP/1.1"
 if "SENTINEL_UNIX_SOCKET" in os.environ:
     TOKEN = os.environ["SENTINEL_AUTH_TOKEN"].encode()
     PATH = ADDRESS = os.environ["SENTINEL_UNIX_SOCKET"]
     FAMILY, HOST = socket.AF_UNIX, b"localhost"
 else:
-    TOKEN = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"].encode()
-    PATH = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    if "AWS_EC2_METADATA_SERVICE_ENDPOINT" in os.environ:
+        # A thief has a session token of the tree's; who is inside gets one, below.
+        TOKEN = os.environ.get("STOLEN_SESSION_TOKEN", "").encode()
+        PATH = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+        HEADER, LINE = b"X-aws-ec2-metadata-token: ", b"GET /latest/meta-data/iam/security-credentials/base HTTP/1.1"
+    else:
+        TOKEN = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"].encode()
+        PATH = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     HOST = PATH.removeprefix("http://").removesuffix("/").encode()
     FAMILY, ADDRESS = socket.AF_INET, ("127.0.0.1", int(HOST.rpartition(b":")[2]))
-LIMIT_S = 25
+LIMIT_S = 120
 
 
 def connect():
@@ -21,8 +28,9 @@ def connect():
     return s
 
 
-def ask(token=TOKEN, line=b"GET / HTTP/1.1", more=b""):
-    authorization = b"" if token is None else b"Authorization: " + token + b"\r\n"
+def ask(token=..., line=LINE, more=b""):
+    token = TOKEN if token is ... else token
+    authorization = b"" if token is None else HEADER + token + b"\r\n"
     return line + b"\r\nHost: " + HOST + b"\r\n" + authorization + more + b"\r\n"
 
 
@@ -86,3 +94,11 @@ def once(raw, has_body=True):
 
 def say(*words):
     print(*words, flush=True)
+
+
+def session_token(ttl=b"21600"):
+    return once(ask(None, b"PUT /latest/api/token HTTP/1.1", b"X-aws-ec2-metadata-token-ttl-seconds: " + ttl + b"\r\n"))
+
+
+if not TOKEN:
+    TOKEN = session_token().rpartition(b"\r\n")[2]

@@ -29,6 +29,8 @@ pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
 pub(crate) enum Transport {
     Unix,
     Tcp,
+    /// The metadata endpoint, with a session token.
+    Imds,
 }
 
 impl Transport {
@@ -37,6 +39,7 @@ impl Transport {
         match self {
             Self::Unix => "--unix-socket",
             Self::Tcp => "--server",
+            Self::Imds => "--ec2-server",
         }
     }
 }
@@ -59,11 +62,21 @@ impl Served {
         Self { sts, sandbox, transport }
     }
 
-    /// The same attack over each transport. Each has a thread of its own, whose name a failure shows.
+    /// The same attack over both transports of the container endpoint.
     pub(crate) fn over_both(attack: impl Fn(Self) + Sync) {
+        Self::over_each(&[Transport::Unix, Transport::Tcp], attack);
+    }
+
+    /// The same attack over both, and on the metadata endpoint.
+    pub(crate) fn over_all(attack: impl Fn(Self) + Sync) {
+        Self::over_each(&[Transport::Unix, Transport::Tcp, Transport::Imds], attack);
+    }
+
+    /// Each has a thread of its own, whose name a failure shows.
+    fn over_each(transports: &[Transport], attack: impl Fn(Self) + Sync) {
         let attack = &attack;
         thread::scope(|scope| {
-            for transport in [Transport::Unix, Transport::Tcp] {
+            for &transport in transports {
                 let named = thread::Builder::new().name(format!("over {transport:?}"));
                 named.spawn_scoped(scope, move || attack(Self::over(transport))).expect("a thread");
             }
@@ -79,7 +92,7 @@ impl Served {
     /// The same, started, where any user can connect; with what a thief is told, which the script says first. A port is in
     /// everybody's reach; for a socket, whoever runs sentinel opens every door but the last.
     pub(crate) fn inside_in_reach_of_all(&self, script: &str) -> (Running, String) {
-        if self.transport == Transport::Tcp {
+        if self.transport != Transport::Unix {
             let mut inside = self.inside(&[], script).spawn();
             let stolen = inside.line();
             return (inside, stolen);
@@ -119,6 +132,9 @@ fn attacker(python: Invocation, stolen: &str, script: &str) -> Invocation {
 /// Adds a stolen socket or port and its token, `PATH TOKEN`, to a program's environment.
 fn stolen_into(program: Invocation, stolen: &str) -> Invocation {
     let (path, token) = stolen.split_once(' ').expect("a path and a token");
+    if path.starts_with("http://") && !path.ends_with('/') {
+        return program.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", path).env("STOLEN_SESSION_TOKEN", token);
+    }
     if path.starts_with("http://") {
         return program.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", path).env("AWS_CONTAINER_AUTHORIZATION_TOKEN", token);
     }
@@ -178,6 +194,7 @@ pub(crate) fn get(more: &str) -> String {
 pub(crate) fn closing(status: u16) -> String {
     let (reason, own, code, message) = match status {
         400 => ("Bad Request", "", "BadRequest", "Bad request"),
+        401 => ("Unauthorized", "", "Unauthorized", "No live session token"),
         403 => return FORBIDDEN.to_owned(),
         405 => ("Method Not Allowed", "Allow: GET, HEAD\r\n", "MethodNotAllowed", "Method not allowed"),
         408 => ("Request Timeout", "", "RequestTimeout", "Request timed out"),

@@ -1,11 +1,21 @@
 # Follows the test's orders, one JSON object a line: {"pieces": [hex, ...], "closes": whether the answer ends the connection}.
 # Each piece is sent once the server has read those before it. "@TOKEN@" stands for the token, and
-# "@HOST@" and "@PORT@" for the listener's name and port.
+# "@HOST@" and "@PORT@" for the listener's name and port. What is written for the container endpoint asks the metadata endpoint
+# for the same in its own way: another path, and another header.
+import re
+
+
+def translate(piece):
+    if HEADER.startswith(b"X-aws"):
+        piece = re.sub(rb"(?i)\bauthorization:", HEADER[:-1], piece)
+        piece = piece.replace(b" / HTTP/1.1", LINE.removeprefix(b"GET"))
+    return piece.replace(b"@TOKEN@", TOKEN).replace(b"@HOST@", HOST).replace(b"@PORT@", HOST.rpartition(b":")[2])
+
+
 for order in map(json.loads, sys.stdin):
     s = connect()
     for piece in order["pieces"]:
-        piece = bytes.fromhex(piece).replace(b"@TOKEN@", TOKEN).replace(b"@HOST@", HOST)
-        if not try_send(s, piece.replace(b"@PORT@", HOST.rpartition(b":")[2])):
+        if not try_send(s, translate(bytes.fromhex(piece))):
             break
         if len(order["pieces"]) > 1:
             wait_until_read(s)

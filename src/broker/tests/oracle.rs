@@ -63,8 +63,9 @@ pub(super) fn decide(world: &World) -> Wanted {
     }
     let rules = document["rules"].as_array().expect("rules");
     let found = rules.iter().enumerate().find(|(_, rule)| matches(rule, user, world));
+    let others = world.asked.filter(|_| world.asked != world.role_arn);
     let Some((index, rule)) = found else {
-        return match glass(document, "deny", user, world) {
+        return match glass(document, "deny", user, world).filter(|_| others.is_none()) {
             Some(event) => {
                 let window = Some((By::BreakGlass, event.id.clone()));
                 Wanted::Allowed { rule: None, window, most: None, narrowed_by: None }
@@ -73,8 +74,11 @@ pub(super) fn decide(world: &World) -> Wanted {
         };
     };
     let denied = Wanted::Denied { rule: Some(index) };
-    let role_is_right =
-        rule.get("role_arns").is_none_or(|roles| world.role_arn.is_some_and(|role| texts(roles).contains(&role)));
+    let wanted = others.or(world.role_arn);
+    let role_is_right = match rule.get("role_arns") {
+        None => others.is_none(),
+        Some(roles) => wanted.is_some_and(|role| texts(roles).contains(&role)),
+    };
     let table_is_right = rule.get("session_table").is_none_or(
         |wanted| matches!(world.session, SessionOf::Live { table: Some(table), .. } if Some(table) == wanted.as_str()),
     );

@@ -75,6 +75,8 @@ pub(super) struct World {
     pub(super) account: String,
     pub(super) profile: &'static str,
     pub(super) role_arn: Option<&'static str>,
+    /// Asked for by its ARN.
+    pub(super) asked: Option<&'static str>,
     pub(super) mode: Mode,
     pub(super) now: Timestamp,
     pub(super) session: SessionOf,
@@ -114,6 +116,13 @@ impl World {
             account: random.one(&["111111111111", "111111111111", "222222222222"]).to_owned(),
             profile: random.one(&PROFILES),
             role_arn: random.one(&[
+                None,
+                Some("arn:aws:iam::111111111111:role/a"),
+                Some("arn:aws:iam::111111111111:role/b"),
+            ]),
+            asked: random.one(&[
+                None,
+                None,
                 None,
                 Some("arn:aws:iam::111111111111:role/a"),
                 Some("arn:aws:iam::111111111111:role/b"),
@@ -190,8 +199,16 @@ impl fmt::Display for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:?} of {} asks for {} ({:?}) by {:?} at {}; session {:?}, store fails: {}",
-            self.user, self.account, self.profile, self.role_arn, self.mode, self.now, self.session, self.store_fails
+            "{:?} of {} asks for {} ({:?}, asked for {:?}) by {:?} at {}; session {:?}, store fails: {}",
+            self.user,
+            self.account,
+            self.profile,
+            self.role_arn,
+            self.asked,
+            self.mode,
+            self.now,
+            self.session,
+            self.store_fails
         )?;
         writeln!(f, "{:#?}\n{:#?}", self.requests, self.events)?;
         write!(f, "{:#}", self.document.clone().unwrap_or_default())

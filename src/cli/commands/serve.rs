@@ -46,9 +46,17 @@ pub(super) const SERVE: &[CommandInfo] = &[
         name: "serve ec2",
         summary: "serve the EC2 instance metadata endpoint",
         words: Words::None,
-        synopsis: &["sentinel serve ec2 [--profile P] --allow-uid USER... [options]"],
-        description: &["Serves until SIGTERM or SIGINT, in the foreground.", WHOM, WORTH],
-        examples: &[],
+        synopsis: &["sentinel serve ec2 --imds-address ADDRESS [--profile P] --allow-uid USER... [options]"],
+        description: &[
+            "Serves until SIGTERM or SIGINT, in the foreground. Clients get a session token first (IMDSv2), which is good for their \
+             uid and its profile.",
+            WHOM,
+            WORTH,
+        ],
+        examples: &[(
+            "sentinel serve ec2 --imds-address 169.254.169.254 --map uid:web=web --map uid:db=backup",
+            "tools that ask for instance metadata, each service with a role of its own",
+        )],
         statuses: STATUSES,
     },
 ];

@@ -33,6 +33,8 @@ pub static FLAGS: &[Flag] = &joined::<Flag, { length(PARTS) }>(PARTS);
 
 const EXEC: &[CommandName] = &[Exec];
 const BOTH: &[CommandName] = &[Exec, Credentials];
+/// Commands that ask a sentinel around them.
+const ASKING: &[CommandName] = &[Credentials];
 
 /// Commands that serve whoever their selectors name.
 const SERVICES: &[CommandName] = &[ServeEcs, ServeEc2];
@@ -40,8 +42,14 @@ const SERVICES: &[CommandName] = &[ServeEcs, ServeEc2];
 /// The one that serves the container credentials endpoint.
 const ECS: &[CommandName] = &[ServeEcs];
 
+/// Commands that may serve the EC2 metadata endpoint.
+const METADATA: &[CommandName] = &[Exec, ServeEc2];
+
 /// Commands that serve.
 const SERVING: &[CommandName] = &[Exec, ServeEcs, ServeEc2];
+
+/// Commands whose server may have a token in a file.
+const WITH_TOKENS: &[CommandName] = &[Exec, ServeEcs];
 
 /// Commands that get credentials.
 const GIVING: &[CommandName] = &[Exec, Credentials, ServeEcs, ServeEc2];

@@ -43,6 +43,7 @@ fn every_variable_is_derived_from_the_name_and_is_for_every_run() {
                 flag.id,
                 Id::UnixSocket
                     | Id::ServiceBind
+                    | Id::RoleArn
                     | Id::ExpectVersion
                     | Id::Strict
                     | Id::Head
@@ -90,6 +91,9 @@ fn the_flags_that_need_a_server_are_these() {
         [
             "server-port",
             "unix-socket-path",
+            "imds-v1",
+            "imds-address",
+            "hop-limit",
             "server-duration",
             "bind",
             "allow-fallback",
@@ -110,25 +114,30 @@ fn a_command_takes_exactly_its_flags() {
     };
     let credentials =
         "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
-    let server = "server server-port unix-socket unix-socket-path server-duration bind allow-fallback lazy wait-tree \
-                  token-file token-rotation token-group max-connections";
+    let server = "server ecs-server server-port unix-socket unix-socket-path ec2-server imds-v1 imds-address hop-limit \
+                  server-duration bind allow-fallback lazy wait-tree token-file token-rotation token-group max-connections";
     let given = "profile region source-identity mfa-process session-policy policy-arn";
-    let both = "server-duration token-file token-rotation token-group max-connections";
+    let both = "server-duration max-connections";
+    let tokens = "token-file token-rotation token-group";
+    let imds = "imds-v1 imds-address hop-limit";
     let allow = "allow-uid allow-gid allow-exe allow-sha256 allow-cgroup map";
     let source = "policy policy-parameter policy-key policy-scope aws-profile";
     let tables = "session-table request-table breakglass-table";
     let log = "log-file log-stderr log-key log-fsync log-anchor log-syslog syslog-socket";
-    let question = "profile user account mode time uid executable sha256 role-arn os expect";
+    let question = "profile user account mode time uid executable sha256 role-arn by-arn os expect";
     let cases = [
         (CommandName::Exec, format!("{credentials} {server} {source} state-dir {tables} wait {log} nested debug help")),
-        (CommandName::Credentials, format!("{credentials} {source} state-dir {tables} {log} debug help")),
+        (CommandName::Credentials, format!("{credentials} role-arn {source} state-dir {tables} {log} debug help")),
         (
             CommandName::ServeEcs,
             format!(
-                "{given} {both} socket socket-mode socket-group address {allow} bind {source} state-dir {tables} {log} debug help"
+                "{given} server-duration {tokens} max-connections socket socket-mode socket-group address {allow} bind {source} state-dir {tables} {log} debug help"
             ),
         ),
-        (CommandName::ServeEc2, format!("{given} {both} {allow} bind {source} state-dir {tables} {log} debug help")),
+        (
+            CommandName::ServeEc2,
+            format!("{given} {imds} {both} {allow} bind {source} state-dir {tables} {log} debug help"),
+        ),
         (CommandName::Whoami, format!("profile region {source} state-dir {tables} json help")),
         (CommandName::PolicyValidate, format!("region {source} strict state-dir help")),
         (CommandName::PolicyTest, format!("region {question} {source} state-dir json help")),

@@ -23,11 +23,11 @@ const PROGRAM_MAX_BYTES: u64 = 1 << 30;
 pub(super) fn test(settings: &Judge, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
     let verdict = with_question(settings, env, clock, |policy, question| policy.evaluate(question))?;
     let text = match settings.json {
-        true => format!("{}\n", verdict_json(&verdict)),
+        true => format!("{}\n", with_role(verdict_json(&verdict), &settings.asked)),
         false => {
             let rule =
                 verdict.rule.as_ref().map_or("no rule".to_owned(), |(index, name)| format!("rules[{index}] `{name}`"));
-            format!("{}: {}\n  {rule}\n", verdict.effect.as_str(), verdict.reason)
+            format!("{}: {}\n  {rule}\n{}", verdict.effect.as_str(), verdict.reason, role(&settings.asked))
         }
     };
     crate::cli::print(&text)?;
@@ -37,8 +37,12 @@ pub(super) fn test(settings: &Judge, env: &Env, clock: &Arc<dyn Clock>) -> Resul
 /// Prints what each rule says.
 pub(super) fn explain(settings: &Judge, env: &Env, clock: &Arc<dyn Clock>) -> Result<u8> {
     let explanation = with_question(settings, env, clock, |policy, question| policy.explain(question))?;
-    let text = if settings.json { explanation_json(&explanation).to_string() } else { explanation.to_string() };
-    crate::cli::print(&format!("{text}\n"))?;
+    let text = if settings.json {
+        format!("{}\n", with_role(explanation_json(&explanation), &settings.asked))
+    } else {
+        format!("{explanation}\n{}", role(&settings.asked))
+    };
+    crate::cli::print(&text)?;
     status(settings, &explanation.verdict)
 }
 
@@ -55,7 +59,7 @@ fn with_question<T>(
     clock: &Arc<dyn Clock>,
     ask: impl FnOnce(&Policy, &Question<'_>) -> T,
 ) -> Result<T> {
-    let Asked { profile, user, account, mode, time, uid, role_arn, os, .. } = &settings.asked;
+    let Asked { profile, user, account, mode, time, uid, role_arn, by_arn, os, .. } = &settings.asked;
     let found = document::of(&settings.source, settings.state_dir.as_deref(), env, clock)?;
     let (path, digest) = program(&settings.asked)?;
     let program = match (&path, &digest) {
@@ -68,6 +72,7 @@ fn with_question<T>(
         user: user.as_deref(),
         account: account.as_deref(),
         role_arn: role_arn.as_deref(),
+        by_arn: *by_arn,
         mode: *mode,
         peer: PeerFacts { uid: uid.unwrap_or(effective_uid().0), program },
         os: match os {
@@ -95,6 +100,23 @@ fn digest_of(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(PROGRAM_MAX_BYTES).read_to_end(&mut bytes).ok()?;
     Some(hex(&sha256(&bytes)))
+}
+
+/// Whose role the question was about: a rule without `role_arns` gives the profile's own, and no other.
+fn role(asked: &Asked) -> String {
+    match &asked.role_arn {
+        Some(role) if asked.by_arn => format!("  for {role}, asked for by its ARN\n"),
+        Some(role) => format!("  for {role}, as the profile's own role\n"),
+        None => String::new(),
+    }
+}
+
+fn with_role(mut answer: Value, asked: &Asked) -> Value {
+    if let (Some(role), Value::Object(fields)) = (&asked.role_arn, &mut answer) {
+        fields.insert("role_arn".to_owned(), json!(role));
+        fields.insert("by_arn".to_owned(), json!(asked.by_arn));
+    }
+    answer
 }
 
 fn verdict_json(verdict: &Verdict) -> Value {

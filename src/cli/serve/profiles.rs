@@ -33,6 +33,7 @@ pub(super) struct Profiles {
 struct Profile {
     name: Arc<str>,
     vendor: Arc<Vendor>,
+    region: Option<String>,
     keeper: Option<Keeper>,
     closer: Arc<OnceLock<Closer>>,
 }
@@ -87,9 +88,10 @@ impl Profiles {
             // The one that --profile or a variable names may be another entry's, too.
             if !profiles.has(&name) {
                 profiles.tell(&prepared);
-                let Prepared { vendor, keeper, closer, .. } = prepared;
+                let Prepared { vendor, keeper, closer, profile, .. } = prepared;
+                let region = profile.facts().region.map(str::to_owned);
                 let vendor = Arc::new(vendor.bound("selector").serving(at.to_owned()));
-                profiles.all.push(Profile { name, vendor, keeper, closer });
+                profiles.all.push(Profile { name, vendor, region, keeper, closer });
             }
         }
         Ok(profiles)
@@ -109,7 +111,10 @@ impl Profiles {
 
     /// A desk for each.
     pub(super) fn desks(&self) -> HashMap<Arc<str>, Arc<Desk>> {
-        let desk = |profile: &Profile| (Arc::clone(&profile.name), Desk::new(Arc::clone(&profile.vendor)));
+        let desk = |profile: &Profile| {
+            let desk = Desk::in_region(Arc::clone(&profile.vendor), profile.region.clone());
+            (Arc::clone(&profile.name), desk)
+        };
         self.all.iter().map(desk).collect()
     }
 

@@ -10,7 +10,7 @@ use super::places::{PolicyPlace, PolicySource, scope};
 use crate::cli::flags::Id;
 use crate::duration;
 use crate::error::{Error, Result};
-use crate::policy::{Effect, Mode};
+use crate::policy::{Effect, Mode, is_role_arn};
 
 /// What is to be done with policies.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub struct Asked {
     pub sha256: Option<String>,
     /// The role whose credentials are asked for.
     pub role_arn: Option<String>,
+    /// That role is asked for by its ARN, and is not the profile's own.
+    pub by_arn: bool,
     /// The device's system; `None` is this one's.
     pub os: Option<Os>,
 }
@@ -249,6 +251,11 @@ fn judge(given: &Given<'_>, command: &str) -> Result<Judge> {
 fn asked(given: &Given<'_>) -> Result<Asked> {
     let account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     let digest = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let role_arn = given.word(Id::AskedRoleArn, "a role's ARN", is_role_arn)?;
+    let by_arn = given.switch(Id::ByArn)?;
+    if by_arn && role_arn.is_none() {
+        return Err(Error::usage("--by-arn needs --role-arn").hint("name the role: `--role-arn ARN`"));
+    }
     let uid = given.number(Id::AskedUid, 0)?.map(u32::try_from).transpose();
     Ok(Asked {
         profile: given.required(Id::AskedProfile, given.text(Id::AskedProfile)?)?,
@@ -259,8 +266,8 @@ fn asked(given: &Given<'_>) -> Result<Asked> {
         uid: uid.map_err(|_| Error::usage("--uid is above 4294967295, the highest uid"))?,
         executable: given.path(Id::AskedExecutable),
         sha256: given.word(Id::AskedSha256, "a SHA-256: 64 hex digits", digest)?.map(|text| text.to_ascii_lowercase()),
-        role_arn: given
-            .word(Id::AskedRoleArn, "a role's ARN", |text| text.starts_with("arn:") && text.contains(":role/"))?,
+        role_arn,
+        by_arn,
         os: given.choice(Id::AskedOs, &[Os::Linux, Os::Macos])?,
     })
 }

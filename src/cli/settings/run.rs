@@ -1,15 +1,19 @@
 //! The settings of the commands that give credentials.
 
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::given::{Given, LONGEST_ROLE_SESSION, LONGEST_SESSION};
+use super::imds;
 use super::places::{Log, PolicySource, Stores};
 use super::token_file::TokenFile;
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
+use crate::policy::is_role_arn;
 use crate::server::Endpoint;
+use crate::server::imds::Imds;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
@@ -69,6 +73,8 @@ pub struct Credentials {
     /// Whether the command line names the profile. A variable does not count here: inside a tree it is an accident, and
     /// following it would make a helper ask for the profile whose helper it is.
     pub names_profile: bool,
+    /// The role that the socket of an outer sentinel is asked for.
+    pub role_arn: Option<String>,
     /// The first flag that says how credentials are made or decided on: the socket of an outer sentinel obeys none.
     pub shaping_flag: Option<String>,
 }
@@ -108,6 +114,13 @@ pub enum Transport {
     Unix(Option<PathBuf>),
     /// On this port of 127.0.0.1; 0 is any that is free.
     Tcp(u16),
+    /// The metadata endpoint, on an address of the loopback interface.
+    Imds {
+        /// Port 0 is any that is free.
+        address: SocketAddrV4,
+        /// How far its packets go.
+        hop_limit: u8,
+    },
 }
 
 /// Who may use a token.
@@ -129,16 +142,21 @@ impl Exec {
     pub fn of(given: &Given<'_>) -> Result<Self> {
         let common = Common::of(given)?;
         let server = if let Some(transport) = transport(given)? {
+            let endpoint = match transport {
+                Transport::Imds { .. } => Endpoint::Ec2(Imds { v1: given.switch(Id::ImdsV1)? }),
+                Transport::Unix(_) | Transport::Tcp(_) if given.switch(Id::EcsServer)? => Endpoint::Ecs,
+                Transport::Unix(_) | Transport::Tcp(_) => Endpoint::Container,
+            };
             Some(Server {
+                token_file: token_file(given, &transport)?,
                 transport,
-                endpoint: Endpoint::Container,
+                endpoint,
                 duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
                 duration_misplaced: given.parsed.has(Id::Duration) && given.said(Id::ServerDuration).is_none(),
-                bind: given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?.unwrap_or(Bind::Tree),
+                bind: bind(given)?,
                 allow_fallback: given.switch(Id::AllowFallback)?,
                 lazy: given.switch(Id::Lazy)?,
                 wait_tree: given.switch(Id::WaitTree)?,
-                token_file: TokenFile::of(given)?,
                 max_connections: super::serve::max_connections(given)?,
             })
         } else {
@@ -153,6 +171,22 @@ impl Exec {
     }
 }
 
+/// The metadata endpoint's callers have session tokens: a flag is a mistake there, and a variable for other runs.
+fn token_file(given: &Given<'_>, transport: &Transport) -> Result<Option<TokenFile>> {
+    if !matches!(transport, Transport::Imds { .. }) {
+        return TokenFile::of(given);
+    }
+    let flags = [Id::TokenFile, Id::TokenRotation, Id::TokenGroup];
+    match flags.into_iter().find(|id| given.parsed.has(*id)) {
+        None => Ok(None),
+        Some(id) => Err(Error::usage(format!(
+            "{} has no effect with --ec2-server, whose callers have session tokens",
+            super::name_of(id)
+        ))
+        .hint("leave one of them out")),
+    }
+}
+
 impl Credentials {
     /// The settings of `credentials`.
     ///
@@ -163,7 +197,9 @@ impl Credentials {
         let names_profile = parsed.profile.is_some() || parsed.has(Id::Profile);
         let shaping_flag =
             parsed.given.iter().filter_map(|(id, _)| Flag::of(*id)).find(|flag| flag.shapes_credentials());
-        Ok(Self { common: Common::of(given)?, names_profile, shaping_flag: shaping_flag.map(Flag::dashed) })
+        let shaping_flag = shaping_flag.map(Flag::dashed);
+        let role_arn = given.word(Id::RoleArn, "a role's ARN: arn:aws:iam::123456789012:role/NAME", is_role_arn)?;
+        Ok(Self { common: Common::of(given)?, names_profile, role_arn, shaping_flag })
     }
 }
 
@@ -235,29 +271,37 @@ fn policy_arns(given: &Given<'_>) -> Result<Vec<String>> {
     }
 }
 
+fn bind(given: &Given<'_>) -> Result<Bind> {
+    Ok(given.choice(Id::Bind, &[Bind::Tree, Bind::Process, Bind::Uid])?.unwrap_or(Bind::Tree))
+}
+
 /// `--unix-socket` replaces TCP, where both are given.
 fn transport(given: &Given<'_>) -> Result<Option<Transport>> {
-    let (unix, tcp) = (given.switch(Id::UnixSocket)?, given.switch(Id::Server)?);
+    let port = || match given.said(Id::ServerPort) {
+        None => Ok(0),
+        Some(said) => said.text()?.parse().map_err(|_| {
+            Error::usage(format!("{} is not a port", said.quoted())).hint("write 0 to 65535; 0 is any that is free")
+        }),
+    };
+    if imds::is_wanted(given)? {
+        return imds::transport(given, bind(given)?, port).map(Some);
+    }
+    imds::refuse_options(given)?;
+    let tcp = given.switch(Id::Server)? || given.switch(Id::EcsServer)?;
+    let unix = given.switch(Id::UnixSocket)?;
     let misplaced = |id: Id, other: &str| match Flag::of(id).filter(|_| given.parsed.has(id)) {
         Some(flag) => Err(Error::usage(format!("{} needs {other}", flag.dashed()))),
         None => Ok(()),
     };
     if unix {
-        misplaced(Id::ServerPort, "--server without --unix-socket")?;
+        misplaced(Id::ServerPort, "--server or --ecs-server without --unix-socket")?;
         return Ok(Some(Transport::Unix(given.path(Id::UnixSocketPath))));
     }
     if !tcp {
         return Ok(None);
     }
     misplaced(Id::UnixSocketPath, "--unix-socket")?;
-    let Some(said) = given.said(Id::ServerPort) else { return Ok(Some(Transport::Tcp(0))) };
-    match said.text()?.parse() {
-        Ok(port) => Ok(Some(Transport::Tcp(port))),
-        Err(_) => {
-            Err(Error::usage(format!("{} is not a port", said.quoted()))
-                .hint("write 0 to 65535; 0 is any that is free"))
-        }
-    }
+    port().map(Transport::Tcp).map(Some)
 }
 
 /// Flags that say something about a server are mistakes without one. Variables are not: they may serve other runs.
@@ -267,8 +311,8 @@ fn refuse_server_flags(given: &Given<'_>) -> Result<()> {
             let name = flag.dashed();
             let needs = match id {
                 Id::UnixSocketPath => "--unix-socket",
-                Id::ServerPort => "--server",
-                _ => "--server or --unix-socket",
+                Id::ServerPort => "--server, --ecs-server or --ec2-server",
+                _ => "--server, --ecs-server, --ec2-server or --unix-socket",
             };
             return Err(Error::usage(format!("{name} needs {needs}")).hint(format!("add {needs}, or leave {name} out")));
         }

@@ -1,17 +1,19 @@
 //! The settings of `serve`.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::given::{Given, LONGEST_ROLE_SESSION};
+use super::imds;
 use super::run::{Common, MAX_CONNECTIONS};
 use super::token_file::TokenFile;
 use crate::cli::flags::Id;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
 use crate::server::Endpoint;
+use crate::server::imds::Imds;
 
 /// The settings of `serve`.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +56,13 @@ pub enum ServicePlace {
         mode: Option<u32>,
         /// Its group, by name or number.
         group: Option<String>,
+    },
+    /// The metadata endpoint, on an address of the loopback interface.
+    Imds {
+        /// With its port.
+        address: SocketAddrV4,
+        /// How far its packets go.
+        hop_limit: u8,
     },
 }
 
@@ -110,8 +119,16 @@ impl Serve {
     ///
     /// # Errors
     /// Of kind usage, naming the flag or variable and its value.
-    pub fn ec2(_: &Given<'_>) -> Result<Self> {
-        Err(Error::usage("serve ec2 is not there yet").hint("use `sentinel serve ecs`"))
+    pub fn ec2(given: &Given<'_>) -> Result<Self> {
+        let address = imds::address(given)?.ok_or_else(|| {
+            Error::usage("serve ec2 needs --imds-address").hint("`--imds-address 169.254.169.254`, once that is on lo")
+        })?;
+        let place = ServicePlace::Imds { address, hop_limit: imds::hop_limit(given)? };
+        if given.parsed.has(Id::ServiceBind) {
+            return Err(Error::usage("--bind uid needs a token file, and the metadata endpoint has none")
+                .hint("leave --bind out: over TCP callers are known by their uid and cgroup anyway"));
+        }
+        Self::of(given, Endpoint::Ec2(Imds { v1: given.switch(Id::ImdsV1)? }), place)
     }
 
     fn of(given: &Given<'_>, endpoint: Endpoint, place: ServicePlace) -> Result<Self> {
@@ -133,7 +150,11 @@ impl Serve {
         Ok(Self {
             duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
             max_connections: max_connections(given)?,
-            token_file: TokenFile::of(given)?,
+            token_file: match endpoint {
+                // Its callers have session tokens.
+                Endpoint::Ec2(_) => None,
+                Endpoint::Container | Endpoint::Ecs => TokenFile::of(given)?,
+            },
             common: Common::of(given)?,
             endpoint,
             place,

@@ -2,6 +2,7 @@
 
 mod files;
 mod gate;
+mod imds;
 mod refusals;
 mod serve;
 
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
 use crate::server::Endpoint;
+use crate::server::imds::Imds;
 use crate::source::Code;
 use crate::source::plan::SourceIdentityRule;
 
@@ -167,8 +169,19 @@ fn every_flag_of_exec_reaches_its_setting() {
     };
     assert_eq!(read(&line, &[]).expect("settings"), expected);
     let over_tcp = ["exec", "-s", "--server-port", "4321", "--bind", "process"];
+    let with_roles = ["exec", "--ecs-server", "--server-port", "4321"];
     let server = Server { transport: Transport::Tcp(4321), bind: Bind::Process, ..default_server() };
     assert_eq!(read(&over_tcp, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
+    let server = Server { transport: Transport::Tcp(4321), endpoint: Endpoint::Ecs, ..default_server() };
+    assert_eq!(read(&with_roles, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
+    let server = Server { transport: Transport::Unix(None), endpoint: Endpoint::Ecs, ..default_server() };
+    for line in [["exec", "--ecs-server", "--unix-socket"], ["exec", "--unix-socket", "--ecs-server"]] {
+        assert_eq!(read(&line, &[]).expect("settings"), Exec { server: Some(server.clone()), ..defaults() });
+    }
+    let metadata = ["exec", "--ec2-server", "--imds-v1", "--imds-address", "127.0.0.2", "--hop-limit", "2"];
+    let transport = Transport::Imds { address: "127.0.0.2:80".parse().expect("an address"), hop_limit: 2 };
+    let server = Server { transport, endpoint: Endpoint::Ec2(Imds { v1: true }), ..default_server() };
+    assert_eq!(read(&metadata, &[]).expect("settings"), Exec { server: Some(server), ..defaults() });
     let by_program = ["exec", "--mfa-process", "otp me"];
     let common = Common { mfa_process: Some("otp me".into()), ..defaults().common };
     assert_eq!(read(&by_program, &[]).expect("settings"), Exec { common, ..defaults() });
@@ -177,6 +190,8 @@ fn every_flag_of_exec_reaches_its_setting() {
         let named = line
             .iter()
             .chain(&over_tcp)
+            .chain(&with_roles)
+            .chain(&metadata)
             .chain(&by_program)
             .any(|word| *word == flag.dashed() || Some(*word) == letter.as_deref());
         assert!(named || matches!(flag.id, Id::Help | Id::PolicyParameter), "{} is not tested here", flag.name);
@@ -196,8 +211,13 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_SESSION_POLICY", "/sp"),
         ("SENTINEL_POLICY_ARN", "arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B"),
         ("SENTINEL_SERVER", "1"),
+        ("SENTINEL_ECS_SERVER", "1"),
         ("SENTINEL_SERVER_PORT", "4321"),
         ("SENTINEL_UNIX_SOCKET_PATH", "/s"),
+        ("SENTINEL_EC2_SERVER", "no"),
+        ("SENTINEL_IMDS_V1", "1"),
+        ("SENTINEL_IMDS_ADDRESS", "127.0.0.1"),
+        ("SENTINEL_HOP_LIMIT", "1"),
         ("SENTINEL_SERVER_DURATION", "45m"),
         ("SENTINEL_BIND", "process"),
         ("SENTINEL_ALLOW_FALLBACK", "true"),
@@ -248,7 +268,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         debug: true,
     };
     let server = Server {
-        endpoint: Endpoint::Container,
+        endpoint: Endpoint::Ecs,
         transport: Transport::Unix(Some("/s".into())),
         duration: Some(Duration::from_secs(2700)),
         duration_misplaced: false,
@@ -402,7 +422,7 @@ fn credentials_has_the_common_settings() {
         stores: Stores { access, ..Stores::default() },
         ..defaults().common
     };
-    let expected = Credentials { common, names_profile: true, shaping_flag: Some("--duration".into()) };
+    let expected = Credentials { common, names_profile: true, role_arn: None, shaping_flag: Some("--duration".into()) };
     assert_eq!(read(&["credentials", "--profile", "p", "-d", "2h"], &[]), expected);
     let settings = read(&["credentials"], &[("AWS_PROFILE", "p")]);
     assert_eq!((settings.common.profile.as_deref(), settings.names_profile), (Some("p"), false));

@@ -87,7 +87,7 @@ fn the_clients_requests_are_understood() {
             host: "LOCALHOST:4321",
             ..get(None, true)
         },
-        Request { method: Method::Put, path: "/latest/api/token", ..get(None, true) },
+        Request { method: Method::Put, path: "/latest/api/token", session_ttl: Some(b"300"), ..get(None, true) },
         get(Some(""), true),
     ];
     for ((client, raw), expected) in CLIENTS.into_iter().zip(expected) {

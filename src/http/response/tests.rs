@@ -1,7 +1,8 @@
 use super::*;
 
-const EVERY_ERROR: [ErrorAnswer; 14] = [
+const EVERY_ERROR: [ErrorAnswer; 15] = [
     ErrorAnswer::BadRequest,
+    ErrorAnswer::Unauthorized,
     ErrorAnswer::Forbidden,
     ErrorAnswer::PolicyDenied,
     ErrorAnswer::SessionRevoked,
@@ -57,6 +58,7 @@ fn each_error_has_its_status_and_code() {
         table,
         [
             (400, "BadRequest", "Bad request", true),
+            (401, "Unauthorized", "No live session token", false),
             (403, "Forbidden", "invalid Authorization token", true),
             (403, "PolicyDenied", "Policy denied access", false),
             (403, "SessionRevoked", "Session revoked", false),
@@ -138,15 +140,33 @@ fn what_broke_a_rule_of_the_edge_ends_the_connection() {
 fn the_credentials_head_is_these_bytes() {
     let mut buffer = [0; HEAD_BYTES];
     assert_eq!(
-        credentials_head(&mut buffer, 1234, true).expect("it fits").escape_ascii().to_string(),
+        success_head(&mut buffer, Success::Json, 1234, true).expect("it fits").escape_ascii().to_string(),
         "HTTP/1.1 200 OK\\r\\nContent-Type: application/json\\r\\nContent-Length: 1234\\r\\n\
          Cache-Control: no-store\\r\\n\\r\\n"
     );
 }
 
 #[test]
-fn the_longest_credentials_head_fits() {
+fn a_session_token_is_text_and_says_for_how_long_it_is_good() {
     let mut buffer = [0; HEAD_BYTES];
-    let head = credentials_head(&mut buffer, usize::MAX, false).expect("it fits");
-    assert!(head.ends_with(b"\r\nConnection: close\r\n\r\n"), "{}", head.escape_ascii());
+    assert_eq!(
+        success_head(&mut buffer, Success::SessionToken(60), 59, true).expect("it fits").escape_ascii().to_string(),
+        "HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 59\\r\\n\
+         Cache-Control: no-store\\r\\nX-Aws-Ec2-Metadata-Token-Ttl-Seconds: 60\\r\\n\\r\\n"
+    );
+    let text = success_head(&mut buffer, Success::Text, 9, false).expect("it fits").escape_ascii().to_string();
+    assert_eq!(
+        text,
+        "HTTP/1.1 200 OK\\r\\nContent-Type: text/plain\\r\\nContent-Length: 9\\r\\n\
+         Cache-Control: no-store\\r\\nConnection: close\\r\\n\\r\\n"
+    );
+}
+
+#[test]
+fn the_longest_heads_fit() {
+    let mut buffer = [0; HEAD_BYTES];
+    for success in [Success::Json, Success::Text, Success::SessionToken(u32::MAX)] {
+        let head = success_head(&mut buffer, success, usize::MAX, false).expect("it fits");
+        assert!(head.ends_with(b"\r\n\r\n") && head.len() < HEAD_BYTES, "{}", head.escape_ascii());
+    }
 }

@@ -33,6 +33,12 @@ fn tcp(parent: &Env, facts: &Facts<'_>) -> Env {
     child_environment(parent, &mode, facts)
 }
 
+fn imds(parent: &Env, address: &str, v1: bool) -> Env {
+    let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), ..Facts::default() };
+    let address = address.parse().expect("an address");
+    child_environment(parent, &ChildMode::Imds { address, v1, config_file: Path::new("/d/config") }, &facts)
+}
+
 #[test]
 fn keys_mode_sets_exactly_these() {
     let facts = Facts { profile_name: "prod", region: Some("eu-west-1"), ..Facts::default() };
@@ -138,6 +144,33 @@ fn tcp_mode_sets_exactly_these() {
 }
 
 #[test]
+fn metadata_mode_sets_exactly_these() {
+    let parent =
+        Env::from_iter([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv6")]);
+    assert_eq!(
+        listed(&imds(&parent, "127.0.0.1:4321", false)),
+        [
+            "AWS_CONFIG_FILE=/d/config",
+            "AWS_DEFAULT_REGION=eu-west-1",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:4321",
+            "AWS_EC2_METADATA_V1_DISABLED=true",
+            "AWS_REGION=eu-west-1",
+            "AWS_SDK_LOAD_CONFIG=1",
+            "AWS_SENTINEL=prod",
+            "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "BOTO_CONFIG=/dev/null",
+            "NO_PROXY=127.0.0.1,localhost",
+            "no_proxy=127.0.0.1,localhost",
+        ]
+    );
+    let parent = Env::from_iter([("AWS_EC2_METADATA_V1_DISABLED", "true")]);
+    let child = imds(&parent, "169.254.169.254:80", true);
+    assert_eq!(child.os("AWS_EC2_METADATA_V1_DISABLED"), None);
+    assert_eq!(child.os("AWS_EC2_METADATA_SERVICE_ENDPOINT"), Some(OsStr::new("http://169.254.169.254")));
+    assert_eq!(child.os("NO_PROXY"), Some(OsStr::new("127.0.0.1,localhost,169.254.169.254")));
+}
+
+#[test]
 fn no_other_source_of_credentials_reaches_the_child() {
     // Written out again, so that a line that falls out of the table is missed here.
     let sources = "AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_SECURITY_TOKEN \
@@ -150,7 +183,8 @@ fn no_other_source_of_credentials_reaches_the_child() {
         SENTINEL_UNIX_SOCKET SENTINEL_AUTH_TOKEN AWS_SENTINEL";
     let parent: Env = sources.split_whitespace().map(|name| (name, "parent")).collect();
     let facts = Facts { profile_name: "prod", ..Facts::default() };
-    for child in [keys(&parent, &facts), socket(&parent, &facts), tcp(&parent, &facts)] {
+    let imds = imds(&parent, "127.0.0.1:4321", false);
+    for child in [keys(&parent, &facts), socket(&parent, &facts), tcp(&parent, &facts), imds] {
         let left: Vec<String> = listed(&child).into_iter().filter(|line| line.ends_with("=parent")).collect();
         assert_eq!(left, [""; 0]);
     }

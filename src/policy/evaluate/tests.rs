@@ -16,6 +16,7 @@ fn ask<'a>(profile: &'a str, user: Option<&'a str>) -> Question<'a> {
         user,
         account: Some("123456789012"),
         role_arn: Some(ROLE),
+        by_arn: false,
         mode: Mode::Server,
         peer: PeerFacts { uid: 1001, program },
         os: "linux",
@@ -210,6 +211,31 @@ fn a_role_that_the_rule_does_not_give_is_denied_by_the_rule() {
         let denied = policy.evaluate(&Question { role_arn, ..ask("p", None) });
         assert_eq!(denied, Verdict { ground: Ground::Role, ..verdict(Effect::Deny, Some((0, "deploy")), reason) });
         assert!(!denied.may_be_lifted());
+    }
+}
+
+#[test]
+fn a_role_that_is_asked_for_takes_a_rule_that_names_it() {
+    let named = format!(
+        r#"{{"name":"named","effect":"allow","conditions":{{"profiles":["p"]}},"role_arns":["{ROLE}"]}},
+           {{"name":"weekend","effect":"deny","conditions":{{"profiles":["w"]}},"reason":"not at weekends"}},
+           {{"name":"approved","effect":"require_server","conditions":{{"profiles":["a"]}}}},
+           {{"name":"own","effect":"allow","conditions":{{"profiles":["o"]}}}}"#
+    );
+    let policy = policy(&named);
+    let asked = |profile| policy.evaluate(&Question { by_arn: true, ..ask(profile, None) });
+    let own = |profile| policy.evaluate(&ask(profile, None)).effect;
+    assert_eq!((asked("p").effect, asked("p").ground), (Effect::Allow, Ground::Rule));
+    for (profile, rule, reason, of_own) in [
+        ("w", Some((1, "weekend")), "not at weekends", Effect::Deny),
+        ("a", Some((2, "approved")), "the rule approved gives no roles", Effect::RequireServer),
+        ("o", Some((3, "own")), "the rule own gives no roles", Effect::Allow),
+        ("x", None, "no matching rule", Effect::Deny),
+    ] {
+        assert_eq!(asked(profile), Verdict { ground: Ground::Role, ..verdict(Effect::Deny, rule, reason) });
+        // No emergency opens a role that nobody wrote down.
+        assert!(!asked(profile).may_be_lifted());
+        assert_eq!(own(profile), of_own);
     }
 }
 

@@ -20,6 +20,7 @@ fn question() -> Question<'static> {
         user: Some("ann"),
         account: Some("123456789012"),
         role_arn: None,
+        by_arn: false,
         mode: Mode::Server,
         peer: PeerFacts { uid: 1001, program },
         os: "linux",

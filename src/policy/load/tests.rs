@@ -63,8 +63,17 @@ fn open(path: impl Into<PathBuf>, clock: impl Clock + 'static) -> Result<PolicyF
 fn effect(policy: &Policy) -> Effect {
     let now = Timestamp::UNIX_EPOCH;
     let peer = PeerFacts { uid: 0, program: Err("nobody asked") };
-    let question =
-        Question { profile: "p", user: None, account: None, role_arn: None, mode: Mode::Cli, peer, os: "linux", now };
+    let question = Question {
+        profile: "p",
+        user: None,
+        account: None,
+        role_arn: None,
+        by_arn: false,
+        mode: Mode::Cli,
+        peer,
+        os: "linux",
+        now,
+    };
     policy.evaluate(&question).effect
 }
 

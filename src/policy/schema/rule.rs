@@ -65,7 +65,7 @@ pub(in crate::policy) struct Rule {
     /// Its own, or one that names the rule.
     pub(in crate::policy) reason: Arc<str>,
     pub(in crate::policy) conditions: Conditions,
-    /// The roles whose credentials it gives; `None` is all, and a profile's without a role.
+    /// The roles whose credentials it gives; `None` is the profile's own, with a role or without.
     pub(in crate::policy) role_arns: Option<Vec<String>>,
     pub(in crate::policy) constraints: Option<Arc<Constraints>>,
 }
@@ -214,7 +214,8 @@ fn role_arn_of(path: &Path<'_>, value: &Json) -> Result<String, Flaw> {
     Err(Flaw::at(path, format!("{} is not the ARN of a role", shown(text))).hint(Some(hint)))
 }
 
-fn is_role_arn(text: &str) -> bool {
+/// Whether this is the ARN of a role: `arn:aws:iam::123456789012:role/path/name`.
+pub fn is_role_arn(text: &str) -> bool {
     let fields: Vec<&str> = text.splitn(6, ':').collect();
     let [arn, partition, service, region, account, resource] = fields[..] else { return false };
     let Some((path, name)) = resource.strip_prefix("role").and_then(|rest| rest.rsplit_once('/')) else {

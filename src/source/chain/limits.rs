@@ -1,5 +1,6 @@
 //! What a grant's terms do to one fetch: how long what it brings may live, and what narrows it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,8 +10,25 @@ use crate::broker::Lease;
 use crate::broker::terms::Window;
 use crate::duration;
 use crate::error::{Error, Kind, Result};
+use crate::profile::Role;
 
 impl Chain {
+    /// The roles to assume: the profile's, and the one that was asked for, with the last one's credentials.
+    pub(super) fn roles<'a>(&'a self, lease: &Lease) -> Result<Cow<'a, [Role]>> {
+        let Some(role_arn) = &lease.terms().role else { return Ok(Cow::Borrowed(&self.roles)) };
+        let asked = Role {
+            profile: self.name.clone(),
+            role_arn: role_arn.to_string(),
+            external_id: None,
+            session_name: None,
+            duration: None,
+            mfa: None,
+        };
+        let roles = [self.roles.as_slice(), &[asked]].concat();
+        self.plan.check_session_policies(&self.name, &roles)?;
+        Ok(Cow::Owned(roles))
+    }
+
     /// The longest that what is fetched now may live.
     pub(super) fn most(&self, lease: &Lease, now: Timestamp) -> Result<Option<Duration>> {
         lease.terms().longest(now).map_err(|left_s| {

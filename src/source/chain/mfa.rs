@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{BETWEEN_ROLES, CHAINED_LIMIT, Chain, Held};
+use super::{BETWEEN_ROLES, CHAINED_LIMIT, Chain, Held, copy};
 use crate::aws;
+use crate::aws::keys::Issued;
 use crate::clock::rfc3339_s;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Role};
@@ -133,6 +134,14 @@ impl Chain {
         let held = Arc::new(Held::new(issued.keys, Some(issued.expiration), origin, self.clock.as_ref()));
         *session = Some(Arc::clone(&held));
         Ok(held)
+    }
+
+    /// Keeps a session that is handed out itself for roles that are asked for: there is no second code.
+    pub(super) fn keep_session(&self, factor: &Factor, issued: &Issued) -> Result<()> {
+        let origin = format!("the MFA session of profile `{}`", factor.mfa.profile);
+        let held = Held::new(copy(&issued.keys)?, Some(issued.expiration), origin, self.clock.as_ref());
+        *factor.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(held));
+        Ok(())
     }
 
     /// How long a session that is handed out itself is asked for.

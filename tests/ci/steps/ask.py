@@ -9,11 +9,11 @@ def ask(environment):
     uri = environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     path = environment.get("SENTINEL_UNIX_SOCKET")
     token = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN") or environment["SENTINEL_AUTH_TOKEN"]
-    connection = http.client.HTTPConnection(uri.split("/")[2] if uri else "localhost", timeout=10)
+    connection = http.client.HTTPConnection(uri.split("/")[2] if uri else "localhost", timeout=120)
     try:
         if path:
             connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            connection.sock.settimeout(10)
+            connection.sock.settimeout(120)
             connection.sock.connect(path)
         connection.request("GET", "/", headers={"Authorization": token})
         return str(connection.getresponse().status)

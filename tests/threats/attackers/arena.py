@@ -15,7 +15,7 @@ PYTHON = sys.executable
 ROOT = os.geteuid() == 0
 # Where this is root, sentinel and its attackers are nobody: root sees and may do too much for a fair fight.
 USER = 65534 if ROOT else os.geteuid()
-PATIENCE_S = 20
+PATIENCE_S = 120
 
 
 class Peer:

@@ -9,7 +9,7 @@ connection = http.client.HTTPConnection("localhost")
 # A connection that the server ends is not opened again behind our back.
 connection.auto_open = 0
 connection.sock = socket.socket(socket.AF_UNIX)
-connection.sock.settimeout(20)
+connection.sock.settimeout(120)
 connection.sock.connect(os.environ["SENTINEL_UNIX_SOCKET"])
 print("ready")
 for line in sys.stdin:

@@ -13,7 +13,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 def status(token=TOKEN):
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(25)
+        connection.settimeout(120)
         connection.connect(SOCKET)
         head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: %s\r\n\r\n"
         connection.sendall(head % token)

@@ -31,11 +31,11 @@ class Connection(http.client.HTTPConnection):
             super().connect()
         else:
             self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(20)
+            self.sock.settimeout(120)
             self.sock.connect(PLACE)
 
 
-connection = Connection(HOST or "localhost", timeout=20)
+connection = Connection(HOST or "localhost", timeout=120)
 
 
 def ask(seen):

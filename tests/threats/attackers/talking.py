@@ -4,7 +4,7 @@ import json
 import os
 import socket
 
-PATIENCE_S = 25
+PATIENCE_S = 120
 # Of the loopback network, and nobody else's: whoever comes from here has every port.
 OWN_ADDRESS = "127.77.0.1"
 

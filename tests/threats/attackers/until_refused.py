@@ -17,7 +17,7 @@ import time
 
 def from_socket():
     with socket.socket(socket.AF_UNIX) as stream:
-        stream.settimeout(20)
+        stream.settimeout(120)
         stream.connect(os.environ["SENTINEL_UNIX_SOCKET"])
         token = os.environ["SENTINEL_AUTH_TOKEN"]
         stream.sendall(f"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n".encode())
@@ -26,7 +26,7 @@ def from_socket():
 
 
 def from_helper():
-    done = subprocess.run(sys.argv[1:], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(sys.argv[1:], capture_output=True, text=True, timeout=120)
     return done.returncode == 0, done.stdout + done.stderr
 
 
@@ -34,7 +34,7 @@ ask = from_helper if sys.argv[1:] else from_socket
 print("ready")
 for wanted, _ in zip((False, True), sys.stdin):
     given = {}
-    end = time.monotonic() + 25
+    end = time.monotonic() + 120
     while True:
         asked = time.time()
         got, answer = ask()

@@ -1,6 +1,6 @@
 //! Which credentials, and for how long.
 
-use super::{AWS, BOTH, GIVING, NAMED};
+use super::{ASKING, AWS, BOTH, GIVING, NAMED};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const CREDENTIALS: &[Flag] = &[
@@ -116,6 +116,19 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         more: "The variable takes several, separated by commas or spaces.",
         variable: Some("SENTINEL_POLICY_ARN"),
         commands: GIVING,
+        group: Group::Credentials,
+    },
+    Flag {
+        id: Id::RoleArn,
+        name: "role-arn",
+        short: None,
+        value: Some("ARN"),
+        choices: &[],
+        help: "the role to ask the `sentinel exec` around this command for",
+        more: "In the tree of an `exec --ecs-server --unix-socket` alone. The role is assumed with the credentials of that \
+               exec's profile, where its policy allows it.",
+        variable: None,
+        commands: ASKING,
         group: Group::Credentials,
     },
 ];

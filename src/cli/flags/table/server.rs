@@ -1,6 +1,6 @@
 //! The server of `exec`, who may use it, and what services have as well.
 
-use super::{EXEC, SERVING};
+use super::{EXEC, METADATA, SERVING, WITH_TOKENS};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const SERVER: &[Flag] = &[
@@ -18,12 +18,25 @@ pub(super) const SERVER: &[Flag] = &[
         group: Group::Server,
     },
     Flag {
+        id: Id::EcsServer,
+        name: "ecs-server",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "the same, and further roles at /role-arn/ARN",
+        more: "Like --server, or over the socket with --unix-socket, for commands that work with several roles. Each role is assumed with the profile's credentials; \
+               where there is a policy, a rule's `role_arns` has to name it.",
+        variable: Some("SENTINEL_ECS_SERVER"),
+        commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
         id: Id::ServerPort,
         name: "server-port",
         short: None,
         value: Some("PORT"),
         choices: &[],
-        help: "the port of --server (0: any that is free)",
+        help: "the port of --server, --ecs-server or --ec2-server (0: any that is free)",
         more: "",
         variable: Some("SENTINEL_SERVER_PORT"),
         commands: EXEC,
@@ -53,6 +66,57 @@ pub(super) const SERVER: &[Flag] = &[
         more: "",
         variable: Some("SENTINEL_UNIX_SOCKET_PATH"),
         commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::Ec2Server,
+        name: "ec2-server",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "serve credentials as EC2 instance metadata (IMDSv2)",
+        more: "For tools that know of nothing else: a metadata endpoint on a port of 127.0.0.1, which AWS_EC2_METADATA_SERVICE_ENDPOINT names in the \
+               environment of CMD. It serves CMD's process tree alone, and each request needs a session token.",
+        variable: Some("SENTINEL_EC2_SERVER"),
+        commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::ImdsV1,
+        name: "imds-v1",
+        short: None,
+        value: None,
+        choices: &[],
+        help: "with --ec2-server: no session token is needed",
+        more: "For tools of before 2019. Only CMD's process tree is served, as ever; what makes such a tool send a request gets \
+               the answer.",
+        variable: Some("SENTINEL_IMDS_V1"),
+        commands: METADATA,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::ImdsAddress,
+        name: "imds-address",
+        short: None,
+        value: Some("ADDRESS"),
+        choices: &[],
+        help: "with --ec2-server: listen on this address of the interface lo",
+        more: "For tools that ask 169.254.169.254 whatever they are told: add it to lo first, as the README says. The port is 80, or \
+               stands behind the address: 127.0.0.1:8080. An address that is not on lo is refused.",
+        variable: Some("SENTINEL_IMDS_ADDRESS"),
+        commands: METADATA,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::HopLimit,
+        name: "hop-limit",
+        short: None,
+        value: Some("N"),
+        choices: &[],
+        help: "with --ec2-server: how many hops its packets live (1)",
+        more: "From 1 to 64.",
+        variable: Some("SENTINEL_HOP_LIMIT"),
+        commands: METADATA,
         group: Group::Server,
     },
     Flag {
@@ -87,7 +151,7 @@ pub(super) const SERVER: &[Flag] = &[
         value: None,
         choices: &[],
         help: "serve all your processes where the kernel cannot tell them apart",
-        more: "With --unix-socket alone: --server does not start there. Decided once, at start; every line of the log then \
+        more: "With --unix-socket alone: nothing is served over TCP there. Decided once, at start; every line of the log then \
                says so.",
         variable: Some("SENTINEL_ALLOW_FALLBACK"),
         commands: EXEC,
@@ -126,7 +190,7 @@ pub(super) const SERVER: &[Flag] = &[
         help: "put the token into this file, in place of a variable",
         more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP.",
         variable: Some("SENTINEL_TOKEN_FILE"),
-        commands: SERVING,
+        commands: WITH_TOKENS,
         group: Group::Server,
     },
     Flag {
@@ -138,7 +202,7 @@ pub(super) const SERVER: &[Flag] = &[
         help: "how often the token of --token-file is replaced (1h)",
         more: "From 1s to 7d. The old token counts for another 5 minutes, or for TIME where that is shorter.",
         variable: Some("SENTINEL_TOKEN_ROTATION"),
-        commands: SERVING,
+        commands: WITH_TOKENS,
         group: Group::Server,
     },
     Flag {
@@ -150,7 +214,7 @@ pub(super) const SERVER: &[Flag] = &[
         help: "who else may read the file of --token-file: a group, by name or number",
         more: "",
         variable: Some("SENTINEL_TOKEN_GROUP"),
-        commands: SERVING,
+        commands: WITH_TOKENS,
         group: Group::Server,
     },
     Flag {

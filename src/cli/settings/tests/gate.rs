@@ -61,6 +61,7 @@ fn policies_are_checked_tried_and_explained() {
         executable: None,
         sha256: None,
         role_arn: None,
+        by_arn: false,
         os: None,
     };
     let judge = Judge { source: file("f"), state_dir: None, asked, expect: None, json: false };
@@ -82,6 +83,7 @@ fn policies_are_checked_tried_and_explained() {
         executable: Some("/usr/bin/terraform".into()),
         sha256: Some("ab".repeat(32)),
         role_arn: Some("arn:aws:iam::123456789012:role/deploy".into()),
+        by_arn: false,
         os: Some(Os::Macos),
     };
     let judge = Judge {

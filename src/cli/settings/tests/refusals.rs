@@ -17,9 +17,10 @@ fn flags_about_a_server_need_one_and_variables_do_not() {
         let mut line = vec!["exec", &name];
         line.extend(flag.value);
         let needs = match flag.id {
-            Id::ServerPort => "--server",
+            Id::ServerPort => "--server, --ecs-server or --ec2-server",
             Id::UnixSocketPath => "--unix-socket",
-            _ => "--server or --unix-socket",
+            Id::ImdsV1 | Id::ImdsAddress | Id::HopLimit => "--ec2-server",
+            _ => "--server, --ecs-server, --ec2-server or --unix-socket",
         };
         let expected = format!("{name} needs {needs}\n  add {needs}, or leave {name} out");
         assert_eq!(refusal(&line, &[]), expected);
@@ -75,7 +76,7 @@ fn wrong_values_are_refused_in_these_words() {
         (
             &["exec", "--server", "--unix-socket", "--server-port", "1"],
             &[],
-            "--server-port needs --server without --unix-socket",
+            "--server-port needs --server or --ecs-server without --unix-socket",
         ),
         (&["exec", "--unix-socket", "--bind", "fork"], &[], "--bind fork is not one of tree, process, uid"),
         (

@@ -143,3 +143,24 @@ fn what_a_service_cannot_do_is_refused_in_these_words() {
         assert!(serve(&format!("serve ecs --socket /s --allow-uid 1 --max-connections {number}"), &[]).is_err());
     }
 }
+
+#[test]
+fn the_metadata_endpoint_of_a_service_has_an_address_and_no_token_file() {
+    let ec2 = |line: &str| {
+        let line: Vec<OsString> = format!("serve ec2 {line}").split_whitespace().map(OsString::from).collect();
+        Serve::ec2(&Given::new(&parse(&line)?, &Env::default(), &Config::default())?)
+    };
+    let settings = ec2("--imds-address 127.0.0.2 --hop-limit 2 --imds-v1 --allow-uid 1").expect("settings");
+    let place = ServicePlace::Imds { address: "127.0.0.2:80".parse().expect("an address"), hop_limit: 2 };
+    assert_eq!((settings.place, settings.endpoint), (place, Endpoint::Ec2(Imds { v1: true })));
+    for (line, why) in [
+        ("--allow-uid 1", "serve ec2 needs --imds-address\n  `--imds-address 169.254.169.254`, once that is on lo"),
+        (
+            "--imds-address 127.0.0.1 --allow-uid 1 --bind uid",
+            "--bind uid needs a token file, and the metadata endpoint has none\n  leave --bind out: over TCP callers are known by \
+             their uid and cgroup anyway",
+        ),
+    ] {
+        assert_eq!(ec2(line).expect_err(line).to_string(), why);
+    }
+}

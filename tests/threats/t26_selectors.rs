@@ -1,4 +1,4 @@
-//! T26, T32 and T6 for services: who is selected gets the role of the entry, and nobody else gets anything.
+//! T26, and T6 and T32, for services: who is selected gets the role of the entry, and nobody else gets anything.
 
 use std::fs;
 

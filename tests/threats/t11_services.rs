@@ -1,4 +1,4 @@
-//! T11, T16, T23 and T27 for services: neighbours do not keep each other out, and what has ended for one has not for the other.
+//! T11, and T16, T23 and T27, for services: neighbours do not keep each other out, and what has ended for one has not for the other.
 
 use super::service::{DB, OTHER, Service, WEB, said};
 use crate::harness::{Running, World, eventually, is_root, skip};

@@ -1,4 +1,4 @@
-//! T1, T2 and T3 for the sockets of services: who may connect is said, never more at any instant, and nothing is left.
+//! T1, and T2 and T3, for the sockets of services: who may connect is said, never more at any instant, and nothing is left.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
