@@ -142,11 +142,11 @@ java-client: tools
 
 shells: ## as root on Debian, install the shells and other programs without which some tests are skipped
 	@missing=; \
-	for name in zsh fish mandoc groff strace; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	for name in zsh fish mandoc groff strace systemd-analyze; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq; \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing/groff/groff-base} >/dev/null; \
+	  apt-get update -qq; missing=$${missing/groff/groff-base}; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing/systemd-analyze/systemd} >/dev/null; \
 	else echo "tests of these are skipped:$$missing"; fi
 
 tools: ## see that the compilers are there; as root on Debian, install those that are not

@@ -25,6 +25,8 @@ mod policy_commands;
 mod policy_parameter;
 mod profile_keys;
 mod reading_order;
+mod service_docs;
+mod service_life;
 mod session_policies;
 mod settings_files;
 mod staying_up;

@@ -1,5 +1,7 @@
 //! boto3, unmodified, in processes that outlive their first credentials.
 
+use std::collections::BTreeSet;
+
 use super::world::{SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
 use crate::harness::{Sandbox, sentinel};
 
@@ -53,6 +55,41 @@ fn a_client_outside_the_tree_gets_an_error() {
         done.failed_with(1, &[error]);
         assert_eq!(done.stdout, "");
     }
+}
+
+/// Makes one client; then one signed call for each line of the input.
+const CALLS: &str = "
+import sys, boto3
+sts = boto3.client('sts')
+print('ready')
+for line in sys.stdin:
+    print(sts.get_caller_identity()['Arn'])
+";
+
+/// boto reads the token's file at each fetch, so that it is served however often the token is replaced.
+#[test]
+fn a_client_is_served_across_rotations_of_its_token() {
+    let (sandbox, _sts) = at_the_fake(true);
+    let file = sandbox.directory("own", 0o700).join("token");
+    let path = file.to_str().expect("UTF-8");
+    // With 15 minutes of life boto asks at every call.
+    let options = ["--server", "--server-duration", "15m", "--token-file", path, "--token-rotation", "1s"];
+    let mut client = exec(&sandbox, "dev", &options, &["python", "-u", "-c", CALLS]).spawn();
+    assert_eq!(client.line(), "ready");
+    let mut tokens = BTreeSet::new();
+    for calls in 0.. {
+        tokens.insert(std::fs::read_to_string(&file).expect("a token"));
+        if tokens.len() == 5 {
+            break;
+        }
+        assert!(calls < 5000, "{tokens:?}");
+        client.send("");
+        assert!(client.line().contains(":assumed-role/first/"));
+    }
+    let done = client.finish();
+    assert_eq!((done.code(), done.stderr.as_str()), (0, ""), "{done}");
+    assert!(sandbox.decisions().iter().all(|line| line["effect"] == "allow"), "a fetch was denied");
+    assert!(!file.exists());
 }
 
 /// How long the signing takes, and how fast it goes: a busy application's.

@@ -71,6 +71,7 @@ impl InProcess {
             max_connections: 8,
             clock: connections,
             operator,
+            manager: Arc::default(),
         };
         let listening = Listening::bind(socket.as_ref(), &SocketAccess::PRIVATE).expect("a socket");
         Self {

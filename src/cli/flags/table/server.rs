@@ -1,6 +1,6 @@
 //! The server of `exec`, who may use it, and what services have as well.
 
-use super::{EXEC, METADATA, SERVING};
+use super::{EXEC, METADATA, SERVING, WITH_TOKENS};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const SERVER: &[Flag] = &[
@@ -179,6 +179,42 @@ pub(super) const SERVER: &[Flag] = &[
         more: "",
         variable: Some("SENTINEL_WAIT_TREE"),
         commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenFile,
+        name: "token-file",
+        short: None,
+        value: Some("PATH"),
+        choices: &[],
+        help: "put the token into this file, in place of a variable",
+        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP.",
+        variable: Some("SENTINEL_TOKEN_FILE"),
+        commands: WITH_TOKENS,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenRotation,
+        name: "token-rotation",
+        short: None,
+        value: Some("TIME"),
+        choices: &[],
+        help: "how often the token of --token-file is replaced (1h)",
+        more: "From 1s to 7d. The old token counts for another 5 minutes, or for TIME where that is shorter.",
+        variable: Some("SENTINEL_TOKEN_ROTATION"),
+        commands: WITH_TOKENS,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenGroup,
+        name: "token-group",
+        short: None,
+        value: Some("GROUP"),
+        choices: &[],
+        help: "who else may read the file of --token-file: a group, by name or number",
+        more: "",
+        variable: Some("SENTINEL_TOKEN_GROUP"),
+        commands: WITH_TOKENS,
         group: Group::Server,
     },
     Flag {
