@@ -144,7 +144,7 @@ fn the_cli_says_where_its_credentials_are_from() {
 fn a_command_outside_the_tree_gets_an_error() {
     let refused = outside_of_servers(|sandbox| sandbox.program("aws").args(&WHOAMI[1..]));
     const TOKEN: &str = "invalid Authorization token";
-    for (done, words) in refused.iter().zip(["refused this process", TOKEN, TOKEN, "Unable to locate credentials"]) {
+    for (done, words) in refused.iter().zip(["refused this process", TOKEN, TOKEN, "Unable to retrieve token"]) {
         done.failed_with(255, &[words]);
         assert_eq!(done.stdout, "");
     }

@@ -51,7 +51,7 @@ fn a_client_outside_the_tree_gets_an_error() {
     let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
     let refused = outside_of_servers(|sandbox| sandbox.program("python").args(["-c", script]));
     const TOKEN: &str = "invalid Authorization token";
-    for (done, error) in refused.iter().zip(["CredentialRetrievalError", TOKEN, TOKEN, "NoCredentialsError"]) {
+    for (done, error) in refused.iter().zip(["CredentialRetrievalError", TOKEN, TOKEN, "MetadataRetrievalError"]) {
         done.failed_with(1, &[error]);
         assert_eq!(done.stdout, "");
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::mpsc::channel;
 
-use super::programs::{CLI_1, CLI_2, Client, RUST, installed};
-use super::world::{SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers, two_at_a_time};
+use super::programs::{BOTO3, CLI_1, CLI_2, Client, JAVA, JS_2, JS_3, RUST, installed};
+use super::world::{EC2, SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers, two_at_a_time};
 use crate::fake_sts::wire::{Answer, Response, Server};
 use crate::fake_sts::{ACCOUNT, Sts};
 use crate::harness::{Invocation, Sandbox};
@@ -32,9 +32,15 @@ fn signed(sts: &Sts) -> BTreeSet<String> {
 }
 
 /// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
+///
+/// Two are left out at the metadata endpoint, where credentials are never that short: boto3 prolongs by itself what ends within
+/// 20 minutes, and the second SDK for JavaScript what ends within 15 s.
 #[test]
 fn a_long_running_client_gets_new_credentials() {
     in_every_mode("a_long_running_client_gets_new_credentials", |client, mode, command| {
+        if mode == EC2 && [BOTO3.name, JS_2.name].contains(&client.name) {
+            return;
+        }
         let (sandbox, sts) = at_the_fake(true);
         // Renewed when 6 s are left, which is more than a busy machine takes from the helper's answer to the call.
         sts.lifetime_s(9);
@@ -91,7 +97,9 @@ fn a_client_outside_the_tree_gets_an_error() {
         let outside = |sandbox: &Sandbox| sandbox.program(&command[0]).args(&command[1..]).stdin(b"\n");
         for done in outside_of_servers(outside) {
             let said = done.stdout.strip_prefix("ready\n").unwrap_or_else(|| panic!("{}: {done}", client.name));
-            assert!(said.to_lowercase().contains("credential"), "{}: {done}", client.name);
+            let is_none =
+                ["credential", "unable to retrieve token"].iter().any(|part| said.to_lowercase().contains(part));
+            assert!(is_none && !said.contains(":assumed-role/"), "{}: {done}", client.name);
         }
     });
 }
@@ -138,8 +146,8 @@ fn without_no_proxy_the_sdk_for_rust_would() {
     assert!(asked.to_lowercase().contains("authorization"), "{asked}");
 }
 
-/// Which of the two variables for a token wins is each SDK's own choice: exec sets one alone. The CLI 2 is left out, because
-/// older ones do not know the second.
+/// Which of the two variables for a token wins is each SDK's own choice: exec sets one alone. JavaScript's third version tries
+/// the file four times and then the variable. The CLI 2 is left out, because older ones do not know the file.
 #[test]
 fn clients_differ_in_which_token_they_take() {
     let (sandbox, _sts) = at_the_fake(true);
@@ -155,7 +163,7 @@ fn clients_differ_in_which_token_they_take() {
         }
         let words: Vec<&str> = ["env", &file].into_iter().chain(command.iter().map(String::as_str)).collect();
         let done = exec(&sandbox, "dev", &["--server"], &words).stdin(b"\n").run();
-        let takes_the_variable = ["AWS SDK for JavaScript 2", "AWS SDK for Java 2"].contains(&client.name);
+        let takes_the_variable = [JS_2.name, JS_3.name, JAVA.name].contains(&client.name);
         assert_eq!(done.stdout.contains(&role()), takes_the_variable, "{}: {done}", client.name);
     }
 }

@@ -96,10 +96,11 @@ fn version_2() -> Result<String, String> {
 fn boto3() -> Result<Vec<String>, String> {
     const SCRIPT: &str = "
 import sys, boto3
-sts = boto3.client('sts')
 print('ready')
+sts = None
 for _ in sys.stdin:
     try:
+        sts = sts or boto3.client('sts')
         print(sts.get_caller_identity()['Arn'], 'in', sts.meta.region_name)
     except Exception as error:
         print(type(error).__name__, error)
