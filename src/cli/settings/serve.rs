@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(wrong("uid:1,=p"), format!("--map uid:1,=p has `` in it, which is no KIND:VALUE{HOW}"));
         assert_eq!(
             wrong("guid:1=p"),
-            "--map guid:1=p has the kind `guid` in it, which there is not\n  did you mean `gid`?"
+            "--map guid:1=p has the kind `guid` in it, which there is not\n  did you mean `gid` or `uid`?"
         );
         assert_eq!(
             wrong("zzzz:1=p"),

@@ -211,7 +211,7 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: Some("GROUP"),
         choices: &[],
-        help: "who else may read the file of --token-file: a group, by name or number",
+        help: "a group that may read --token-file's file too, by name or number",
         more: "",
         variable: Some("SENTINEL_TOKEN_GROUP"),
         commands: WITH_TOKENS,
