@@ -10,6 +10,8 @@ VENV ?= $(CURDIR)/.venv
 export SENTINEL_TEST_VENV := $(VENV)
 JS_CLIENTS ?= $(CURDIR)/.node
 export SENTINEL_TEST_NODE := $(JS_CLIENTS)
+CLIENTS ?= $(CURDIR)/.clients
+export SENTINEL_TEST_CLIENTS := $(CLIENTS)
 PREFIX ?= /usr/local
 CARGO_DENY := 0.20.2
 # How long each fuzz target runs, with which sanitizer (none, or address, for which stable rustc has to be asked), by which
@@ -29,7 +31,14 @@ FISH_COMPLETION := share/fish/vendor_completions.d/sentinel.fish
 release = cargo build --release --locked --bin sentinel --message-format=json-render-diagnostics \
 	| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
 
-.PHONY: help run test static test-static check audit pages deny fuzz bench macos shells tools venv node install uninstall clean
+# As root on Debian, installs the packages $(2) where one of the programs $(1) is missing.
+debian = if ! which $(1) >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; } \
+	    || echo "$(2) cannot be installed" >&2; \
+	fi
+
+.PHONY: help run test static test-static check audit pages deny fuzz bench macos shells tools install uninstall clean
+.PHONY: clients venv node aws-cli-2 rust-client go-client java-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -37,13 +46,13 @@ help: ## list the targets
 run: venv ## build sentinel and show it at work against a local stand-in for AWS
 	@program=$$($(release)); exec "$(VENV)/bin/python" demo/demo.py "$$program"
 
-test: venv node ## everything that is tested, real clients included
+test: clients ## everything that is tested, real clients included
 	PATH="$(VENV)/bin:$$PATH" cargo test --locked
 
 static: tools ## build and check dist/sentinel, which needs no file but itself (WAY=rustup or WAY=debian)
 	@build/static.sh $(WAY)
 
-test-static: static venv node ## the integration tests and the demonstration, with dist/sentinel
+test-static: static clients ## the integration tests and the demonstration, with dist/sentinel
 	export SENTINEL_UNDER_TEST="$(CURDIR)/dist/sentinel" PATH="$(VENV)/bin:$$PATH"; \
 	said=$$(cargo test --locked --test main -- --ignored --exact harness_is_honest::the_program_under_test_is_static); \
 	echo "$$said"; grep -q '1 passed' <<<"$$said"; \
@@ -64,8 +73,8 @@ audit: deny ## licences, bans and sources of all dependencies, and the pages tha
 bench: static ## measure speed and memory, and write them to benches/RESULTS.md
 	SENTINEL_STATIC="$(CURDIR)/dist/sentinel" cargo bench --locked --bench bench -- --write benches/RESULTS.md
 
-pages: venv ## write the pages that are made from the sources and from what attacks show
-	SENTINEL_WRITE=1 cargo test --locked --test main -- unsafe_list profile_keys threats::modes
+pages: clients ## write the pages that are made from the sources, from what attacks show and from what clients do
+	SENTINEL_WRITE=1 cargo test --locked --test main -- unsafe_list profile_keys threats::modes clients::table
 
 # Built without its release's optimisations: it runs for a second.
 deny: tools
@@ -104,27 +113,40 @@ install: tools ## the program, its man page and completions into $(DESTDIR)$(PRE
 uninstall: ## remove what `make install` installed
 	rm -f "$(DESTDIR)$(PREFIX)"/{bin/sentinel,$(MAN),$(BASH_COMPLETION),$(ZSH_COMPLETION),$(FISH_COMPLETION)}
 
-clean: ## remove what was built, the Python environment and the JavaScript packages included
+clean: ## remove what was built, the real clients included
 	cargo clean
-	rm -rf "$(VENV)" "$(JS_CLIENTS)" dist
+	rm -rf "$(VENV)" "$(JS_CLIENTS)" "$(CLIENTS)" dist
 
 venv: tools ## the Python environment of the real clients
 	@python3 tests/clients/make_venv.py "$(VENV)"
 
+clients: venv node aws-cli-2 rust-client go-client java-client ## every real client that this machine can run
+
 node: tools ## the JavaScript packages of the real clients, where there is Node; as root on Debian, install that
-	@if ! { command -v node && command -v npm; } >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm; } \
-	    || echo "nodejs and npm cannot be installed" >&2; \
-	fi
+	@$(call debian,node npm,nodejs npm)
 	@python3 tests/clients/make_node.py "$(JS_CLIENTS)"
+
+aws-cli-2: tools # version 1 is in the Python environment, before all others
+	@for aws in $$(type -ap aws); do "$$aws" --version 2>&1 | grep -q '^aws-cli/2' && exit; done; $(call debian,aws-cli-2,awscli)
+
+rust-client: tools
+	@python3 tests/clients/make_client.py rust "$(CLIENTS)/rust"
+
+go-client: tools
+	@$(call debian,go,golang-go)
+	@python3 tests/clients/make_client.py go "$(CLIENTS)/go"
+
+java-client: tools
+	@$(call debian,java javac mvn,default-jdk-headless maven)
+	@python3 tests/clients/make_client.py java "$(CLIENTS)/java"
 
 shells: ## as root on Debian, install the shells and other programs without which some tests are skipped
 	@missing=; \
-	for name in zsh fish mandoc groff strace; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
+	for name in zsh fish mandoc groff strace systemd-analyze; do command -v $$name >/dev/null || missing="$$missing $$name"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq; \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing/groff/groff-base} >/dev/null; \
+	  apt-get update -qq; missing=$${missing/groff/groff-base}; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${missing/systemd-analyze/systemd} >/dev/null; \
 	else echo "tests of these are skipped:$$missing"; fi
 
 tools: ## see that the compilers are there; as root on Debian, install those that are not

@@ -215,6 +215,7 @@ pub(crate) fn service(
         max_connections: 64,
         clock,
         operator,
+        manager: Arc::default(),
     };
     Ok((service, token.expose_str().to_owned()))
 }

@@ -15,6 +15,30 @@ pub trait Clock: Send + Sync {
     fn boot(&self) -> Duration;
 }
 
+/// An instant, on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// By the wall clock.
+    pub wall: Timestamp,
+    /// By the boot clock.
+    pub boot: Duration,
+}
+
+impl Moment {
+    /// Now.
+    pub fn now(clock: &dyn Clock) -> Self {
+        Self { wall: clock.wall(), boot: clock.boot() }
+    }
+
+    /// Seconds left at `now` until `end`, of which one learnt at this moment: those of the wall clock, and no more than there
+    /// were less those that have passed since, so that a clock which is set back makes nothing last longer.
+    pub fn left_s(self, end: Timestamp, now: Self) -> i64 {
+        let until = |time: Timestamp| end.as_second().saturating_sub(time.as_second());
+        let passed_s = i64::try_from(now.boot.saturating_sub(self.boot).as_secs()).unwrap_or(i64::MAX);
+        until(now.wall).min(until(self.wall).saturating_sub(passed_s))
+    }
+}
+
 /// The kernel's clocks.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -51,6 +75,23 @@ mod tests {
         let time: Timestamp = "2026-01-31T09:30:00.1239Z".parse().expect("a time");
         assert_eq!(rfc3339_ms(time).to_string(), "2026-01-31T09:30:00.123Z");
         assert_eq!(rfc3339_s(time), "2026-01-31T09:30:00Z");
+    }
+
+    #[test]
+    fn what_is_left_is_the_least_that_either_clock_says() {
+        let at = |wall: &str, boot_s| Moment { wall: wall.parse().expect("a time"), boot: Duration::from_secs(boot_s) };
+        let (learnt, end) = (at("2026-01-31T09:00:00Z", 500), at("2026-01-31T10:00:00Z", 0).wall);
+        for (now, left_s) in [
+            (learnt, 3600),
+            (at("2026-01-31T09:30:00Z", 500 + 1800), 1800),
+            // Set forward, and set back, by an hour.
+            (at("2026-01-31T10:30:00Z", 500 + 1800), -1800),
+            (at("2026-01-31T08:30:00Z", 500 + 1800), 1800),
+            (at("2026-01-31T09:00:00Z", 500 + 3600), 0),
+            (Moment { wall: Timestamp::MIN, boot: Duration::MAX }, 3600 - i64::MAX),
+        ] {
+            assert_eq!(learnt.left_s(end, now), left_s, "{now:?}");
+        }
     }
 
     #[test]

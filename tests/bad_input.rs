@@ -238,7 +238,7 @@ fn options_that_exclude_each_other_are_refused() {
     );
     world.refused_without_a_call(
         &["--profile", "base", "--bind", "tree"],
-        &["--bind", "needs --server, --ecs-server or --unix-socket"],
+        &["--bind", "needs --server, --ecs-server, --ec2-server or --unix-socket"],
     );
     world.refused_without_a_call(&["--profile", "base", "--unix-socket", "--bind", "tre"], &["--bind tre", "tree"]);
     world.refused_without_a_call(&["prod", "--profile", "base"], &["--profile", "prod"]);

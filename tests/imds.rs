@@ -103,6 +103,29 @@ fn a_shell_gets_a_token_with_one_process_and_credentials_with_another() {
 }
 
 #[test]
+fn a_denial_and_a_slow_aws_are_told_as_everywhere() {
+    let served = served();
+    let deny = r#"{"version":"1","rules":[{"name":"closed","effect":"deny"}]}"#;
+    let deny = served.sandbox.write("policy.json", deny, 0o600);
+    let script =
+        "raw = once(ask())\nsay(status(raw), b'PolicyDenied' in raw, status(once(ask(TOKEN, b'GET / HTTP/1.1'))))";
+    let done = served.inside(&["--lazy", "--policy", deny.to_str().expect("UTF-8")], script).run();
+    assert_eq!(done.stdout, "403 True 200\n", "{done}");
+    let gate = served.sts.hang("GetSessionToken");
+    let script = "for _ in sys.stdin:\n    say(status(once(ask())))";
+    let mut inside = served.inside(&["--lazy"], script).spawn();
+    inside.send("");
+    assert_eq!(inside.line(), "503");
+    gate.open();
+    crate::harness::eventually("credentials", || {
+        inside.send("");
+        (inside.line() == "200").then_some(())
+    });
+    inside.close_stdin();
+    assert_eq!(inside.finish().code(), 0);
+}
+
+#[test]
 fn an_address_that_is_not_on_lo_is_refused_before_aws_is_asked() {
     let served = served();
     for (address, hint) in [

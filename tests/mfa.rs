@@ -283,6 +283,35 @@ fn a_profile_without_a_role_gets_a_session_with_the_code() {
     setup.shown();
 }
 
+/// A code opens one session: it is what a profile without a role serves, and what further roles are assumed with.
+#[test]
+fn roles_that_are_asked_for_take_no_second_code() {
+    let setup = Setup::new();
+    let settings = format!("region = us-east-1\nmfa_serial = {}", setup.serial);
+    setup.sandbox.profile("own", &setup.alice, &settings);
+    let chained = setup.sts.role("chained").trusts(&setup.role).allows_source_identity().arn();
+    let script = |role: &str| format!(r#""$0" credentials >/dev/null && "$0" credentials --role-arn {role}"#);
+    let served = |profile: &str, role: &str, name: &str, code: &[&str]| {
+        let options = [&["--ecs-server", "--profile", profile], code].concat();
+        let done = setup.sandbox.shell(&options, &script(role)).run();
+        assert_eq!(done.code(), 0, "{done}");
+        let printed: Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let issued = setup.sts.issued(printed["AccessKeyId"].as_str().expect("text")).expect("issued");
+        assert!(issued.arn.contains(&format!(":assumed-role/{name}/")), "{}", issued.arn);
+    };
+    served("own", &setup.role, "dev", &["-t", CODE]);
+    setup.shown();
+    // The code is the profile's first role's: those behind it want none.
+    setup.sts.mfa_device(&setup.alice, "111111");
+    served("dev", &chained, "chained", &["-t", "111111"]);
+    // Keys that are a session's already are asked for no code, be it one with MFA or not.
+    let free = setup.sts.role("free").trusts(&setup.alice.arn).allows_source_identity().arn();
+    setup.sandbox.profile("temporary", &setup.sts.session(&setup.alice), &settings);
+    served("temporary", &free, "free", &[]);
+    let shown = setup.sts.calls().into_iter().filter(|call| call.parameters.contains_key("TokenCode")).count();
+    assert_eq!(shown, 2);
+}
+
 #[test]
 fn a_chains_device_is_that_of_its_first_role() {
     let setup = Setup::new();

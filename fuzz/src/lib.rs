@@ -16,6 +16,7 @@ pub mod policy;
 pub mod proc;
 pub mod record;
 pub mod request;
+pub mod session;
 pub mod settings;
 pub mod sts;
 pub mod token;
@@ -24,7 +25,7 @@ pub mod token;
 pub type Check = fn(&[u8]);
 
 /// The targets: each has a program in `fuzz_targets/` and inputs in `corpus/`, both of that name.
-pub const TARGETS: [(&str, Check); 16] = [
+pub const TARGETS: [(&str, Check); 17] = [
     ("answer", answer::check),
     ("arguments", arguments::check),
     ("duration", duration::check),
@@ -40,6 +41,7 @@ pub const TARGETS: [(&str, Check); 16] = [
     ("proc", proc::check),
     ("record", record::check),
     ("request", request::check),
+    ("session", session::check),
     ("settings", settings::check),
     ("sts", sts::check),
     ("token", token::check),

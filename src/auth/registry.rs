@@ -31,11 +31,11 @@ pub(super) struct Entry {
 }
 
 /// [`Binding`], as it is kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Rule {
     Tree,
-    /// Set at registration or by the first use: one winner.
-    Process(OnceLock<Process>),
+    /// Set at registration or by the first use: one winner, also of tokens that follow each other.
+    Process(Arc<OnceLock<Process>>),
     Uid,
 }
 
@@ -83,13 +83,25 @@ impl Registry {
     /// # Errors
     /// The kernel gave no random bytes, or no memory.
     pub fn register(&self, uid: Uid, binding: Binding) -> io::Result<(Token, Registered)> {
-        let token = Token::random()?;
         let rule = match binding {
             Binding::Tree => Rule::Tree,
-            Binding::Process(process) => Rule::Process(OnceLock::from(process)),
-            Binding::FirstUse => Rule::Process(OnceLock::new()),
+            Binding::Process(process) => Rule::Process(Arc::new(OnceLock::from(process))),
+            Binding::FirstUse => Rule::Process(Arc::default()),
             Binding::Uid => Rule::Uid,
         };
+        self.add(uid, rule)
+    }
+
+    /// Makes another token for whoever may use this one; both count.
+    ///
+    /// # Errors
+    /// As for [`Registry::register`].
+    pub fn renew(&self, registered: &Registered) -> io::Result<(Token, Registered)> {
+        self.add(registered.0.uid, registered.0.rule.clone())
+    }
+
+    fn add(&self, uid: Uid, rule: Rule) -> io::Result<(Token, Registered)> {
+        let token = Token::random()?;
         let entry = Arc::new(Entry { digest: token.digest(), uid, rule, live: AtomicBool::new(true) });
         let mut entries = self.entries();
         let at = place(&entries, &entry.digest);
@@ -159,6 +171,18 @@ mod tests {
         assert!(!registry.knows(token.expose_str().as_bytes()));
         assert!(!entry.is_live(), "whoever holds the entry sees the revocation");
         assert!(registry.knows(other.expose_str().as_bytes()));
+    }
+
+    #[test]
+    fn a_renewed_token_is_bound_to_the_winner_of_the_first() {
+        let registry = Registry::default();
+        let (_, first) = registry.register(Uid(1000), Binding::FirstUse).expect("random");
+        let (token, second) = registry.renew(&first).expect("random");
+        let (Rule::Process(one), Rule::Process(other)) = (&first.0.rule, &second.0.rule) else { panic!("{first:?}") };
+        assert!(Arc::ptr_eq(one, other));
+        assert_eq!(second.0.uid, Uid(1000));
+        registry.revoke(&first);
+        assert!(registry.knows(token.expose_str().as_bytes()), "the old one's end is not the new one's");
     }
 
     #[test]

@@ -149,6 +149,20 @@ pub(super) mod tests {
         assert_eq!(late, Err(Failure::new(FailureKind::Timeout, "")));
     }
 
+    /// The answer of before is not waited for, and a caller that has slept asks anew.
+    #[test]
+    fn what_a_sleep_has_outlasted_is_not_tried_again() {
+        let clock = HandClock::at("2026-01-31T09:30:00Z");
+        let mut attempts = 0;
+        let result: Result<(), _> = retry(&*clock, &clock.pause(), Duration::from_secs(1_028), |_| {
+            attempts += 1;
+            clock.pass(Duration::from_secs(8 * 3600));
+            Err(Failure::new(FailureKind::Timeout, ""))
+        });
+        assert_eq!(result.map_err(|failure| failure.kind()), Err(FailureKind::Timeout));
+        assert_eq!(attempts, 1);
+    }
+
     #[test]
     fn a_final_failure_is_not_tried_again() {
         let clock = HandClock::at("2026-01-31T09:30:00Z");

@@ -135,6 +135,12 @@ impl Broker {
         self.role_arn.as_deref()
     }
 
+    /// One that allows everything, for tests of what follows.
+    #[cfg(test)]
+    pub(crate) fn without_policy(clock: Arc<dyn Clock>) -> Self {
+        Self::new("p".to_owned(), Mode::Server, None, clock)
+    }
+
     /// Names the role that the profile's credentials are of.
     #[must_use]
     pub fn of_role(mut self, role_arn: Option<String>) -> Self {

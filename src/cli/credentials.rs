@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::outer_token;
 use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
 use super::refused;
 use super::settings;
@@ -22,6 +23,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::client::{Answer, parse, request};
 use crate::policy::Mode;
+use crate::secret::Secret;
 use crate::sys::poll::wait_readable;
 use crate::sys::process::refuse_inspection;
 
@@ -52,11 +54,13 @@ const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
-    match (env.os("SENTINEL_UNIX_SOCKET"), env.text("SENTINEL_AUTH_TOKEN")?) {
+    match (env.os("SENTINEL_UNIX_SOCKET"), outer_token::read(env)?) {
         (Some(socket), token) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
-            None => from_socket(Path::new(socket), token, settings.role_arn.as_deref()),
+            None => {
+                from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str), settings.role_arn.as_deref())
+            }
         },
         _ if settings.role_arn.is_some() => Err(no_socket(env)),
         // The generated config has no source in it, so that looking there would end in a sentence about files.
@@ -282,7 +286,7 @@ fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
         version: 1,
         access_key_id: &keys.access_key_id,
         secret_access_key: keys.secret_access_key.expose_str(),
-        session_token: keys.session_token.as_ref().map(crate::secret::Secret::expose_str),
+        session_token: keys.session_token.as_ref().map(Secret::expose_str),
         expiration: expiration.as_deref(),
         account_id: vended.credentials.account(),
     })

@@ -10,16 +10,17 @@ use std::thread::JoinHandle;
 use super::exec::cannot_start;
 use super::place::Place;
 use super::prepare::{Prepared, Purpose, prepare};
+use super::rotation::{self, Tokens};
 use super::serving::{DEFAULT_DURATION, max_connections, refresh};
 use super::settings::{self, Bind, Transport};
 use super::wait::vend;
-use crate::auth::{Authenticator, Binding, Registered, Watched};
+use crate::auth::{Authenticator, Binding, Watched};
 use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::launch::config_file;
 use crate::launch::directory::{Base, PrivateDirectory};
-use crate::launch::environment::child_environment;
+use crate::launch::environment::{child_environment, name_token_file};
 use crate::log::operator::Operator;
 use crate::peer::kernel::UNIX_SOCKET_INSTEAD;
 use crate::peer::{Kernel, Process, Tree, Unattested};
@@ -54,6 +55,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     // The start's own decision says so as well.
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
+    let mut token_file = rotation::place(server.token_file.as_ref())?;
     if !server.lazy || has_code || settings.wait {
         vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
     }
@@ -73,6 +75,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         .registry()
         .register(effective_uid(), binding)
         .map_err(|error| Error::new("cannot make a token").because(error))?;
+    if let Some((file, _)) = &mut token_file {
+        file.write(token.expose_str())?;
+    }
     // The metadata endpoint's callers are never told the token: it stands for the tree.
     let authenticator = match server.endpoint {
         Endpoint::Ec2(_) => authenticator
@@ -94,10 +99,14 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         max_connections: max_connections(server.max_connections),
         clock,
         operator,
+        manager: Arc::default(),
     };
     let config_file = directory.config();
     let mode = place.child_mode(server.endpoint, token.expose_str(), &config_file);
     let mut environment = child_environment(env, &mode, &profile.facts());
+    if let Some((file, _)) = &token_file {
+        name_token_file(&mut environment, file.path());
+    }
     if let Some(id) = &session_id {
         environment.set("SENTINEL_SESSION_ID", id.as_ref());
     }
@@ -106,7 +115,8 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         environment,
         wait_for_tree: server.wait_tree,
     };
-    let serving = Serving::start(place.listener, service, vendor, registered)?;
+    let tokens = Tokens::keep(&service.authenticator, registered, token_file, &service.clock, &reporter)?;
+    let serving = Serving::start(place.listener, service, vendor, tokens)?;
     if let Some(server) = &serving.server {
         // It is set once.
         let _first = closer.set(server.closer(None));
@@ -181,25 +191,23 @@ fn private_directory(env: &Env) -> Result<PrivateDirectory> {
 
 /// Everything that serves. Dropping it ends serving: the token first, so that no request is answered any more.
 struct Serving {
-    authenticator: Arc<Authenticator>,
-    registered: Registered,
+    tokens: Option<Tokens>,
     vendor: Arc<Vendor>,
     server: Option<Server>,
     refresher: JoinHandle<()>,
 }
 
 impl Serving {
-    fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, registered: Registered) -> Result<Self> {
-        let authenticator = Arc::clone(&service.authenticator);
+    fn start(listener: Listener, service: Service, vendor: Arc<Vendor>, tokens: Tokens) -> Result<Self> {
         let server = Server::start(listener, Arc::new(service))?;
         let refresher = refresh(&vendor)?;
-        Ok(Self { authenticator, registered, vendor, server: Some(server), refresher })
+        Ok(Self { tokens: Some(tokens), vendor, server: Some(server), refresher })
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        self.authenticator.revoke(&self.registered);
+        drop(self.tokens.take());
         drop(self.server.take());
         self.vendor.stop();
         self.refresher.thread().unpark();

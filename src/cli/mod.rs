@@ -17,6 +17,7 @@ mod joined;
 mod keys;
 mod log;
 pub mod man;
+mod outer_token;
 pub mod parse;
 mod person;
 mod place;
@@ -27,6 +28,7 @@ mod reach;
 mod records;
 mod refused;
 mod request;
+mod rotation;
 mod selectors;
 mod serve;
 mod serving;
@@ -93,7 +95,7 @@ pub fn main() -> ExitCode {
     });
     // Nothing else that sentinel starts is to see the code: another sentinel would show it a second time.
     env.unset("SENTINEL_MFA_TOKEN");
-    match command.and_then(|command| run(&command, &env)) {
+    match command.and_then(|command| run(&command, &args, &env)) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             // Nobody is left to tell if stderr is closed.
@@ -169,11 +171,20 @@ fn settle(parsed: &parse::Parsed, env: &Env, config: &Config) -> Result<Command>
     })
 }
 
-fn run(command: &Command, env: &Env) -> Result<u8> {
+/// The settings of a service, with what the settings files say now.
+fn read_service_again(args: &[OsString], env: &Env) -> Result<settings::Serve> {
+    let parsed = parse::parse(args)?;
+    match settle(&parsed, env, &Config::load(&flags::settings(), env)?)? {
+        Command::Serve(settings) => Ok(*settings),
+        _ => Err(Error::usage("this is no service")),
+    }
+}
+
+fn run(command: &Command, args: &[OsString], env: &Env) -> Result<u8> {
     match command {
         Command::Exec(settings) => exec::run(settings, env),
         Command::Credentials(settings) => credentials::run(settings, env),
-        Command::Serve(settings) => serve::run(settings, env),
+        Command::Serve(settings) => serve::run(settings, env, &|| read_service_again(args, env)),
         Command::Whoami(settings) => whoami::run(settings, env),
         Command::Policy(settings) => policy::run(settings, env),
         Command::Session(settings) => session::run(settings, env),

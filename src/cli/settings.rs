@@ -10,6 +10,7 @@ mod policy;
 mod records;
 mod run;
 mod serve;
+mod token_file;
 mod whoami;
 
 pub use given::Given;
@@ -22,6 +23,7 @@ pub use records::{
 };
 pub use run::{Bind, Common, Credentials, Exec, Server, Transport};
 pub use serve::{Demand, DemandKind, Serve, ServicePlace, WantedEntry};
+pub use token_file::TokenFile;
 pub use whoami::Whoami;
 
 use super::flags::{Flag, Id};

@@ -119,6 +119,19 @@ pub fn child_environment(parent: &Env, mode: &ChildMode<'_>, facts: &Facts<'_>) 
     child
 }
 
+/// Names the file that the token is in, in place of the token: where there are both, some SDKs take the one, some the other.
+pub fn name_token_file(child: &mut Env, file: &Path) {
+    for (token, of_file) in [
+        ("SENTINEL_AUTH_TOKEN", "SENTINEL_AUTH_TOKEN_FILE"),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ] {
+        if child.os(token).is_some() {
+            child.unset(token);
+            child.set(of_file, file);
+        }
+    }
+}
+
 /// Refuses to start inside another sentinel's tree: the inner one would ask the outer one's variables who it is.
 ///
 /// # Errors
@@ -257,7 +270,16 @@ const SCRUBBED: &[(&str, &[&str])] = &[
         ],
     ),
     ("set again where there is a config file to load", &["AWS_SDK_LOAD_CONFIG"]),
-    ("an outer sentinel's", &["AWS_SENTINEL", "SENTINEL_SESSION_ID", "SENTINEL_UNIX_SOCKET", "SENTINEL_AUTH_TOKEN"]),
+    (
+        "an outer sentinel's",
+        &[
+            "AWS_SENTINEL",
+            "SENTINEL_SESSION_ID",
+            "SENTINEL_UNIX_SOCKET",
+            "SENTINEL_AUTH_TOKEN",
+            "SENTINEL_AUTH_TOKEN_FILE",
+        ],
+    ),
 ];
 
 /// What the child does not inherit, by the beginning of its name, with the reason.

@@ -146,13 +146,13 @@ pub(super) fn parse_digest(text: &str) -> Option<Digest> {
 }
 
 /// Appends two lower-case hex digits a byte.
-pub(super) fn push_hex(out: &mut String, digest: &Digest) {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble };
-    let mut text = [0; 64];
-    for (digits, byte) in text.as_chunks_mut().0.iter_mut().zip(digest) {
-        *digits = [digit(byte >> 4), digit(byte & 0xf)];
+pub(super) fn push_hex(out: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 0xf));
     }
-    out.push_str(std::str::from_utf8(&text).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ pub(crate) fn is_hidden(c: char) -> bool {
 
 /// Appends `text` with hidden characters, and those that `also` names, escaped as JSON escapes them. What does not fit
 /// into `limit_bytes` is cut, and the cut is marked with `...`.
-pub(crate) fn push<const N: usize>(out: &mut String, text: &str, also: &[u8; N], limit_bytes: usize) {
-    // Most texts are plain and short. Not `all`: to look at every byte is faster than to look whether to go on.
-    let is_plain =
-        |byte: u8| (b' '..=b'~').contains(&byte) & also.iter().fold(true, |other, one| other & (byte != *one));
-    if text.len() <= limit_bytes && text.bytes().fold(true, |plain, byte| plain & is_plain(byte)) {
+pub(crate) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usize) {
+    // Most texts are plain and short.
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !also.contains(&char::from(byte));
+    if text.len() <= limit_bytes && text.bytes().all(is_plain) {
         out.push_str(text);
         return;
     }
@@ -25,7 +24,7 @@ pub(crate) fn push<const N: usize>(out: &mut String, text: &str, also: &[u8; N],
             // Every hidden character is below U+10000, so that four digits hold it.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
-            if u8::try_from(c).is_ok_and(|c| also.contains(&c)) {
+            if also.contains(&c) {
                 out.push('\\');
             }
             out.push(c);
@@ -50,7 +49,7 @@ mod tests {
 
     fn escaped(text: &str, limit_bytes: usize) -> String {
         let mut out = "> ".to_owned();
-        push(&mut out, text, br#""\"#, limit_bytes);
+        push(&mut out, text, &['"', '\\'], limit_bytes);
         out
     }
 

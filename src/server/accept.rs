@@ -1,5 +1,6 @@
 //! One thread that accepts, and hands each connection to a thread of its own.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
@@ -57,7 +58,8 @@ impl Server {
         listening.set_nonblocking().map_err(cannot)?;
         let slots = Slots::new(service.max_connections);
         let crew = Arc::default();
-        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), crew, service };
+        let next_sign = Cell::new(service.clock.boot());
+        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), crew, service, next_sign };
         let thread = thread::Builder::new()
             .name("sentinel-accept".to_owned())
             .stack_size(STACK_BYTES)
@@ -109,6 +111,8 @@ struct Acceptor {
     slots: Arc<Slots>,
     crew: Arc<Crew>,
     service: Arc<Service>,
+    /// Boot time at which the service manager is to hear of this thread.
+    next_sign: Cell<Duration>,
 }
 
 impl Drop for Acceptor {
@@ -120,7 +124,8 @@ impl Drop for Acceptor {
 impl Acceptor {
     fn run(self) {
         loop {
-            match wait_readable([self.listening.as_fd(), self.stopped.as_fd()], -1) {
+            let wait_ms = self.give_sign();
+            match wait_readable([self.listening.as_fd(), self.stopped.as_fd()], wait_ms) {
                 Ok([_, true]) => return,
                 Ok([true, false]) => self.accept(),
                 Ok([false, false]) => {}
@@ -130,6 +135,19 @@ impl Acceptor {
                 }
             }
         }
+    }
+
+    /// Tells the service manager that this thread turns, where it wants to know and it is time. This is the thread that does
+    /// it: any other would go on when this one hangs. Returns for how many milliseconds it may wait.
+    fn give_sign(&self) -> i32 {
+        let Some(interval) = self.service.manager.watchdog_interval() else { return -1 };
+        let now = self.service.clock.boot();
+        if now >= self.next_sign.get() {
+            self.service.manager.alive();
+            self.next_sign.set(now.saturating_add(interval));
+        }
+        let left = self.next_sign.get().saturating_sub(now);
+        i32::try_from(left.as_millis()).unwrap_or(i32::MAX).saturating_add(1)
     }
 
     fn accept(&self) {
@@ -205,6 +223,8 @@ impl Acceptor {
     }
 
     fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {
+        // Of many that came together each may wait for a slot.
+        self.give_sign();
         // On Linux, accepted sockets do not inherit O_NONBLOCK.
         let stream = Arc::new(stream);
         let Some(slot) = self.slot(&stream, who) else { return };

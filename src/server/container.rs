@@ -12,10 +12,8 @@ use crate::http::response::{Allowed, ErrorAnswer};
 use crate::policy::is_role_arn;
 use crate::secret::Secret;
 use crate::source::Credentials;
+use crate::source::vault::KEPT;
 use crate::vending::Which;
-
-/// As many as the vault keeps sets of credentials.
-const KEPT: usize = 16;
 
 /// Bodies: made once for each set of credentials, and kept in locked pages for as long as those are there.
 #[derive(Default)]
@@ -86,4 +84,39 @@ pub(super) fn fields(credentials: &Credentials) -> Result<CredentialFields<'_>> 
 
 pub(super) fn unwritable(error: io::Error) -> Error {
     Error::new("cannot write the credentials' answer").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_made_once_for_each_set_and_goes_with_it() {
+        let (bodies, mut made) = (Bodies::default(), 0);
+        let mut of = |credentials: &Arc<Credentials>| {
+            let body = bodies.of(credentials, |credentials| {
+                made += 1;
+                make(credentials)
+            });
+            (body.expect("a body"), made)
+        };
+        let sets: Vec<_> = (0..KEPT).map(|_| Arc::new(Credentials::lasting(900))).collect();
+        let first: Vec<_> = sets.iter().map(|set| of(set).0).collect();
+        for (set, body) in sets.iter().zip(&first) {
+            let (again, made) = of(set);
+            assert!(Arc::ptr_eq(&again, body));
+            assert_eq!(made, KEPT);
+        }
+        // One more than there is room for, and then one where the others are gone.
+        let more = Arc::new(Credentials::lasting(900));
+        assert_eq!(of(&more).1, KEPT + 1);
+        assert_eq!(of(&sets[0]).1, KEPT + 2);
+        assert_eq!(bodies.0.lock().expect("a lock").len(), KEPT);
+        drop(sets);
+        assert_eq!(
+            bodies.of(&Arc::new(Credentials::lasting(900)), make).expect("a body").expose().first(),
+            Some(&b'{')
+        );
+        assert_eq!(bodies.0.lock().expect("a lock").len(), 2);
+    }
 }

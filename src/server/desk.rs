@@ -42,6 +42,20 @@ impl Desks {
         Self::ByProfile(RwLock::new(desks))
     }
 
+    /// Adds desks, each in place of the one of its profile.
+    pub fn add(&self, desks: HashMap<Arc<str>, Arc<Desk>>) {
+        if let Self::ByProfile(all) = self {
+            all.write().unwrap_or_else(PoisonError::into_inner).extend(desks);
+        }
+    }
+
+    /// Removes the desks of all profiles but these.
+    pub fn retain(&self, keeps: impl Fn(&str) -> bool) {
+        if let Self::ByProfile(all) = self {
+            all.write().unwrap_or_else(PoisonError::into_inner).retain(|profile, _| keeps(profile));
+        }
+    }
+
     /// This caller's desk. `None`: the profile that the caller was led to is not served any more.
     pub(super) fn of(&self, caller: &Caller) -> Option<Arc<Desk>> {
         match self {

@@ -101,7 +101,7 @@ impl<'a> Resource<'a> {
             "/latest/dynamic/instance-identity/document" => Self::Document,
             _ => {
                 let role = path.strip_prefix("/latest/meta-data/iam/security-credentials/")?;
-                (!role.contains('/')).then_some(Self::Credentials(role))?
+                (!role.is_empty() && !role.contains('/')).then_some(Self::Credentials(role))?
             }
         })
     }
@@ -288,6 +288,7 @@ mod tests {
             "/latest/meta-data/iam/security-credentials-extended/dev",
             "/latest/meta-data/iam/security-credentials/dev/more",
             "/latest/meta-data/iam/security-credential",
+            "/latest/meta-data/iam/security-credentials//",
             "/latest/meta-data/placement/availability-zone-id",
             "/latest/user-data",
             "/latest/dynamic/instance-identity/pkcs7",

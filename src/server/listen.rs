@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::peer::unix::credentials;
 use crate::sys;
-use crate::sys::socket::{PATH_LIMIT_BYTES, bind_private};
+use crate::sys::socket::{PATH_LIMIT_BYTES, bind_private, set_backlog};
 use crate::sys::user::{Gid, effective_uid};
 
 /// Connections that may wait for accept. The kernel cuts it to net.core.somaxconn.
@@ -33,6 +34,13 @@ pub struct SocketAccess {
 pub struct Listening {
     listener: UnixListener,
     path: PathBuf,
+    /// What is ours at the path; nothing of a socket that was handed over.
+    own: Option<Own>,
+}
+
+/// What is removed at the end.
+#[derive(Debug)]
+struct Own {
     /// Device and inode of the socket's file, so that only our own is removed.
     identity: (u64, u64),
     _lock: Lock,
@@ -57,12 +65,21 @@ impl Listening {
             open_up(path, access).inspect_err(|_| drop(fs::remove_file(path)))
         };
         let listener = bind_private(path, BACKLOG, open)
-            .and_then(|listener| sys::socket::name_writers(std::os::fd::AsFd::as_fd(&listener)).map(|()| listener))
+            .and_then(|listener| sys::socket::name_writers(listener.as_fd()).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
         let file = fs::symlink_metadata(path).map_err(|error| {
             Error::new(format!("cannot find {} just after binding it", path.display())).because(error)
         })?;
-        Ok(Self { listener, path: path.to_owned(), identity: (file.dev(), file.ino()), _lock: lock })
+        let own = Own { identity: (file.dev(), file.ino()), _lock: lock };
+        Ok(Self { listener, path: path.to_owned(), own: Some(own) })
+    }
+
+    /// Serves on a socket that somebody else made, judged by [`super::activation`], and leaves its file to them.
+    pub(super) fn handed_over(listener: UnixListener, path: PathBuf) -> Result<Self> {
+        set_backlog(listener.as_fd(), BACKLOG)
+            .and_then(|()| sys::socket::name_writers(listener.as_fd()))
+            .map_err(|error| Error::new(format!("cannot serve on {}", path.display())).because(error))?;
+        Ok(Self { listener, path, own: None })
     }
 
     /// Whether a socket may be at `path` at all: so that a mistake is told before anything else is done.
@@ -110,8 +127,8 @@ fn open_up(path: &Path, access: &SocketAccess) -> io::Result<()> {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == self.identity);
-        if ours {
+        let Some(own) = &self.own else { return };
+        if fs::symlink_metadata(&self.path).is_ok_and(|file| (file.dev(), file.ino()) == own.identity) {
             // Whoever removed it already did what is wanted here.
             let _gone = fs::remove_file(&self.path);
         }

@@ -39,17 +39,7 @@ impl Listener {
     /// # Errors
     /// The address is not there, or the port is taken or not ours to bind.
     pub fn metadata(address: SocketAddrV4, hop_limit: u8) -> Result<Self> {
-        let ip = address.ip();
-        let on_loopback = ip.is_loopback()
-            || loopback_addresses()
-                .map_err(|error| Error::new("cannot list the addresses of the loopback interface").because(error))?
-                .contains(ip);
-        if !on_loopback {
-            return Err(Error::new(format!(
-                "{ip} is not an address of the loopback interface, and no other is served"
-            ))
-            .hint(format!("add it there, as root: ip address add {ip}/32 dev lo")));
-        }
+        require_loopback(*address.ip())?;
         Self::bind(address.into(), Some(hop_limit)).map_err(|error| match address.port() {
             1..1024 => error.hint(
                 "ports below 1024 take CAP_NET_BIND_SERVICE, unless net.ipv4.ip_unprivileged_port_start says less",
@@ -73,6 +63,15 @@ impl Listener {
             set_backlog(listener.as_fd(), BACKLOG).map(|()| listener)
         });
         bound.map(Self::Tcp).map_err(|error| Error::new(format!("cannot listen on {address}")).because(error))
+    }
+
+    /// A port that somebody else bound, judged by [`super::activation`].
+    pub(super) fn handed_over(listener: TcpListener, hop_limit: Option<u8>) -> Result<Self> {
+        hop_limit
+            .map_or(Ok(()), |hops| listener.set_ttl(hops.into()))
+            .and_then(|()| set_backlog(listener.as_fd(), BACKLOG))
+            .map_err(|error| Error::new("cannot serve on the port that was handed over").because(error))?;
+        Ok(Self::Tcp(listener))
     }
 
     /// The address, of a port.
@@ -105,6 +104,23 @@ impl Listener {
             Self::Tcp(listener) => listener.set_nonblocking(true),
         }
     }
+}
+
+/// Refuses what is not an address of the loopback interface.
+pub(super) fn require_loopback(ip: Ipv4Addr) -> Result<()> {
+    let on_loopback = ip.is_loopback()
+        || loopback_addresses()
+            .map_err(|error| Error::new("cannot list the addresses of the loopback interface").because(error))?
+            .contains(&ip);
+    if on_loopback {
+        return Ok(());
+    }
+    let hint = if ip.is_unspecified() {
+        "name one address of it".to_owned()
+    } else {
+        format!("add it there, as root: ip address add {ip}/32 dev lo")
+    };
+    Err(Error::new(format!("{ip} is not an address of the loopback interface, and no other is served")).hint(hint))
 }
 
 impl AsFd for Listener {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::process;
 use crate::aws::keys::Keys;
-use crate::clock::{Clock, rfc3339_s};
+use crate::clock::{Clock, Moment, rfc3339_s};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::{Base, StaticKeys};
@@ -31,8 +31,8 @@ pub(super) struct Held {
     pub(super) expiration: Option<Timestamp>,
     /// For the person who has to mend it when AWS refuses them.
     pub(super) origin: String,
-    /// Boot time at which they came.
-    since: Duration,
+    /// When they came.
+    since: Moment,
 }
 
 impl BaseKeys {
@@ -89,13 +89,13 @@ impl BaseKeys {
 
 impl Held {
     pub(super) fn new(keys: Keys, expiration: Option<Timestamp>, origin: String, clock: &dyn Clock) -> Self {
-        Self { keys: Arc::new(keys), expiration, origin, since: clock.boot() }
+        Self { keys: Arc::new(keys), expiration, origin, since: Moment::now(clock) }
     }
 
     fn is_recent(&self, clock: &dyn Clock) -> bool {
         match self.expiration {
-            Some(end) => end.as_second().saturating_sub(clock.wall().as_second()) > HELPER_MARGIN_S,
-            None => clock.boot().saturating_sub(self.since) < HELPER_REUSE,
+            Some(end) => self.since.left_s(end, Moment::now(clock)) > HELPER_MARGIN_S,
+            None => clock.boot().saturating_sub(self.since.boot) < HELPER_REUSE,
         }
     }
 }

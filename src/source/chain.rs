@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use mfa::Factor;
 use services::{Lazy, Services};
 
@@ -23,7 +23,7 @@ use crate::aws::network::{CaBundle, Network};
 use crate::aws::source_identity::source_identity;
 use crate::aws::sts::{AssumeRole, Sts};
 use crate::broker::Lease;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -154,7 +154,8 @@ impl Chain {
     }
 
     fn fetch_own(&self, base: &Held, lease: &Lease) -> Result<Credentials> {
-        let now = self.clock.wall();
+        let began = Moment::now(self.clock.as_ref());
+        let now = began.wall;
         let most = self.most(lease, now)?;
         if lease.terms().session_policy.is_some() {
             let name = &self.name;
@@ -182,7 +183,7 @@ impl Chain {
                 }
                 self.say_until(issued.expiration);
             }
-            return Ok(self.made(issued, now, self.known_account(), None, None));
+            return Ok(self.made(issued, began, self.known_account(), None, None));
         }
         let mut expiration = base.expiration;
         self.check_end(most, expiration, now)?;
@@ -200,7 +201,7 @@ impl Chain {
         Ok(Credentials {
             keys: copy(&base.keys)?,
             expiration,
-            issued_at: now,
+            issued_at: began,
             account: self.known_account(),
             role_arn: None,
             source_identity: None,
@@ -211,8 +212,8 @@ impl Chain {
         let deadline = self.deadline();
         let session = self.opening(base).map(|factor| self.session_of(factor, base, deadline)).transpose()?;
         let first = session.as_deref().unwrap_or(base);
-        // Without a session AWS has to see the code at the first role.
-        let unopened = self.factor.as_ref().filter(|_| session.is_none());
+        // Without a session AWS has to see the code at the profile's first role.
+        let unopened = self.factor.as_ref().filter(|_| session.is_none() && !self.roles.is_empty());
         let approval = lease.terms().window.as_ref().map(|window| &*window.id);
         let narrowed = self.session_policy(lease)?;
         let mut keys: Option<Keys> = None;
@@ -220,9 +221,9 @@ impl Chain {
         for (index, role) in roles.iter().enumerate() {
             let signer = keys.as_ref().unwrap_or(&first.keys);
             let last = index + 1 == roles.len();
-            let now = self.clock.wall();
+            let began = Moment::now(self.clock.as_ref());
             let wanted = if last {
-                shorter(self.role_duration(role, signer, unopened.is_some())?, self.most(lease, now)?)
+                shorter(self.role_duration(role, signer, unopened.is_some())?, self.most(lease, began.wall)?)
             } else {
                 BETWEEN_ROLES
             };
@@ -253,7 +254,7 @@ impl Chain {
                 if unopened.is_some() {
                     self.say_until(issued.expiration);
                 }
-                return Ok(self.made(issued, now, account, Some(role.role_arn.clone()), recorded));
+                return Ok(self.made(issued, began, account, Some(role.role_arn.clone()), recorded));
             }
             keys = Some(issued.keys);
         }
@@ -346,7 +347,7 @@ impl Chain {
     fn made(
         &self,
         issued: Issued,
-        issued_at: Timestamp,
+        issued_at: Moment,
         account: Option<String>,
         role_arn: Option<String>,
         recorded: Option<String>,

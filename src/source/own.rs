@@ -12,7 +12,7 @@ use crate::aws::endpoint::{self, Variant};
 use crate::aws::keys::{Issued, KeySource, Keys};
 use crate::aws::network::{CaBundle, Network};
 use crate::aws::sts::{AssumeRole, Sts};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::{self, Resolved, Role};
@@ -45,6 +45,8 @@ struct Roles {
 struct Session {
     keys: Arc<Keys>,
     expiration: Timestamp,
+    /// When it was asked for.
+    since: Moment,
 }
 
 impl OwnKeys {
@@ -127,19 +129,20 @@ impl KeySource for OwnKeys {
         // One asks AWS; the others find the answer.
         let mut last = roles.last.lock().unwrap_or_else(PoisonError::into_inner);
         let with_left = |session: &Option<Session>, wanted_s: i64| {
-            let left_s = |end: Timestamp| end.as_second().saturating_sub(self.clock.wall().as_second());
+            let now = Moment::now(self.clock.as_ref());
             session
                 .as_ref()
-                .filter(|session| left_s(session.expiration) > wanted_s)
+                .filter(|session| session.since.left_s(session.expiration, now) > wanted_s)
                 .map(|session| Arc::clone(&session.keys))
         };
         if let Some(keys) = with_left(&last, MARGIN_S) {
             return Ok(keys);
         }
+        let since = Moment::now(self.clock.as_ref());
         match base().and_then(|base| roles.assume(&base.keys, deadline_boot)) {
             Ok(Issued { keys, expiration, .. }) => {
                 let keys = Arc::new(keys);
-                *last = Some(Session { keys: Arc::clone(&keys), expiration });
+                *last = Some(Session { keys: Arc::clone(&keys), expiration, since });
                 Ok(keys)
             }
             // What has not ended is still good.

@@ -12,7 +12,7 @@ use super::{Credentials, Source};
 use crate::auth::Caller;
 use crate::aws::identity::Identity;
 use crate::broker::{Grant, Lease, Ruling};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 
 /// What is left of a session when the next one is fetched, at most; boto asks at every signature below 15 minutes.
 const REFRESH_AHEAD_S: i64 = 20 * 60;
@@ -20,7 +20,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
 /// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
-const KEPT: usize = 16;
+pub const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
 pub struct Vault {
@@ -68,7 +68,7 @@ impl Vault {
         let (caller, ruling, lease) = grant.redeem();
         let credentials = self.under(&lease);
         // Not the time of the question: what comes after a long wait may have ended meanwhile.
-        let answer = credentials.ask(wait, |value| freshness(value, self.clock.wall()), admit, self.fetch(lease));
+        let answer = credentials.ask(wait, |value| freshness(value, self.now()), admit, self.fetch(lease));
         (Receipt { caller, ruling }, answer)
     }
 
@@ -104,7 +104,7 @@ impl Vault {
 
     /// Starts the fetches that are due. Returns how long until it is worth looking again.
     fn refresh(&self, admit: impl Fn() -> Result<(), Duration>) -> Duration {
-        let now = self.clock.wall();
+        let now = self.now();
         let due = |kept: &Kept| {
             let fetch = self.fetch(kept.lease.renewed());
             kept.credentials.refresh_if_used(|value| due_in(value, now), LONGEST_NAP, &admit, fetch)
@@ -130,6 +130,10 @@ impl Vault {
         kept.last().map_or_else(|| Flight::new(Arc::clone(&self.clock)), |last| Arc::clone(&last.credentials))
     }
 
+    fn now(&self) -> Moment {
+        Moment::now(self.clock.as_ref())
+    }
+
     fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
         // A panic aborts the process, so a poisoned lock is never seen.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -141,7 +145,7 @@ impl Vault {
     }
 }
 
-fn freshness(credentials: &Credentials, now: jiff::Timestamp) -> Freshness {
+fn freshness(credentials: &Credentials, now: Moment) -> Freshness {
     match (credentials.left_s(now), due_in(credentials, now)) {
         (Some(left), _) if left < 1 => Freshness::Ended,
         (_, Some(Duration::ZERO)) => Freshness::Due,
@@ -151,7 +155,7 @@ fn freshness(credentials: &Credentials, now: jiff::Timestamp) -> Freshness {
 
 /// How long until the next ones should be fetched: once less than 20 minutes or two thirds of the lifetime are left,
 /// whichever is less. `None`: never.
-fn due_in(credentials: &Credentials, now: jiff::Timestamp) -> Option<Duration> {
+fn due_in(credentials: &Credentials, now: Moment) -> Option<Duration> {
     let (left, lifetime) = (credentials.left_s(now)?, credentials.lifetime_s()?);
     let ahead = REFRESH_AHEAD_S.min(lifetime.saturating_mul(2) / 3);
     Some(Duration::from_secs(u64::try_from(left.saturating_sub(ahead)).unwrap_or(0)))
@@ -163,12 +167,9 @@ mod tests {
 
     use super::*;
     use crate::auth::Invoker;
-    use crate::aws::keys::Keys;
     use crate::broker::Broker;
     use crate::clock::SystemClock;
     use crate::error::Error;
-    use crate::policy::Mode;
-    use crate::secret::Secret;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -183,9 +184,9 @@ mod tests {
                 return Err(Error::new("nobody may assume it"));
             }
             self.0.lock().expect("a lock").push(role.clone());
-            let issued_at = SystemClock.wall();
-            let expiration = Some(issued_at + SignedDuration::from_hours(1));
-            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..credentials(0) })
+            let issued_at = Moment::now(&SystemClock);
+            let expiration = Some(issued_at.wall + SignedDuration::from_hours(1));
+            Ok(Credentials { role_arn: Some(role), issued_at, expiration, ..Credentials::lasting(0) })
         }
 
         fn identity(&self) -> crate::error::Result<Arc<Identity>> {
@@ -206,7 +207,7 @@ mod tests {
     impl World {
         fn new() -> Self {
             let (clock, fetched) = (Arc::new(SystemClock), Arc::new(Fetched::default()));
-            let broker = Broker::new("p".to_owned(), Mode::Server, None, Arc::clone(&clock) as Arc<dyn Clock>);
+            let broker = Broker::without_policy(Arc::clone(&clock) as Arc<dyn Clock>);
             Self { broker, vault: Vault::new(Arc::clone(&fetched) as Arc<dyn Source>, clock), fetched }
         }
 
@@ -257,17 +258,10 @@ mod tests {
         assert_eq!(world.vault.kept().len(), KEPT);
     }
 
-    fn credentials(lifetime_s: i64) -> Credentials {
-        let issued_at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let secret = || Secret::take_string("secret".to_owned()).expect("memory");
-        Credentials {
-            keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
-            expiration: Some(issued_at + SignedDuration::from_secs(lifetime_s)),
-            issued_at,
-            account: None,
-            role_arn: None,
-            source_identity: None,
-        }
+    /// So long after their issue, by each clock.
+    fn after(credentials: &Credentials, wall_s: i64, boot_s: u64) -> Moment {
+        let Moment { wall, boot } = credentials.issued_at;
+        Moment { wall: wall + SignedDuration::from_secs(wall_s), boot: boot + Duration::from_secs(boot_s) }
     }
 
     #[test]
@@ -283,23 +277,46 @@ mod tests {
             (900, 900, Freshness::Ended),
             (900, 99_999, Freshness::Ended),
         ] {
-            let credentials = credentials(lifetime_s);
-            let now = credentials.issued_at + SignedDuration::from_secs(after_s);
+            let credentials = Credentials::lasting(lifetime_s);
+            let now = after(&credentials, after_s, u64::try_from(after_s).expect("later"));
             assert_eq!(freshness(&credentials, now), wanted, "{lifetime_s} {after_s}");
         }
     }
 
     #[test]
     fn long_lived_keys_never_end() {
-        let credentials = Credentials { expiration: None, ..credentials(0) };
-        assert_eq!(freshness(&credentials, Timestamp::MAX), Freshness::Fresh);
+        let credentials = Credentials { expiration: None, ..Credentials::lasting(0) };
+        let end = Moment { wall: Timestamp::MAX, boot: Duration::MAX };
+        assert_eq!(freshness(&credentials, end), Freshness::Fresh);
     }
 
     #[test]
     fn a_clock_that_is_set_back_does_not_keep_them_from_ending() {
-        let credentials = credentials(900);
-        let before = credentials.issued_at - SignedDuration::from_hours(1);
-        assert_eq!(freshness(&credentials, before), Freshness::Fresh);
-        assert_eq!(due_in(&credentials, before), Some(Duration::from_secs(3600 + 300)));
+        let credentials = Credentials::lasting(900);
+        for (after_s, wanted) in
+            [(0, Freshness::Fresh), (299, Freshness::Fresh), (300, Freshness::Due), (900, Freshness::Ended)]
+        {
+            let now = after(&credentials, i64::try_from(after_s).expect("small") - 3600, after_s);
+            assert_eq!(freshness(&credentials, now), wanted, "{after_s}");
+        }
+        assert_eq!(due_in(&credentials, after(&credentials, -3600, 100)), Some(Duration::from_secs(200)));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_and_back_ends_nothing() {
+        let credentials = Credentials::lasting(900);
+        let wanted = [(3700, Freshness::Ended), (100, Freshness::Fresh)];
+        for (wall_s, wanted) in wanted {
+            assert_eq!(freshness(&credentials, after(&credentials, wall_s, 100)), wanted);
+        }
+    }
+
+    /// The boot clock counts what was slept through.
+    #[test]
+    fn a_sleep_past_their_end_ends_them() {
+        let credentials = Credentials::lasting(900);
+        assert_eq!(freshness(&credentials, after(&credentials, 8 * 3600, 8 * 3600)), Freshness::Ended);
+        // Whatever the hardware's clock says afterwards.
+        assert_eq!(freshness(&credentials, after(&credentials, 10, 8 * 3600)), Freshness::Ended);
     }
 }

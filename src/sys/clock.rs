@@ -12,6 +12,11 @@ pub fn boottime() -> Duration {
     read(super::kernel::BOOT_CLOCK)
 }
 
+/// Time since some start, suspend not included: the clock by which service managers date messages.
+pub fn monotonic() -> Duration {
+    read(libc::CLOCK_MONOTONIC)
+}
+
 fn read(clock: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: clock_gettime writes one timespec; `time` is a live, exclusively borrowed timespec for the whole call.

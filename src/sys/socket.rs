@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -11,7 +11,9 @@ use super::cerr;
 use super::kernel::socket::{bind_as_0600, empty_address, stream_socket};
 use super::user::{Gid, Uid};
 
-pub use super::kernel::socket::{PATH_LIMIT_BYTES, name_writers, peer_credentials, peer_pidfd, read_with_writer};
+pub use super::kernel::socket::{
+    PATH_LIMIT_BYTES, abstract_address, name_writers, peer_credentials, peer_pidfd, read_with_writer,
+};
 
 /// What the kernel noted of the process on the other end: on Linux of who called connect(2) (SO_PEERCRED).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,58 @@ pub struct Writer {
 pub fn set_backlog(socket: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     // SAFETY: no pointers.
     cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// The first descriptor that a service manager hands over (sd_listen_fds(3)), closed on exec from now on.
+///
+/// # Errors
+/// EBADF: there is none, or this process has made it itself: what was inherited across exec cannot be closed on exec, and
+/// everything that this process opens is.
+pub fn inherited() -> io::Result<OwnedFd> {
+    const FIRST: libc::c_int = 3;
+    // SAFETY: fcntl with F_GETFD takes no further argument.
+    let flags = cerr(unsafe { libc::fcntl(FIRST, libc::F_GETFD) })?;
+    if flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: fcntl with F_SETFD takes an integer.
+    cerr(unsafe { libc::fcntl(FIRST, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open and was inherited, so that no other value of this process owns it; a second call finds it closed on
+    // exec, or closed, and returns above.
+    Ok(unsafe { OwnedFd::from_raw_fd(FIRST) })
+}
+
+/// Whether it is a stream socket that listens (SO_TYPE, SO_ACCEPTCONN).
+///
+/// # Errors
+/// ENOTSOCK, and the kernel's others.
+pub fn is_listening_stream(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let is_stream = option(socket, libc::SO_TYPE)? == libc::SOCK_STREAM;
+    Ok(is_stream && option(socket, libc::SO_ACCEPTCONN)? != 0)
+}
+
+/// Whether other sockets may listen on the same port beside it (SO_REUSEPORT).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn shares_its_port(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(option(socket, libc::SO_REUSEPORT)? != 0)
+}
+
+/// An option of the socket level that is an int.
+fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = socket_length(size_of::<libc::c_int>())?;
+    // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long and live, and the new length to
+    // `length`.
+    cerr(unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, (&raw mut value).cast(), &mut length)
+    })?;
+    if length == socket_length(size_of::<libc::c_int>())? {
+        Ok(value)
+    } else {
+        Err(io::Error::other(format!("getsockopt returned {length} bytes")))
+    }
 }
 
 /// Binds a Unix stream socket whose file is 0600 from its first instant. `before_listening` runs once it has its path, when
@@ -135,6 +189,20 @@ mod tests {
         drop(listener);
         std::fs::remove_file(&path).expect("remove");
         assert_eq!(mode, 0o600);
+    }
+
+    #[test]
+    fn what_listens_is_told_from_what_does_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        assert!(is_listening_stream(listener.as_fd()).expect("an answer"));
+        assert!(!shares_its_port(listener.as_fd()).expect("an answer"));
+        let (stream, _other) = UnixStream::pair().expect("socketpair");
+        assert!(!is_listening_stream(stream.as_fd()).expect("an answer"));
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        assert!(!is_listening_stream(datagrams.as_fd()).expect("an answer"));
+        let file = std::fs::File::open("/dev/null").expect("a file");
+        let error = is_listening_stream(file.as_fd()).expect_err("no socket");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
     }
 
     #[test]

@@ -2,30 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
-use crate::harness::Sandbox;
+use super::world::{SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
+use crate::harness::{Sandbox, sentinel};
 
-/// Makes one client; then one signed call for each line of the input.
-const CALLS: &str = "
-import sys, boto3
-sts = boto3.client('sts')
-print('ready')
-for line in sys.stdin:
-    print(sts.get_caller_identity()['Arn'])
-";
-
+/// Two roles in one process, of which the second is assumed with the first: by a URI, and by a helper of one's own config.
 #[test]
-fn a_client_is_the_role() {
+fn a_client_is_the_role_that_it_asks_for() {
     let (sandbox, moto) = at_moto();
-    let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
-    for (mode, profile, name) in [
-        (MODES[0], "dev", "demo-role"),
-        (MODES[1], "second", "demo-second-role"),
-        (MODES[2], "second", "demo-second-role"),
-    ] {
-        let done = exec(&sandbox, profile, mode, &["python", "-c", script]).run();
-        let expected = format!("arn:aws:sts::{}:assumed-role/{name}/", moto.account);
-        assert!(done.code() == 0 && done.stdout.starts_with(&expected), "{done}");
+    let by_uri = "
+import os, sys, boto3
+uri = os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI']
+print(boto3.client('sts').get_caller_identity()['Arn'])
+os.environ['AWS_CONTAINER_CREDENTIALS_FULL_URI'] = uri + 'role-arn/' + sys.argv[1]
+print(boto3.Session().client('sts').get_caller_identity()['Arn'])
+";
+    let by_helper = "
+import os, sys, boto3
+print(boto3.client('sts').get_caller_identity()['Arn'])
+with open('config', 'x') as config:
+    config.write(f'[default]\\ncredential_process = {sys.argv[2]} credentials --role-arn {sys.argv[1]}\\n')
+os.environ['AWS_CONFIG_FILE'] = 'config'
+print(boto3.Session().client('sts').get_caller_identity()['Arn'])
+";
+    for (options, script) in [(&["--ecs-server"][..], by_uri), (&["--ecs-server", "--unix-socket"], by_helper)] {
+        let command = ["python", "-c", script, &moto.second_role_arn, sentinel()];
+        let done = exec(&sandbox, "dev", options, &command).cwd(&sandbox.path("tmp")).run();
+        assert_eq!(done.code(), 0, "{done}");
+        let names = ["demo-role", "demo-second-role"];
+        for (line, name) in done.stdout.lines().zip(names) {
+            let expected = format!("arn:aws:sts::{}:assumed-role/{name}/", moto.account);
+            assert!(line.starts_with(&expected), "{done}");
+        }
+        assert_eq!(done.stdout.lines().count(), names.len(), "{done}");
     }
 }
 
@@ -42,55 +50,46 @@ fn over_tcp_it_is_the_container_provider_that_asks() {
 fn a_client_outside_the_tree_gets_an_error() {
     let script = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
     let refused = outside_of_servers(|sandbox| sandbox.program("python").args(["-c", script]));
-    for (done, error) in refused.iter().zip(["CredentialRetrievalError", "invalid Authorization token"]) {
+    const TOKEN: &str = "invalid Authorization token";
+    for (done, error) in refused.iter().zip(["CredentialRetrievalError", TOKEN, TOKEN, "MetadataRetrievalError"]) {
         done.failed_with(1, &[error]);
         assert_eq!(done.stdout, "");
     }
 }
 
-/// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
-#[test]
-fn a_long_running_client_gets_new_credentials() {
-    for mode in SERVERS {
-        let (sandbox, sts) = at_the_fake(true);
-        // Renewed when 6 s are left, which is more than a busy machine takes from the helper's answer to the call.
-        sts.lifetime_s(9);
-        let mut client = exec(&sandbox, "dev", mode, &["python", "-u", "-c", CALLS]).spawn();
-        assert_eq!(client.line(), "ready");
-        let signed = || -> BTreeSet<String> {
-            let calls = sts.calls_of("GetCallerIdentity").into_iter();
-            calls.map(|call| call.access_key).filter(|key| key.starts_with("ASIA")).collect()
-        };
-        let mut calls = 0;
-        while signed().len() < 2 {
-            // Each asks us, which takes some 10 ms.
-            assert!(calls < 3000, "{:?}", signed());
-            client.send("");
-            assert!(client.line().contains(":assumed-role/first/"));
-            calls += 1;
-        }
-        let done = client.finish();
-        assert_eq!(done.code(), 0, "{done}");
-        let refused = sts.calls_of("GetCallerIdentity").into_iter().find(|call| call.answer.as_deref() != Some("ok"));
-        assert!(refused.is_none(), "{refused:?}");
-    }
-}
+/// Makes one client; then one signed call for each line of the input.
+const CALLS: &str = "
+import sys, boto3
+sts = boto3.client('sts')
+print('ready')
+for line in sys.stdin:
+    print(sts.get_caller_identity()['Arn'])
+";
 
-/// boto asks at every signature when 15 minutes or less are left: what is served lasts longer.
+/// boto reads the token's file at each fetch, so that it is served however often the token is replaced.
 #[test]
-fn a_client_does_not_ask_at_every_signature() {
-    for mode in SERVERS {
-        let (sandbox, sts) = at_the_fake(true);
-        let mut client = exec(&sandbox, "dev", mode, &["python", "-u", "-c", CALLS]).spawn();
-        assert_eq!(client.line(), "ready");
-        for _ in 0..20 {
-            client.send("");
-            client.line();
+fn a_client_is_served_across_rotations_of_its_token() {
+    let (sandbox, _sts) = at_the_fake(true);
+    let file = sandbox.directory("own", 0o700).join("token");
+    let path = file.to_str().expect("UTF-8");
+    // With 15 minutes of life boto asks at every call.
+    let options = ["--server", "--server-duration", "15m", "--token-file", path, "--token-rotation", "1s"];
+    let mut client = exec(&sandbox, "dev", &options, &["python", "-u", "-c", CALLS]).spawn();
+    assert_eq!(client.line(), "ready");
+    let mut tokens = BTreeSet::new();
+    for calls in 0.. {
+        tokens.insert(std::fs::read_to_string(&file).expect("a token"));
+        if tokens.len() == 5 {
+            break;
         }
-        assert_eq!(client.finish().code(), 0);
-        assert_eq!(sts.calls_of("AssumeRole").len(), 1);
-        assert_eq!(fetches(&sandbox), 1);
+        assert!(calls < 5000, "{tokens:?}");
+        client.send("");
+        assert!(client.line().contains(":assumed-role/first/"));
     }
+    let done = client.finish();
+    assert_eq!((done.code(), done.stderr.as_str()), (0, ""), "{done}");
+    assert!(sandbox.decisions().iter().all(|line| line["effect"] == "allow"), "a fetch was denied");
+    assert!(!file.exists());
 }
 
 /// How long the signing takes, and how fast it goes: a busy application's.

@@ -1,37 +1,34 @@
-//! The AWS SDKs for JavaScript, versions 3 and 2, unmodified, in every mode. Where there is no Node they are skipped by name.
+//! The AWS SDKs for JavaScript, versions 3 and 2. Where there is no Node they are skipped by name.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{MODES, SERVERS, at_moto, at_the_fake, exec, fetches, outside_of_servers};
+use super::world::{at_the_fake, exec, fetches};
+use crate::fake_sts::Sts;
 use crate::fake_sts::wire::{Answer, Response, Server};
-use crate::fake_sts::{ACCOUNT, Sts};
-use crate::harness::{Invocation, Sandbox, skip};
-
-/// Each makes a client, says `ready`, and for each line of its input makes a signed call and a line of its outcome.
-const SDKS: [&str; 2] = ["sdk_v3.cjs", "sdk_v2.cjs"];
+use crate::harness::skip;
 
 /// Where `make node` has installed them, if it has.
-pub(crate) fn packages(test: &str) -> Option<PathBuf> {
+pub(super) fn installed() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = std::env::var_os("SENTINEL_TEST_NODE").map_or_else(|| root.join(".node"), PathBuf::from);
     let has_node = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !has_node || !made.join("made-from").exists() {
-        skip(test, "the JavaScript packages are not installed: `make node` does it where there are node and npm");
-        return None;
-    }
-    Some(made.join("node_modules"))
+    (has_node && made.join("made-from").exists()).then(|| made.join("node_modules"))
 }
 
-fn script(sdk: &str) -> String {
+/// The same; where they are not, says that the test is skipped.
+pub(crate) fn packages(test: &str) -> Option<PathBuf> {
+    const WHY: &str = "the JavaScript packages are not installed: `make node` does it where there are node and npm";
+    installed().or_else(|| {
+        skip(test, WHY);
+        None
+    })
+}
+
+pub(super) fn script(sdk: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node").join(sdk);
     path.to_str().expect("UTF-8").to_owned()
-}
-
-/// `sentinel exec --profile PROFILE OPTIONS -- node SDK`.
-fn inside(sandbox: &Sandbox, packages: &Path, profile: &str, options: &[&str], sdk: &str) -> Invocation {
-    exec(sandbox, profile, options, &["node", &script(sdk)]).env("NODE_PATH", packages)
 }
 
 fn signed(sts: &Sts) -> BTreeSet<String> {
@@ -52,84 +49,6 @@ fn the_lock_has_a_digest_for_every_package_and_no_place() {
     }
 }
 
-#[test]
-fn a_client_is_the_role_in_its_region() {
-    let Some(packages) = packages("a_client_is_the_role_in_its_region") else { return };
-    let (sandbox, moto) = at_moto();
-    // Neither a variable of the person nor a default: the region is the profile's.
-    sandbox.settings("south", &format!("region = eu-south-2\nrole_arn = {}\nsource_profile = base", moto.role_arn));
-    for sdk in SDKS {
-        for mode in MODES {
-            for (profile, name, region) in
-                [("second", "demo-second-role", "us-east-1"), ("south", "demo-role", "eu-south-2")]
-            {
-                let run = inside(&sandbox, &packages, profile, mode, sdk).without("AWS_REGION").stdin(b"\n");
-                let done = run.run();
-                let expected = format!("ready\narn:aws:sts::{}:assumed-role/{name}/", moto.account);
-                let is_right = done.stdout.starts_with(&expected) && done.stdout.ends_with(&format!(" in {region}\n"));
-                assert!(done.code() == 0 && is_right, "{sdk} {mode:?}: {done}");
-            }
-        }
-    }
-}
-
-/// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
-#[test]
-fn a_long_running_client_gets_new_credentials() {
-    let Some(packages) = packages("a_long_running_client_gets_new_credentials") else { return };
-    for sdk in SDKS {
-        for mode in SERVERS {
-            let (sandbox, sts) = at_the_fake(true);
-            sts.lifetime_s(9);
-            let mut client = inside(&sandbox, &packages, "dev", mode, sdk).spawn();
-            assert_eq!(client.line(), "ready");
-            let mut calls = 0;
-            while signed(&sts).len() < 2 {
-                // Each asks us, which takes some milliseconds over TCP.
-                assert!(calls < 10_000, "{sdk} {mode:?}: {:?}", signed(&sts));
-                client.send("");
-                let line = client.line();
-                assert!(line.contains(":assumed-role/first/"), "{sdk} {mode:?}: {line}");
-                calls += 1;
-            }
-            assert_eq!(client.finish().code(), 0);
-            let answers: BTreeSet<_> =
-                sts.calls_of("GetCallerIdentity").into_iter().map(|call| call.answer.expect("answered")).collect();
-            assert_eq!(answers, BTreeSet::from(["ok".to_owned()]), "{sdk} {mode:?}");
-        }
-    }
-}
-
-#[test]
-fn a_client_does_not_ask_at_every_signature() {
-    let Some(packages) = packages("a_client_does_not_ask_at_every_signature") else { return };
-    for sdk in SDKS {
-        for mode in SERVERS {
-            let (sandbox, sts) = at_the_fake(true);
-            let done = inside(&sandbox, &packages, "dev", mode, sdk).stdin("\n".repeat(20).as_bytes()).run();
-            assert_eq!((done.code(), done.stdout.lines().count()), (0, 21), "{sdk} {mode:?}: {done}");
-            let role = format!("arn:aws:sts::{ACCOUNT}:assumed-role/first/");
-            assert!(done.stdout.lines().skip(1).all(|line| line.starts_with(&role)), "{sdk} {mode:?}: {done}");
-            assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{sdk} {mode:?}");
-            assert_eq!(fetches(&sandbox), 1, "{sdk} {mode:?}");
-        }
-    }
-}
-
-/// Everything that a command of the tree knows, in a client that is not in the tree.
-#[test]
-fn a_client_outside_the_tree_gets_an_error() {
-    let Some(packages) = packages("a_client_outside_the_tree_gets_an_error") else { return };
-    for sdk in SDKS {
-        let run =
-            |sandbox: &Sandbox| sandbox.program("node").args([script(sdk)]).env("NODE_PATH", &packages).stdin(b"\n");
-        for done in outside_of_servers(run) {
-            let outcome = done.stdout.lines().nth(1).unwrap_or_else(|| panic!("{done}"));
-            assert!(outcome.starts_with("Credentials"), "{sdk}: {done}");
-        }
-    }
-}
-
 /// Version 3, where the token from a file was refused, asks again without one, and would take what it is served.
 #[test]
 fn without_its_token_not_even_a_process_of_the_tree_is_served() {
@@ -147,7 +66,7 @@ fn without_its_token_not_even_a_process_of_the_tree_is_served() {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI={uri} AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE={}",
             file.display()
         );
-        let command = format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {set} exec node {}", script(SDKS[0]));
+        let command = format!("unset AWS_CONTAINER_AUTHORIZATION_TOKEN; {set} exec node {}", script("sdk_v3.cjs"));
         let run = exec(&sandbox, "dev", &["--server"], &["sh", "-c", &command]).env("NODE_PATH", &packages);
         let done = run.stdin(b"\n").run();
         assert!(done.stdout.contains("\nCredentialsProviderError: "), "{done}");

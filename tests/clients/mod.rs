@@ -3,8 +3,12 @@
 mod aws_cli;
 mod boto3;
 mod comparison;
+mod every;
 pub(crate) mod https;
+mod imds;
 pub(crate) mod javascript;
+mod metadata;
 pub(crate) mod moto;
+mod programs;
 mod table;
 pub(crate) mod world;

@@ -1,49 +1,87 @@
-//! README.md's table of clients says what is tested: the versions that are pinned, and tests that exist.
+//! README.md's table of clients is what this test finds: each client, in each mode, in two processes of one tree.
 
 use std::path::Path;
+use std::sync::Mutex;
+use std::{env, fs};
 
-fn read(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
+use super::programs::{ALL, CLI_2, Client};
+use super::world::{EC2, MODES, at_moto, exec, two_at_a_time};
 
-/// The rows below this heading's first table, cell by cell.
-fn rows(document: &str, heading: &str) -> Vec<Vec<String>> {
-    let section =
-        document.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with('#'));
-    let table = section.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
-    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
-    table.map(cells).collect()
-}
+/// A column: its heading, the profile whose credentials a client gets and the options of `exec`, and what the command does
+/// before it starts the client, where `$0` is a role's ARN. Every client ends as that role.
+type Column = (&'static str, &'static str, &'static [&'static str], &'static str);
+
+const COLUMNS: [Column; 5] = [
+    ("keys", "second", MODES[0], ""),
+    ("container", "second", MODES[2], ""),
+    ("container, Unix socket", "second", MODES[1], ""),
+    (
+        "role by ARN",
+        "dev",
+        MODES[3],
+        "export AWS_CONTAINER_CREDENTIALS_FULL_URI=${AWS_CONTAINER_CREDENTIALS_FULL_URI}role-arn/$0;",
+    ),
+    ("EC2 metadata", "second", EC2, ""),
+];
+
+const BEGIN: &str = "<!-- what the clients do: written by `make pages` -->\n";
+const END: &str = "<!-- end of what the clients do -->\n";
 
 #[test]
-fn the_readme_names_the_clients_as_they_are_tested() {
-    let rows = rows(&read("README.md"), "## Clients");
-    assert_eq!(rows[0], ["client", "version", "environment", "--unix-socket", "--server", "test"]);
-    // As the tests' list of modes has them: the environment is the one without an option.
-    let modes: Vec<_> = super::world::MODES.iter().map(|mode| mode.first().copied().unwrap_or("environment")).collect();
-    assert_eq!(rows[0][2..5], modes);
-
-    let pinned = read("tests/clients/requirements.txt");
-    let package: serde_json::Value = serde_json::from_str(&read("tests/clients/node/package.json")).expect("JSON");
-    let python = |name: &str| pinned.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("==")).expect(name);
-    let script = |name: &str| package["dependencies"][name].as_str().expect("a version").to_owned();
-    let clients = [
-        ("AWS CLI", python("awscli").to_owned()),
-        ("boto3", python("boto3").to_owned()),
-        ("AWS SDK for JavaScript 3", script("@aws-sdk/client-sts")),
-        ("AWS SDK for JavaScript 2", script("aws-sdk")),
-    ];
-    let named: Vec<_> = rows[2..].iter().map(|row| (row[0].as_str(), row[1].clone())).collect();
-    assert_eq!(named, clients);
-
-    for row in &rows[2..] {
-        assert_eq!(row[2..5], ["yes"; 3], "{row:?}");
-        let (module, test) = row[5].split_once("::").expect("module::test");
-        let source = read(&format!("tests/clients/{module}.rs"));
-        let start = source.find(&format!("#[test]\nfn {test}() {{")).unwrap_or_else(|| panic!("no test {test}"));
-        let body = &source[start..start + source[start..].find("\n}\n").expect("its end")];
-        let whole = body.contains("for mode in MODES") || (0..3).all(|mode| body.contains(&format!("MODES[{mode}]")));
-        assert!(whole, "{test} does not go through every mode");
+fn the_table_of_clients_is_what_they_do() {
+    const TEST: &str = "the_table_of_clients_is_what_they_do";
+    let commands: Vec<_> = ALL.iter().map(|client| client.command(TEST)).collect();
+    let rows = rows(&commands);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(&path).expect("the document");
+    let (before, rest) = text.split_once(BEGIN).expect("the table's beginning");
+    let (table, after) = rest.split_once(END).expect("the table's end");
+    let headings = COLUMNS.map(|(heading, ..)| heading).join(" | ");
+    let head = format!("| client | version | {headings} |\n|{}\n", "---|".repeat(COLUMNS.len() + 2));
+    if env::var_os("SENTINEL_WRITE").is_some() {
+        let whole: Option<String> = rows.into_iter().collect();
+        let table = head + &whole.expect("every client is installed");
+        fs::write(&path, format!("{before}{BEGIN}{table}{END}{after}")).expect("written");
+        return;
     }
+    let lines = table.strip_prefix(&head).unwrap_or_else(|| panic!("the table does not begin with {head}")).lines();
+    assert_eq!(lines.clone().count(), ALL.len());
+    for (line, row) in lines.zip(rows) {
+        let found = row.as_deref().map(str::trim_end);
+        assert!(found.is_none_or(|found| found == line), "`make pages` writes it anew: {line}, and it is {found:?}");
+    }
+}
+
+/// A line for each client that is installed.
+fn rows(commands: &[Option<Vec<String>>]) -> Vec<Option<String>> {
+    let rows = Mutex::new(vec![None; ALL.len()]);
+    two_at_a_time(ALL.iter().zip(commands).enumerate(), |(number, (client, command))| {
+        let row = command.as_ref().map(|command| row(client, command));
+        rows.lock().expect("not poisoned")[number] = row;
+    });
+    rows.into_inner().expect("not poisoned")
+}
+
+fn row(client: &Client, command: &[String]) -> String {
+    let cells = COLUMNS.map(|column| cell(client, column, command)).join(" | ");
+    format!("| {} | {} | {cells} |\n", client.name, (client.version)())
+}
+
+/// Two processes of the tree, one after the other: each gets credentials for itself, and makes a call with them.
+fn cell(client: &Client, (heading, profile, options, before): Column, command: &[String]) -> &'static str {
+    let (sandbox, moto) = at_moto();
+    let script = format!("{before} for _ in 1 2; do echo | \"$@\" || exit; done");
+    let twice = ["sh", "-c", &script, &moto.second_role_arn];
+    let words: Vec<&str> = twice.into_iter().chain(command.iter().map(String::as_str)).collect();
+    let done = exec(&sandbox, profile, options, &words).run();
+    let role = format!("arn:aws:sts::{}:assumed-role/demo-second-role/", moto.account);
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    if let ["ready", first, "ready", second] = lines[..]
+        && [first, second].iter().all(|line| line.starts_with(&role))
+    {
+        // programs.rs adds it.
+        return if client.name == CLI_2.name && options == EC2 { "yes, with a slash" } else { "yes" };
+    }
+    eprintln!("{}, {heading}: {done}", client.name);
+    "no"
 }

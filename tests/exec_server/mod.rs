@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, World, process, python};
+use crate::harness::{Finished, Invocation, Sandbox, World, eventually, process, python};
 
 /// A user with keys, as profile `base`.
 struct Setup {
@@ -275,9 +275,11 @@ fn with_wait_tree_sentinel_ends_with_the_last_descendant() {
     let child = run.line().parse().expect("a pid");
     process::wait_until_gone(child);
     let warden = *process::children(run.pid()).first().expect("the warden");
-    let adopted = process::children(warden);
+    // The child is there until it has been waited for.
+    let adopted =
+        eventually("the child's end", || Some(process::children(warden)).filter(|left| !left.contains(&child)));
     assert_eq!(adopted.len(), 1);
-    assert_eq!(process::state(run.pid()), Some('S'));
+    process::wait_for_state(run.pid(), 'S');
     run.close_stdin();
     process::wait_until_gone(adopted[0]);
     assert_eq!(run.finish().code(), 3);

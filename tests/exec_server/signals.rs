@@ -134,8 +134,12 @@ fn what_is_sent_to_a_stopped_job_reaches_the_child_once_and_the_next_one_too() {
     let child = child(&mut run);
     process::signal(child, "STOP");
     wait_for_state(run.pid(), 'T');
+    let warden = process::parent(child).expect("the warden");
     for _ in 0..3 {
         process::signal_group(run.pid(), "TERM");
+        // Each for itself: what is pending takes no second of its kind.
+        let pending = || process::status_field(warden, "ShdPnd");
+        eventually("the warden's signal", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
     }
     process::signal_group(run.pid(), "CONT");
     assert_eq!(run.line(), "SIGTERM");

@@ -139,6 +139,11 @@ impl Sts {
         self.state().faults.extend(std::iter::repeat_n((action.to_owned(), fault), times));
     }
 
+    /// Forgets the faults that nobody has met yet.
+    pub(crate) fn mend(&self) {
+        self.state().faults.clear();
+    }
+
     /// The next request for `action` gets no answer until the gate is opened or dropped.
     pub(crate) fn hang(&self, action: &str) -> Gate {
         let gate = Gate::default();

@@ -76,13 +76,14 @@ impl Arena {
         run.args([script.as_os_str()]).args(arguments).env("SENTINEL", sentinel()).run()
     }
 
-    /// Runs attackers/NAME on a tier, and tells whether pids were recycled, for which it takes root and a pid namespace.
-    pub(super) fn fight_with_recycled_pids(&self, name: &str, tier: &str) -> (Finished, bool) {
+    /// Runs attackers/NAME with these, the tier first, and tells whether pids were recycled, for which it takes root and a pid
+    /// namespace.
+    pub(super) fn fight_with_recycled_pids(&self, name: &str, arguments: &[&str]) -> (Finished, bool) {
         if is_root() {
-            (self.fight(&OWN_PIDS, name, &[tier, "recycle"]), true)
+            (self.fight(&OWN_PIDS, name, &[arguments, &["recycle"]].concat()), true)
         } else {
             skip(name, "recycled pids need root; the rest runs");
-            (self.fight(&[], name, &[tier]), false)
+            (self.fight(&[], name, arguments), false)
         }
     }
 }

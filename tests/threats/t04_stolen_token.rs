@@ -81,20 +81,27 @@ const RECYCLED_OVER_TCP: [&str; 2] =
 #[test]
 fn a_stolen_token_opens_nothing_on_any_tier() {
     on_every_tier("a_stolen_token_opens_nothing_on_any_tier", |tier| {
-        steal("stolen_token.py", tier, &EVERYWHERE, &RECYCLED);
+        steal("stolen_token.py", &[tier], &EVERYWHERE, &RECYCLED);
     });
 }
 
 #[test]
 fn a_stolen_token_opens_no_port_on_any_tier() {
     on_tiers_of_tcp("a_stolen_token_opens_no_port_on_any_tier", |tier| {
-        steal("stolen_token_tcp.py", tier, &EVERYWHERE_OVER_TCP, &RECYCLED_OVER_TCP);
+        steal("stolen_token_tcp.py", &[tier, "--server"], &EVERYWHERE_OVER_TCP, &RECYCLED_OVER_TCP);
+    });
+}
+
+#[test]
+fn a_stolen_session_token_opens_no_metadata_on_any_tier() {
+    on_tiers_of_tcp("a_stolen_session_token_opens_no_metadata_on_any_tier", |tier| {
+        steal("stolen_token_tcp.py", &[tier, "--ec2-server"], &EVERYWHERE_OVER_TCP, &RECYCLED_OVER_TCP);
     });
 }
 
 #[track_caller]
-fn steal(attack: &str, tier: &str, everywhere: &[&str], with_recycled_pids: &[&str]) {
-    let (done, recycled) = Arena::new().fight_with_recycled_pids(attack, tier);
+fn steal(attack: &str, arguments: &[&str], everywhere: &[&str], with_recycled_pids: &[&str]) {
+    let (done, recycled) = Arena::new().fight_with_recycled_pids(attack, arguments);
     assert_report(&done, &[everywhere, if recycled { with_recycled_pids } else { &[] }].concat());
 }
 

@@ -40,7 +40,7 @@ const HELPER: [&str; 15] = [
 #[test]
 fn of_many_first_uses_one_wins_and_its_helper_speaks_for_it() {
     on_every_tier("of_many_first_uses_one_wins_and_its_helper_speaks_for_it", |tier| {
-        let (done, recycled) = Arena::new().fight_with_recycled_pids("first_use.py", tier);
+        let (done, recycled) = Arena::new().fight_with_recycled_pids("first_use.py", &[tier]);
         let recycled = if recycled { &["a process of the tree with its pid: refused"][..] } else { &[] };
         assert_report(&done, &[&RACE[..], recycled, &HELPER[..]].concat());
     });

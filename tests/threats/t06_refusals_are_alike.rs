@@ -22,8 +22,10 @@ say(json.dumps([[raw.decode(), times] for raw, times in answers.items()]))
 /// With these, a stranger sends 14 tokens to 7 paths by 2 methods in 2 ways.
 const REQUESTS: u64 = 14 * 7 * 2 * 2;
 
-/// Whether a role may be had, is nobody's or is none is told to nobody outside either.
-const WITH_ROLES: [&str; 1] = ["--ecs-server"];
+/// Whether a role may be had, is nobody's or is none is told to nobody outside either. The metadata endpoint has none.
+fn with_roles(served: &Served) -> &'static [&'static str] {
+    if served.transport == Transport::Imds { &[] } else { &["--ecs-server"] }
+}
 
 #[track_caller]
 fn assert_all_forbidden(line: &str, requests: u64) {
@@ -35,7 +37,7 @@ fn assert_all_forbidden(line: &str, requests: u64) {
 fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
     Served::over_both(|served| {
         let script = format!("MORE = []\n{STRANGER}\nsay(status(once(ask())))");
-        let mut inside = served.inside(&WITH_ROLES, &script).spawn();
+        let mut inside = served.inside(with_roles(&served), &script).spawn();
         assert_all_forbidden(&inside.line(), REQUESTS);
         // The token itself is good here.
         assert_eq!(inside.line(), "200");
@@ -47,8 +49,9 @@ fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
 #[test]
 fn a_good_token_outside_the_tree_is_refused_like_a_bad_one() {
     Served::over_all(|served| {
-        let mut inside =
-            served.inside(&WITH_ROLES, "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))").spawn();
+        let mut inside = served
+            .inside(with_roles(&served), "say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))")
+            .spawn();
         let stolen = inside.line();
         let done = served.outside(&stolen, &format!("MORE = [TOKEN]\n{STRANGER}")).run();
         assert_eq!(done.code(), 0, "{done}");

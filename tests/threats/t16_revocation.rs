@@ -10,6 +10,7 @@ use sentinel::store::record::SessionStatus;
 
 use crate::gate::{Gate, ask};
 use crate::harness::Running;
+use crate::wire::{Served, Transport};
 
 const LATEST: Duration = Duration::from_secs(10);
 
@@ -80,4 +81,29 @@ fn a_tree_whose_record_is_gone_is_refused_and_stays_so() {
     ends_in_time(&gate, &mut asker);
     gate.world.sandbox.write(&format!("state/sentinel/sessions/{id}.json"), &text, 0o600);
     stays_refused(&mut asker);
+}
+
+/// Session tokens of the metadata endpoint are another kind of session: they outlive this one, and are worth nothing then.
+#[test]
+fn a_tree_whose_session_was_revoked_has_session_tokens_and_no_credentials() {
+    let served = Served::over(Transport::Imds);
+    let script = r#"
+say(os.environ["SENTINEL_SESSION_ID"])
+say(status(once(ask())))
+sys.stdin.readline()
+end = time.monotonic() + 10
+while once(ask()).startswith(b"HTTP/1.1 200 OK"):
+    assert time.monotonic() < end, "served 10 s after the session's end"
+    time.sleep(0.02)
+fresh = session_token().rpartition(b"\n")[2]
+say(len(fresh), [b"SessionRevoked" in once(ask(token)) for token in [TOKEN, fresh]])
+"#;
+    let mut tree = served.inside(&[], script).spawn();
+    let id = tree.line();
+    assert_eq!(tree.line(), "200");
+    let revoked = served.sandbox.sentinel(["session", "revoke", &id, "--profile", "base"]).run();
+    assert_eq!(revoked.code(), 0, "{revoked}");
+    tree.send("");
+    assert_eq!(tree.line(), "59 [True, True]");
+    assert_eq!(tree.finish().code(), 0);
 }

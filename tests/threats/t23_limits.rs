@@ -7,6 +7,7 @@ use sentinel::clock::{Clock, SystemClock};
 
 use super::ruled::{OFTEN, Ruled, denials, number};
 use crate::harness::{Running, eventually, python};
+use crate::wire::{Served, Transport};
 
 const LIMITED: &str = "rate limit exceeded, ";
 
@@ -38,6 +39,20 @@ fn resident_kib(pid: u32) -> i64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn credentials_of_the_metadata_endpoint_count_as_others_do() {
+    let served = Served::over(Transport::Imds);
+    let policy = served.sandbox.write("policy.json", &per_second(2), 0o600);
+    let script = r#"
+raws = [once(ask()) for _ in range(100)]
+say(sorted({status(raw) for raw in raws}), all(b"\r\nRetry-After: 1\r\n" in raw for raw in raws if status(raw) == 429))
+# What is no secret is not counted.
+say({status(once(ask(TOKEN, b"GET /latest/meta-data/instance-id HTTP/1.1"))) for _ in range(100)})
+"#;
+    let done = served.inside(&["--policy", policy.to_str().expect("UTF-8")], script).run();
+    assert_eq!(done.stdout, "[200, 429] True\n{200}\n", "{done}");
 }
 
 #[test]

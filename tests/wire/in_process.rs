@@ -31,10 +31,18 @@ pub(crate) struct InProcess {
 impl InProcess {
     /// Serves the profile `base` to what this process starts. `connections` is the clock of the connections' deadlines.
     pub(crate) fn start(served: &Served, connections: impl Clock + 'static) -> Self {
+        Self::build(served, Arc::new(SystemClock), Arc::new(connections))
+    }
+
+    /// The same, with this clock for everything.
+    pub(crate) fn with_clock(served: &Served, clock: Arc<dyn Clock>) -> Self {
+        Self::build(served, Arc::clone(&clock), clock)
+    }
+
+    fn build(served: &Served, clock: Arc<dyn Clock>, connections: Arc<dyn Clock>) -> Self {
         let text = |path: &str| served.sandbox.path(path).to_str().expect("UTF-8").to_owned();
         let (home, socket, url) = (text("home"), text("run/s"), served.sts.url());
         let env = Env::from_iter([("HOME", home.as_str()), ("AWS_ENDPOINT_URL_STS", url.as_str())]);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let resolved = resolve(&Wanted { profile: Some("base"), region: Some("us-east-1") }, &env).expect("a profile");
         let plan = Plan {
@@ -61,8 +69,9 @@ impl InProcess {
             endpoint: Endpoint::Container,
             hosts: Hosts::unix(),
             max_connections: 8,
-            clock: Arc::new(connections),
+            clock: connections,
             operator,
+            manager: Arc::default(),
         };
         let listening = Listening::bind(socket.as_ref(), &SocketAccess::PRIVATE).expect("a socket");
         Self {

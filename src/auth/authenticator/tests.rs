@@ -113,7 +113,7 @@ fn a_session_token_of_a_service_is_good_for_its_profile_alone() {
     assert_eq!(told(Shown::Session(None)), Err(Refusal::NoSession));
     assert_eq!(told(Shown::Session(Some(b"x"))), Err(Refusal::NoSession));
     let caller = authenticator.authenticate(&visitor, true, Shown::Nothing).expect("a caller");
-    let ttl = crate::auth::Ttl::parse(b"60").expect("a time");
+    let ttl = Ttl::parse(b"60").expect("a time");
     let session = authenticator.session_token(&caller, ttl).expect("a token");
     assert_eq!(told(Shown::Session(Some(session.expose()))), Ok(()));
     roster.replace(vec![Served { selector: us(), profile: "q".into() }]);

@@ -23,7 +23,9 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
             "Credentials reach CMD in one of three ways. Without a server, keys are in its environment and do not refresh. \
              With --server, the way to prefer, SDKs ask a port of 127.0.0.1, which finds out whose process is asking and \
              serves CMD's process tree alone. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; \
-             your other processes can read the pipe between the two.",
+             your other processes can read the pipe between the two. --ecs-server is for several roles: besides the profile's \
+             own credentials it gives those of the role that a tool names in the URI, \
+             http://127.0.0.1:PORT/role-arn/ARN.",
             "What is the same in every run may be in ~/.config/sentinel/config.json, under the options' names without \
              dashes; /etc/sentinel/config.json may lock it.",
         ],
@@ -51,10 +53,12 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
         description: &[
             "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
              started, it prints what that tree's socket serves; options that would change the credentials belong to \
-             `sentinel exec` there, and are refused.",
+             `sentinel exec` there, and are refused. With --role-arn it asks that `sentinel exec`, which has to be an \
+             --ecs-server, for another role.",
         ],
         examples: &[
             ("sentinel credentials --profile prod", "JSON on stdout"),
+            ("sentinel credentials --role-arn arn:aws:iam::123456789012:role/deploy", "inside a tree: that role's"),
             ("credential_process = /usr/local/bin/sentinel credentials --profile prod", "in ~/.aws/config"),
         ],
         statuses: STATUSES,

@@ -8,6 +8,10 @@ const WHOM: &str = "Whom it serves is said by selectors. Each request is matched
 const WORTH: &str = "Give it a user of its own: what a program is worth as a selector, and a policy at all, depends on the served user \
      not being the one that serves. The line that it writes at its start says which is so.";
 
+const MANAGED: &str = "On SIGHUP it reads settings files, selectors, policies and the AWS config again; connections stay, and what cannot be read \
+     changes nothing. A service manager may hand it its socket (LISTEN_FDS), is told what it does (NOTIFY_SOCKET), and hears from the thread that \
+     accepts (WATCHDOG_USEC).";
+
 /// `sentinel serve ...`.
 pub(super) const SERVE: &[CommandInfo] = &[
     CommandInfo {
@@ -15,12 +19,15 @@ pub(super) const SERVE: &[CommandInfo] = &[
         name: "serve ecs",
         summary: "serve the container credentials endpoint",
         words: Words::None,
-        synopsis: &["sentinel serve ecs --socket PATH | --address ADDRESS [--profile P] --allow-uid USER... [options]"],
+        synopsis: &[
+            "sentinel serve ecs [--socket PATH | --address ADDRESS --token-file PATH] [--profile P] --allow-uid USER... [options]",
+        ],
         description: &[
             "Serves until SIGTERM or SIGINT, in the foreground. Its clients set SENTINEL_UNIX_SOCKET to the socket's path, and \
              `credential_process = sentinel credentials` in their AWS config file.",
             WHOM,
             WORTH,
+            MANAGED,
         ],
         examples: &[
             (

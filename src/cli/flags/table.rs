@@ -48,6 +48,9 @@ const METADATA: &[CommandName] = &[Exec, ServeEc2];
 /// Commands that serve.
 const SERVING: &[CommandName] = &[Exec, ServeEcs, ServeEc2];
 
+/// Commands whose server may have a token in a file.
+const WITH_TOKENS: &[CommandName] = &[Exec, ServeEcs];
+
 /// Commands that get credentials.
 const GIVING: &[CommandName] = &[Exec, Credentials, ServeEcs, ServeEc2];
 

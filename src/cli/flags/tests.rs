@@ -99,6 +99,9 @@ fn the_flags_that_need_a_server_are_these() {
             "allow-fallback",
             "lazy",
             "wait-tree",
+            "token-file",
+            "token-rotation",
+            "token-group",
             "max-connections"
         ]
     );
@@ -112,9 +115,10 @@ fn a_command_takes_exactly_its_flags() {
     let credentials =
         "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
     let server = "server ecs-server server-port unix-socket unix-socket-path ec2-server imds-v1 imds-address hop-limit \
-                  server-duration bind allow-fallback lazy wait-tree max-connections";
+                  server-duration bind allow-fallback lazy wait-tree token-file token-rotation token-group max-connections";
     let given = "profile region source-identity mfa-process session-policy policy-arn";
     let both = "server-duration max-connections";
+    let tokens = "token-file token-rotation token-group";
     let imds = "imds-v1 imds-address hop-limit";
     let allow = "allow-uid allow-gid allow-exe allow-sha256 allow-cgroup map";
     let source = "policy policy-parameter policy-key policy-scope aws-profile";
@@ -127,7 +131,7 @@ fn a_command_takes_exactly_its_flags() {
         (
             CommandName::ServeEcs,
             format!(
-                "{given} {both} socket socket-mode socket-group address {allow} bind {source} state-dir {tables} {log} debug help"
+                "{given} server-duration {tokens} max-connections socket socket-mode socket-group address {allow} bind {source} state-dir {tables} {log} debug help"
             ),
         ),
         (

@@ -134,12 +134,15 @@ fn wrong_lines_are_refused_in_these_words() {
         (&["exec", "--regoin", "x"], "exec has no option --regoin\n  did you mean `--region`?"),
         (&["exec", "--zzz"], "exec has no option --zzz\n  `sentinel help exec` lists its options"),
         (&["exec", "-x"], "exec has no option -x\n  `sentinel help exec` lists its options"),
-        (&["credentials", "--bind", "uid"], "credentials has no option --bind\n  --bind belongs to exec"),
+        (
+            &["credentials", "--bind", "uid"],
+            "credentials has no option --bind\n  --bind belongs to exec, serve ecs and serve ec2",
+        ),
         (&["version", "-d"], "version has no option -d\n  -d belongs to exec and credentials"),
         (&["exec", "--version"], "exec has no option --version\n  --version stands alone: `sentinel --version`"),
         (
             &["--debug", "exec"],
-            "sentinel has no option --debug\n  --debug belongs to exec and credentials: write it after the command",
+            "sentinel has no option --debug\n  --debug belongs to exec, credentials and others: write it after the command",
         ),
         (&["--zzz"], "sentinel has no option --zzz\n  `sentinel help` lists the commands; options follow them"),
         (&["exec", "--region"], "--region needs a value\n  `--region REGION`"),

@@ -1,9 +1,11 @@
 //! The profiles that a service serves: each has a vault, limits, a session and a stream of the log of its own.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use crate::auth::Served;
+use crate::auth::{Roster, Served};
 use crate::broker::keeper::Keeper;
 use crate::cli::prepare::{Prepared, Purpose, prepare};
 use crate::cli::selectors::Resolved;
@@ -15,7 +17,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::log::operator::Operator;
 use crate::policy::Mode;
-use crate::server::{Closer, Desk, Desks, Listener, Server, Service};
+use crate::server::{Closer, Desk, Listener, Server, Service};
 use crate::vending::Vendor;
 
 /// All of them, none twice.
@@ -39,9 +41,20 @@ struct Profile {
 /// A running service. Dropping it ends it: the socket first, then the sessions.
 pub(super) struct Serving {
     server: Option<Server>,
+    service: Arc<Service>,
+    current: Running,
+    /// What was replaced, and the boot time at which no request that it let in can be left.
+    retired: Vec<(Duration, Running)>,
+}
+
+/// Profiles that are served. Dropping it ends their sessions.
+struct Running {
     profiles: Vec<Profile>,
     refreshers: Vec<JoinHandle<()>>,
 }
+
+/// No request takes longer: it waits for AWS for less than a second, and for its answer to be read for two.
+const RETIRED_FOR: Duration = Duration::from_secs(5);
 
 impl Profiles {
     /// Prepares what the entries lead to. Nothing is asked of AWS yet: a service starts before its network does.
@@ -97,26 +110,31 @@ impl Profiles {
     }
 
     /// A desk for each.
-    pub(super) fn desks(&self) -> Desks {
+    pub(super) fn desks(&self) -> HashMap<Arc<str>, Arc<Desk>> {
         let desk = |profile: &Profile| {
             let desk = Desk::in_region(Arc::clone(&profile.vendor), profile.region.clone());
             (Arc::clone(&profile.name), desk)
         };
-        Desks::by_profile(self.all.iter().map(desk).collect())
+        self.all.iter().map(desk).collect()
     }
 
     /// Starts to serve.
     pub(super) fn serve(self, listener: Listener, service: Service) -> Result<Serving> {
-        let server = Server::start(listener, Arc::new(service))?;
-        for profile in &self.all {
+        let service = Arc::new(service);
+        let server = Server::start(listener, Arc::clone(&service))?;
+        let current = self.start(&server)?;
+        Ok(Serving { server: Some(server), service, current, retired: Vec::new() })
+    }
+
+    /// Lets each be closed, and kept fresh.
+    fn start(self, server: &Server) -> Result<Running> {
+        let mut running = Running { profiles: self.all, refreshers: Vec::new() };
+        for profile in &running.profiles {
             // It is set once.
             let _first = profile.closer.set(server.closer(Some(Arc::clone(&profile.name))));
+            running.refreshers.push(refresh(&profile.vendor)?);
         }
-        let mut serving = Serving { server: Some(server), profiles: self.all, refreshers: Vec::new() };
-        for profile in &serving.profiles {
-            serving.refreshers.push(refresh(&profile.vendor)?);
-        }
-        Ok(serving)
+        Ok(running)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -132,9 +150,41 @@ impl Profiles {
     }
 }
 
+impl Serving {
+    /// Takes these in place of all others, in one step for every caller: a request that was let in before it is answered as
+    /// before, and the next one on the same connection is matched anew.
+    pub(super) fn replace(&mut self, profiles: Profiles, roster: &Roster, entries: Vec<Resolved>) -> Result<()> {
+        let Some(server) = &self.server else { return Ok(()) };
+        let (desks, entries) = (profiles.desks(), profiles.led_to_by(entries));
+        let current = profiles.start(server)?;
+        self.service.desks.add(desks);
+        roster.replace(entries);
+        let old = std::mem::replace(&mut self.current, current);
+        self.retired.push((self.service.clock.boot().saturating_add(RETIRED_FOR), old));
+        Ok(())
+    }
+
+    /// Ends what was replaced and can have no request left. Returns whether there will be more of that.
+    pub(super) fn end_retired(&mut self) -> bool {
+        let now = self.service.clock.boot();
+        let before = self.retired.len();
+        self.retired.retain(|(until, _)| now < *until);
+        if self.retired.len() < before && self.retired.is_empty() {
+            let profiles = &self.current.profiles;
+            self.service.desks.retain(|name| profiles.iter().any(|profile| &*profile.name == name));
+        }
+        !self.retired.is_empty()
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         drop(self.server.take());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
         for (profile, refresher) in self.profiles.iter().zip(&self.refreshers) {
             profile.vendor.stop();
             refresher.thread().unpark();

@@ -275,7 +275,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    fn length(&self, id: Id) -> Result<Option<(Duration, String)>> {
+    pub(super) fn length(&self, id: Id) -> Result<Option<(Duration, String)>> {
         let Some(said) = self.said(id) else { return Ok(None) };
         let length = duration::parse(said.text()?);
         let length = length.ok_or_else(|| said.is_not("a duration").hint("write 15m, 1h30m, 900s or seconds"))?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::given::{Given, LONGEST_ROLE_SESSION, LONGEST_SESSION};
 use super::imds;
 use super::places::{Log, PolicySource, Stores};
+use super::token_file::TokenFile;
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
 use crate::policy::is_role_arn;
@@ -97,6 +98,8 @@ pub struct Server {
     pub lazy: bool,
     /// Serve until the last descendant is gone.
     pub wait_tree: bool,
+    /// Where the token is; `None` puts it into the environment.
+    pub token_file: Option<TokenFile>,
     /// Most connections at a time.
     pub max_connections: usize,
 }
@@ -145,6 +148,7 @@ impl Exec {
                 Transport::Unix(_) | Transport::Tcp(_) => Endpoint::Container,
             };
             Some(Server {
+                token_file: token_file(given, &transport)?,
                 transport,
                 endpoint,
                 duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
@@ -164,6 +168,22 @@ impl Exec {
         let program = child.next().unwrap_or_else(shell);
         let (wait, nested) = (given.switch(Id::Wait)?, given.parsed.has(Id::Nested));
         Ok(Self { common, server, wait, nested, program, arguments: child.collect() })
+    }
+}
+
+/// The metadata endpoint's callers have session tokens: a flag is a mistake there, and a variable for other runs.
+fn token_file(given: &Given<'_>, transport: &Transport) -> Result<Option<TokenFile>> {
+    if !matches!(transport, Transport::Imds { .. }) {
+        return TokenFile::of(given);
+    }
+    let flags = [Id::TokenFile, Id::TokenRotation, Id::TokenGroup];
+    match flags.into_iter().find(|id| given.parsed.has(*id)) {
+        None => Ok(None),
+        Some(id) => Err(Error::usage(format!(
+            "{} has no effect with --ec2-server, whose callers have session tokens",
+            super::name_of(id)
+        ))
+        .hint("leave one of them out")),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::given::{Given, LONGEST_ROLE_SESSION};
 use super::imds;
 use super::run::{Common, MAX_CONNECTIONS};
+use super::token_file::TokenFile;
 use crate::cli::flags::Id;
 use crate::error::{Error, Result};
 use crate::nearest::did_you_mean;
@@ -31,6 +32,8 @@ pub struct Serve {
     pub duration: Option<Duration>,
     /// Most connections at a time.
     pub max_connections: usize,
+    /// Where the token is; `None` asks for none.
+    pub token_file: Option<TokenFile>,
 }
 
 /// Where a service listens.
@@ -47,6 +50,13 @@ pub enum ServicePlace {
     },
     /// On a loopback address.
     Tcp(SocketAddr),
+    /// On what the service manager hands over.
+    HandedOver {
+        /// The widest mode of a Unix socket.
+        mode: Option<u32>,
+        /// Its group, by name or number.
+        group: Option<String>,
+    },
     /// The metadata endpoint, on an address of the loopback interface.
     Imds {
         /// With its port.
@@ -140,6 +150,11 @@ impl Serve {
         Ok(Self {
             duration: given.session_length(Id::ServerDuration, LONGEST_ROLE_SESSION)?,
             max_connections: max_connections(given)?,
+            token_file: match endpoint {
+                // Its callers have session tokens.
+                Endpoint::Ec2(_) => None,
+                Endpoint::Container | Endpoint::Ecs => TokenFile::of(given)?,
+            },
             common: Common::of(given)?,
             endpoint,
             place,
@@ -180,6 +195,7 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
         (Some(_), Some(_)) => {
             Err(Error::usage("--socket and --address both say where to listen").hint("leave one out"))
         }
+        (None, None) if given.env.os("LISTEN_FDS").is_some() => Ok(ServicePlace::HandedOver { mode, group }),
         (None, None) => Err(Error::usage("serve needs a place to listen at").hint("`--socket PATH`")),
     }
 }
@@ -286,7 +302,7 @@ mod tests {
         assert_eq!(wrong("uid:1,=p"), format!("--map uid:1,=p has `` in it, which is no KIND:VALUE{HOW}"));
         assert_eq!(
             wrong("guid:1=p"),
-            "--map guid:1=p has the kind `guid` in it, which there is not\n  did you mean `gid`?"
+            "--map guid:1=p has the kind `guid` in it, which there is not\n  did you mean `gid` or `uid`?"
         );
         assert_eq!(
             wrong("zzzz:1=p"),

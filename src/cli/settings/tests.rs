@@ -88,6 +88,10 @@ fn everywhere() -> Log {
     }
 }
 
+fn token_file() -> TokenFile {
+    TokenFile { path: "/t".into(), rotation: Duration::from_secs(1200), group: Some("44".into()) }
+}
+
 fn default_server() -> Server {
     Server {
         endpoint: Endpoint::Container,
@@ -98,6 +102,7 @@ fn default_server() -> Server {
         allow_fallback: false,
         lazy: false,
         wait_tree: false,
+        token_file: None,
         max_connections: 64,
     }
 }
@@ -117,7 +122,8 @@ fn nothing_said_is_the_defaults() {
 fn every_flag_of_exec_reaches_its_setting() {
     let line = "exec --profile p --region eu-west-1 -d 2h -n --source-identity require -t 012345 --session-policy /sp \
                 --policy-arn arn:aws:iam::aws:policy/A --policy-arn arn:aws:iam::123456789012:policy/x/B,C --unix-socket \
-                --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --max-connections 9 --policy /p \
+                --unix-socket-path /s --server-duration 45m --bind uid --allow-fallback --lazy --wait-tree --token-file /t \
+                --token-rotation 20m --token-group 44 --max-connections 9 --policy /p \
                 --policy-key k --policy-scope s --aws-profile a --state-dir /d --session-table sss --request-table rrr \
                 --breakglass-table bbb --wait --log-file /l --log-stderr --log-key /k --log-fsync --log-anchor --log-syslog \
                 --syslog-socket /y --nested --debug -- aws s3 ls";
@@ -153,6 +159,7 @@ fn every_flag_of_exec_reaches_its_setting() {
             allow_fallback: true,
             lazy: true,
             wait_tree: true,
+            token_file: Some(token_file()),
             max_connections: 9,
         }),
         wait: true,
@@ -216,6 +223,9 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         ("SENTINEL_ALLOW_FALLBACK", "true"),
         ("SENTINEL_LAZY", "YES"),
         ("SENTINEL_WAIT_TREE", "yes"),
+        ("SENTINEL_TOKEN_FILE", "/t"),
+        ("SENTINEL_TOKEN_ROTATION", "20m"),
+        ("SENTINEL_TOKEN_GROUP", "44"),
         ("SENTINEL_MAX_CONNECTIONS", "9"),
         ("SENTINEL_POLICY", "/p"),
         ("SENTINEL_STATE_DIR", "/d"),
@@ -266,6 +276,7 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         allow_fallback: true,
         lazy: true,
         wait_tree: true,
+        token_file: Some(token_file()),
         max_connections: 9,
     };
     let expected = Exec { common, server: Some(server), wait: true, ..defaults() };

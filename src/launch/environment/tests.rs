@@ -62,6 +62,22 @@ fn keys_mode_sets_exactly_these() {
 }
 
 #[test]
+fn a_token_is_in_the_environment_or_in_a_file_that_it_names() {
+    let facts = Facts { profile_name: "prod", ..Facts::default() };
+    let parent =
+        Env::from_iter([("SENTINEL_AUTH_TOKEN_FILE", "/outer"), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/o")]);
+    for (mut child, name) in
+        [(socket(&parent, &facts), "SENTINEL_AUTH_TOKEN"), (tcp(&parent, &facts), "AWS_CONTAINER_AUTHORIZATION_TOKEN")]
+    {
+        let about =
+            |child: &Env| -> Vec<String> { listed(child).into_iter().filter(|line| line.contains("_TOKEN")).collect() };
+        assert_eq!(about(&child), [format!("{name}=abc")]);
+        name_token_file(&mut child, Path::new("/d/token"));
+        assert_eq!(about(&child), [format!("{name}_FILE=/d/token")]);
+    }
+}
+
+#[test]
 fn long_term_keys_leave_no_token_of_the_parent() {
     let parent = Env::from_iter([("AWS_SESSION_TOKEN", "old"), ("AWS_CREDENTIAL_EXPIRATION", "old")]);
     let secret = secret("SECRET");

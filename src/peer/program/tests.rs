@@ -16,7 +16,15 @@ struct Running {
 impl Running {
     /// Starts something that echoes a line; its echo shows that it runs the program.
     fn start(command: &mut Command) -> Option<Self> {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = loop {
+            match command.spawn() {
+                Ok(child) => break child,
+                // A process that another test started has the copy open for writing until it executes.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+                Err(_) => return None,
+            }
+        };
         let mut input = child.stdin.take().expect("stdin");
         // Who could not start has closed its end.
         let written = input.write_all(b"x\n");

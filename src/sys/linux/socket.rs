@@ -3,6 +3,8 @@
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::SocketAddr;
 
 use crate::sys::cerr;
 use crate::sys::pidfd::PidFd;
@@ -102,6 +104,14 @@ pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
         }
     }
     Ok((usize::try_from(read).map_err(io::Error::other)?, writer))
+}
+
+/// An address that is no path (unix(7)); `name` is what follows its NUL.
+///
+/// # Errors
+/// A name that is too long.
+pub fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
+    SocketAddr::from_abstract_name(name)
 }
 
 /// A close-on-exec Unix stream socket.

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::{size_of, size_of_val};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::SocketAddr;
 
 use super::absent;
 use crate::sys::cerr;
@@ -71,6 +72,14 @@ pub fn read_with_writer(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result
     let read = cerr(unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) })?;
     let writer = peer_credentials(socket).ok().map(|peer| Writer { pid: peer.pid, uid: peer.uid });
     Ok((usize::try_from(read).map_err(io::Error::other)?, writer))
+}
+
+/// There is no such thing here.
+///
+/// # Errors
+/// Always.
+pub fn abstract_address(_: &[u8]) -> io::Result<SocketAddr> {
+    Err(absent("macOS has no abstract sockets"))
 }
 
 /// A close-on-exec Unix stream socket. No child is started between the calls: the warden, which starts them, makes none.

@@ -76,6 +76,7 @@ pub(crate) struct Proxy {
 struct Shared {
     aws_port: u16,
     stopping: AtomicBool,
+    astray: AtomicBool,
     asked: Mutex<Vec<Asked>>,
 }
 
@@ -91,6 +92,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             aws_port: port.parse().expect("a port"),
             stopping: AtomicBool::new(false),
+            astray: AtomicBool::new(false),
             asked: Mutex::default(),
         });
         let serve = {
@@ -109,6 +111,11 @@ impl Proxy {
     /// `127.0.0.1:PORT`.
     pub(super) fn authority(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Whether clients are led to somebody who has a certificate for another name than they asked for.
+    pub(crate) fn leads_astray(&self, whether: bool) {
+        self.shared.astray.store(whether, Ordering::SeqCst);
     }
 
     /// Every request so far.
@@ -163,7 +170,8 @@ fn connect(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     }
     let mut server = TcpStream::connect(tls().address)?;
     server.set_read_timeout(Some(SILENCE_LIMIT))?;
-    server.write_all(format!("{}\n", shared.aws_port).as_bytes())?;
+    let astray = if shared.astray.load(Ordering::SeqCst) { " astray" } else { "" };
+    server.write_all(format!("{}{astray}\n", shared.aws_port).as_bytes())?;
     client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     let (mut from_server, mut to_client) = (server.try_clone()?, client.try_clone()?);
     let back = Builder::new().name("proxy-back".to_owned()).spawn(move || {

@@ -1,8 +1,9 @@
 """The TLS in front of a test's own AWS: a certificate for whatever name is asked for, from an authority of its own.
 
 Writes `ca.pem` (its authority) and `other-ca.pem` (another one) to a directory of its own, prints its port of 127.0.0.1 and
-that directory, and ends with its input; then the directory is gone. A connection begins with a line that names the plain server's port; then TLS. A client that asks for a name that
-begins with `misnamed.` gets the certificate of `someone-else.test`.
+that directory, and ends with its input; then the directory is gone. A connection begins with a line that names the plain server's
+port; then TLS. A client that asks for a name that begins with `misnamed.` gets the certificate of `someone-else.test`, and so does
+everybody where `astray` stands behind the port.
 """
 
 import datetime
@@ -110,7 +111,9 @@ def serve(connection, contexts):
                 if not byte:
                     return
                 port += byte
-            with contexts.front.wrap_socket(connection, server_side=True) as client:
+            port, *astray = port.split()
+            context = contexts.of("someone-else.test") if astray else contexts.front
+            with context.wrap_socket(connection, server_side=True) as client:
                 with socket.create_connection(("127.0.0.1", int(port))) as plain:
                     from_client, from_plain = client.makefile("rb"), plain.makefile("rb")
                     while relay(from_client, plain) and relay(from_plain, client):

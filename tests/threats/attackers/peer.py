@@ -15,7 +15,7 @@ import sys
 import threading
 
 import crowds
-from talking import OWN_ADDRESS, PATIENCE_S, ask, connected, in_child, question, read_answer, socket_here
+from talking import OWN_ADDRESS, PATIENCE_S, ask, connected, in_child, question, read_answer, session_token, socket_here
 
 PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 4, 36
 CLONE_FILES = 0x400
@@ -27,6 +27,9 @@ def where():
     if "AWS_CONTAINER_CREDENTIALS_FULL_URI" in os.environ:
         address = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"].removeprefix("http://").partition("/")[0]
         return [address, os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]]
+    if "AWS_EC2_METADATA_SERVICE_ENDPOINT" in os.environ:
+        address = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"].removeprefix("http://")
+        return [address, session_token(address)]
     return [os.environ["SENTINEL_UNIX_SOCKET"], os.environ["SENTINEL_AUTH_TOKEN"]]
 
 

@@ -1,13 +1,13 @@
-"""T4 over TCP: a token, a port and a connection in the wrong hands. Arguments: the tier, and `recycle` in a pid namespace of
-our own."""
+"""T4 over TCP: a token, a port and a connection in the wrong hands. Arguments: the tier, the option of exec that
+asks for a port, and `recycle` in a pid namespace of our own."""
 
 import sys
 
 from arena import Child, Peer, Tree, child_with_pid, hand_over, report
 from peer import question
 
-tier, recycle = sys.argv[1], "recycle" in sys.argv
-tree, other, stranger = Tree(tier, transport="--server"), Tree(tier, transport="--server"), Peer()
+tier, transport, recycle = sys.argv[1], sys.argv[2], "recycle" in sys.argv
+tree, other, stranger = Tree(tier, transport=transport), Tree(tier, transport=transport), Peer()
 path, token = tree.socket, tree.token
 mapped = path.replace("127.0.0.1", "mapped")
 whole = question(token, path)

@@ -7,11 +7,16 @@ import socket
 PATIENCE_S = 120
 # Of the loopback network, and nobody else's: whoever comes from here has every port.
 OWN_ADDRESS = "127.77.0.1"
+# As long are the metadata endpoint's session tokens, and no others.
+SESSION_TOKEN_LENGTH = 59
 
 
 def question(token, path="/"):
     """A request; the path is a Unix socket's, `127.0.0.1:PORT`, or `mapped:PORT`."""
     host = "localhost" if path.startswith("/") else path.replace("mapped", "127.0.0.1")
+    if len(token) == SESSION_TOKEN_LENGTH:
+        line = "GET /latest/meta-data/iam/security-credentials/dev HTTP/1.1"
+        return f"{line}\r\nHost: {host}\r\nX-aws-ec2-metadata-token: {token}\r\n\r\n"
     return f"GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n"
 
 
@@ -54,6 +59,15 @@ def read_answer(connection):
     except ConnectionError:
         pass
     return data.decode()
+
+
+def session_token(path):
+    """One that the metadata endpoint gives."""
+    with connected(path) as connection:
+        connection.sendall(
+            f"PUT /latest/api/token HTTP/1.1\r\nHost: {path}\r\nX-aws-ec2-metadata-token-ttl-seconds: 21600\r\n\r\n".encode()
+        )
+        return read_answer(connection).partition("\r\n\r\n")[2]
 
 
 def in_child(work, *arguments):

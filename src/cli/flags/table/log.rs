@@ -42,6 +42,8 @@ pub(super) const LOG: &[Flag] = &[
         commands: &[
             CommandName::Exec,
             CommandName::Credentials,
+            CommandName::ServeEcs,
+            CommandName::ServeEc2,
             CommandName::BreakglassOpen,
             CommandName::BreakglassClose,
             CommandName::LogVerify,

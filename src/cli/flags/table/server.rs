@@ -1,6 +1,6 @@
 //! The server of `exec`, who may use it, and what services have as well.
 
-use super::{EXEC, METADATA, SERVING};
+use super::{EXEC, METADATA, SERVING, WITH_TOKENS};
 use crate::cli::flags::{Flag, Group, Id};
 
 pub(super) const SERVER: &[Flag] = &[
@@ -36,7 +36,7 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: Some("PORT"),
         choices: &[],
-        help: "the port of --server, --ecs-server or --ec2-server (0: any that is free)",
+        help: "the port of a server over TCP (0: any that is free)",
         more: "",
         variable: Some("SENTINEL_SERVER_PORT"),
         commands: EXEC,
@@ -179,6 +179,42 @@ pub(super) const SERVER: &[Flag] = &[
         more: "",
         variable: Some("SENTINEL_WAIT_TREE"),
         commands: EXEC,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenFile,
+        name: "token-file",
+        short: None,
+        value: Some("PATH"),
+        choices: &[],
+        help: "put the token into this file, in place of a variable",
+        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP.",
+        variable: Some("SENTINEL_TOKEN_FILE"),
+        commands: WITH_TOKENS,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenRotation,
+        name: "token-rotation",
+        short: None,
+        value: Some("TIME"),
+        choices: &[],
+        help: "how often the token of --token-file is replaced (1h)",
+        more: "From 1s to 7d. The old token counts for another 5 minutes, or for TIME where that is shorter.",
+        variable: Some("SENTINEL_TOKEN_ROTATION"),
+        commands: WITH_TOKENS,
+        group: Group::Server,
+    },
+    Flag {
+        id: Id::TokenGroup,
+        name: "token-group",
+        short: None,
+        value: Some("GROUP"),
+        choices: &[],
+        help: "a group that may read --token-file's file too, by name or number",
+        more: "",
+        variable: Some("SENTINEL_TOKEN_GROUP"),
+        commands: WITH_TOKENS,
         group: Group::Server,
     },
     Flag {

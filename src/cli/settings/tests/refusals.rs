@@ -48,6 +48,9 @@ fn wrong_values_are_refused_in_these_words() {
             &[("SENTINEL_DURATION", "1m")],
             "SENTINEL_DURATION=1m is below 15m, the shortest session that AWS issues",
         ),
+        (&["exec", "-s", "--token-file", "/t", "--token-rotation", "8d"], &[], "--token-rotation 8d is above 7d"),
+        (&["exec", "-s", "--token-rotation", "1h"], &[], "--token-rotation needs --token-file"),
+        (&["exec", "-s", "--token-group", "4"], &[], "--token-group needs --token-file"),
         // The duration is looked at before anything else.
         (
             &["exec", "-d", "1m", "--region", "?"],

@@ -1,0 +1,173 @@
+//! Clocks that are set by an hour, and a host that sleeps: the server of a library, whose clocks the test moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sentinel::auth::{Binding, Registered};
+use sentinel::clock::{Clock, SystemClock};
+use sentinel::sys::user::effective_uid;
+use serde_json::Value;
+
+use crate::harness::{Running, eventually};
+use crate::wire::Served;
+use crate::wire::in_process::InProcess;
+
+const HOUR_S: i64 = 3600;
+/// Of the sessions that `InProcess` asks for. They are renewed after a third.
+const LIFETIME_S: i64 = 1800;
+
+/// The system's clocks, and what they are ahead of it.
+#[derive(Clone, Default)]
+struct Moved {
+    wall_s: Arc<AtomicI64>,
+    boot_s: Arc<AtomicI64>,
+}
+
+impl Clock for Moved {
+    fn wall(&self) -> Timestamp {
+        SystemClock.wall() + SignedDuration::from_secs(self.wall_s.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Duration {
+        SystemClock.boot() + Duration::from_secs(self.boot_s.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// A server, its clocks, and a client.
+struct Scene {
+    clock: Moved,
+    /// What AWS's clock is ahead of the system's.
+    passed_s: i64,
+    client: Running,
+    _registered: Registered,
+    _server: InProcess,
+    served: Served,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let served = Served::new();
+        let clock = Moved::default();
+        let server = InProcess::with_clock(&served, Arc::new(clock.clone()));
+        let registered = server.authenticator.registry().register(effective_uid(), Binding::Tree);
+        let (token, registered) = registered.expect("a token");
+        let script = "for line in sys.stdin:\n    print(once(ask(more=b'Connection: close\\r\\n')).decode().partition('\\r\\n\\r\\n')[2])";
+        let client = served.outside(&format!("{} {}", server.socket, token.expose_str()), script).spawn();
+        Self { clock, passed_s: 0, client, _registered: registered, _server: server, served }
+    }
+
+    /// The id of the key that is served, or the error's code.
+    #[track_caller]
+    fn ask(&mut self) -> String {
+        self.client.send("");
+        let body: Value = serde_json::from_str(&self.client.line()).expect("JSON");
+        let found = body.get("AccessKeyId").or_else(|| body.get("code")).expect("a key or a code");
+        found.as_str().expect("text").to_owned()
+    }
+
+    #[track_caller]
+    fn ask_until(&mut self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        eventually(what, || Some(self.ask()).filter(|answer| fits(answer)))
+    }
+
+    /// So much time passes, for all.
+    fn pass(&mut self, seconds: i64) {
+        self.passed_s += seconds;
+        self.clock.boot_s.fetch_add(seconds, Ordering::SeqCst);
+        self.clock.wall_s.fetch_add(seconds, Ordering::SeqCst);
+        self.served.sts.shift_clock_s(self.passed_s);
+    }
+
+    /// The clock of this host is set.
+    fn set_clock(&self, by_s: i64) {
+        self.clock.wall_s.fetch_add(by_s, Ordering::SeqCst);
+    }
+
+    /// What STS answered to those who asked for sessions.
+    fn answers(&self) -> Vec<String> {
+        let calls = self.served.sts.calls_of("GetSessionToken");
+        calls.into_iter().filter_map(|call| call.answer).collect()
+    }
+}
+
+fn is_key(answer: &str) -> bool {
+    answer.starts_with("ASIA")
+}
+
+/// AWS refuses a clock that is an hour ahead. What is there seems to have ended, and has not.
+#[test]
+fn a_clock_that_is_set_forward_and_mended_costs_the_time_between() {
+    let mut scene = Scene::new();
+    let first = scene.ask_until("credentials", is_key);
+    scene.set_clock(HOUR_S);
+    scene.ask_until("a failure", |answer| answer == "CredentialsFailed");
+    let began = SystemClock.boot();
+    for _ in 0..100 {
+        let answer = scene.ask();
+        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+    }
+    // One attempt each time, and pauses from half a second up between them.
+    let most = 3 + 2 * (SystemClock.boot() - began).as_secs();
+    let answers = scene.answers();
+    assert!(u64::try_from(answers.len()).expect("few") <= most, "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| *answer == "ok").count(), 1, "{answers:?}");
+    scene.set_clock(-HOUR_S);
+    assert_eq!(scene.ask(), first);
+    // In time they are renewed.
+    scene.pass(LIFETIME_S * 2 / 3);
+    scene.ask_until("renewed credentials", |answer| is_key(answer) && answer != first);
+}
+
+/// AWS refuses a clock that is an hour behind as well. By it nothing would ever have ended.
+#[test]
+fn a_clock_that_is_set_back_lets_nothing_outlive_its_end() {
+    let mut scene = Scene::new();
+    let first = scene.ask_until("credentials", is_key);
+    scene.set_clock(-HOUR_S);
+    assert_eq!(scene.ask(), first);
+    scene.pass(LIFETIME_S - 60);
+    assert_eq!(scene.ask(), first, "they have a minute left");
+    scene.pass(60);
+    for _ in 0..20 {
+        let answer = scene.ask();
+        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+    }
+    assert!(scene.answers().len() <= 5, "{:?}", scene.answers());
+    scene.set_clock(HOUR_S);
+    // The longest pause after a failure.
+    scene.pass(60);
+    let second = scene.ask_until("credentials", is_key);
+    assert_ne!(second, first);
+}
+
+/// All clocks go on while a host sleeps, but for the one that waits are measured by.
+#[test]
+fn a_host_that_slept_serves_no_key_of_the_evening_before() {
+    let mut scene = Scene::new();
+    let first = scene.ask_until("credentials", is_key);
+    scene.pass(8 * HOUR_S);
+    let second = scene.ask_until("credentials", is_key);
+    assert_ne!(second, first);
+    assert_eq!(scene.answers(), ["ok", "ok"]);
+    // A nap costs nothing.
+    scene.pass(300);
+    assert_eq!(scene.ask(), second);
+}
+
+/// The answer never comes: the other end has forgotten the connection.
+#[test]
+fn a_host_that_fell_asleep_in_the_middle_of_a_call_asks_again() {
+    let mut scene = Scene::new();
+    let first = scene.ask_until("credentials", is_key);
+    scene.pass(LIFETIME_S / 2);
+    let _asleep = scene.served.sts.hang("GetSessionToken");
+    assert_eq!(scene.ask(), first);
+    scene.served.sts.wait_for_calls("GetSessionToken", 2);
+    scene.pass(8 * HOUR_S);
+    let answer = scene.ask();
+    assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+    let second = scene.ask_until("credentials", is_key);
+    assert_ne!(second, first);
+}

@@ -1,0 +1,63 @@
+//! Descriptors and threads that run out: the server lives through it, says so in a few lines, and serves when they are there again.
+
+use std::fs;
+
+use super::Watcher;
+use crate::harness::{Invocation, World, sentinel, skip};
+
+/// Sets a soft limit of a running process, with a `prlimit` of its own user.
+#[track_caller]
+fn limit(prlimit: Invocation, pid: u32, what: &str, soft: usize) {
+    let done = prlimit.args(["--pid", &pid.to_string(), &format!("--{what}={soft}:")]).run();
+    assert_eq!(done.code(), 0, "{done}");
+}
+
+/// How many lines about this there are: five in ten seconds at most.
+#[track_caller]
+fn assert_few(said: &str, part: &str) {
+    let lines = said.lines().filter(|line| line.contains(part)).count();
+    assert!((1..=40).contains(&lines), "{lines} lines: {said}");
+}
+
+#[test]
+fn when_descriptors_are_there_again_it_serves_again() {
+    let world = World::with_dev();
+    let exec = world.sandbox.exec(&["--profile", "dev", "--server"], &Watcher::command("0.05"));
+    let mut watcher = Watcher::start(exec);
+    let pid = watcher.0.pid();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("descriptors").count();
+    let limit = |soft| limit(world.sandbox.program("prlimit"), pid, "nofile", soft);
+    for _ in 0..2 {
+        // Less than there are already.
+        limit(open / 2);
+        watcher.0.error_line("cannot accept a connection");
+        limit(256);
+        watcher.wait_until_served();
+    }
+    assert_few(&watcher.end(), "cannot accept a connection");
+}
+
+#[test]
+fn when_threads_are_there_again_it_serves_again() {
+    let name = "when_threads_are_there_again_it_serves_again";
+    let world = World::with_dev();
+    let Some(run) = world.sandbox.as_nobody(sentinel()) else {
+        return skip(name, "root has as many threads as it likes, and it takes root to become another user");
+    };
+    world.sandbox.give_to_nobody();
+    let run = run.args(["exec", "--profile", "dev", "--server", "--"]).args(Watcher::command("0.05"));
+    let mut watcher = Watcher::start(run);
+    let pid = watcher.0.pid();
+    let limit = |soft| limit(world.sandbox.as_nobody("prlimit").expect("root"), pid, "nproc", soft);
+    for _ in 0..2 {
+        limit(1);
+        // Threads that are there already are used.
+        watcher.wait_until_served();
+        watcher.0.send("crowd 20");
+        watcher.0.error_line("cannot start a thread for a connection");
+        assert_eq!(watcher.0.line(), "gone");
+        limit(4096);
+        watcher.wait_until_served();
+    }
+    assert_few(&watcher.end(), "cannot start a thread for a connection");
+}
