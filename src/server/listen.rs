@@ -264,7 +264,7 @@ fn is_free(path: &Path) -> Result<bool> {
 
 fn taken(path: &Path, why: &str) -> Error {
     Error::new(format!("the socket path {} is taken: {why}", path.display()))
-        .hint("give another path with --unix-socket-path, or leave it out")
+        .hint("give another path with --unix-socket-path (exec) or --socket (serve)")
 }
 
 #[cfg(test)]
