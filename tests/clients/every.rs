@@ -33,8 +33,8 @@ fn signed(sts: &Sts) -> BTreeSet<String> {
 
 /// Sessions of a few seconds, and no call fails: STS here refuses what has expired.
 ///
-/// Two are left out at the metadata endpoint, where credentials are never that short: boto3 prolongs by itself what ends within
-/// 20 minutes, and the second SDK for JavaScript what ends within 15 s.
+/// Two are left out at the metadata endpoint, where credentials are never that short: boto3 prolongs by itself what ends
+/// within 20 minutes, and the second SDK for JavaScript what ends within 15 s.
 #[test]
 fn a_long_running_client_gets_new_credentials() {
     in_every_mode("a_long_running_client_gets_new_credentials", |client, mode, command| {
@@ -146,8 +146,8 @@ fn without_no_proxy_the_sdk_for_rust_would() {
     assert!(asked.to_lowercase().contains("authorization"), "{asked}");
 }
 
-/// Which of the two variables for a token wins is each SDK's own choice: exec sets one alone. JavaScript's third version tries
-/// the file four times and then the variable. The CLI 2 is left out, because older ones do not know the file.
+/// Which of the two variables for a token wins is each SDK's own choice: exec sets one alone. JavaScript's third version
+/// tries the file four times and then the variable. The CLI 2 is left out, because older ones do not know the file.
 #[test]
 fn clients_differ_in_which_token_they_take() {
     let (sandbox, _sts) = at_the_fake(true);

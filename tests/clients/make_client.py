@@ -2,9 +2,9 @@
 
     python3 tests/clients/make_client.py go|java|rust DIRECTORY
 
-They are a part of the tests that may be left out: where the compiler is missing or too old, that is said, and the tests that
-want the client are skipped by name. What is downloaded is named by digests that are committed here. Two of these at once
-wait for each other; one that was interrupted is made again.
+They are a part of the tests that may be left out: where the compiler is missing or too old, that is said, and the tests
+that want the client are skipped by name. What is downloaded is named by digests that are committed here. Two of these at
+once wait for each other; one that was interrupted is made again.
 """
 
 import fcntl
@@ -31,8 +31,11 @@ def go(source, directory):
 def java(source, directory):
     jars = directory / "jars"
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-    command = ["mvn", "-q", "-B", "-Dstyle.color=never", "-f", source / "pom.xml", "dependency:copy-dependencies", *options]
-    subprocess.run(command, check=True)
+    command = ["mvn", "-q", "-B", "-f", source / "pom.xml", "dependency:copy-dependencies", *options]
+    # It speaks on the standard output, also where it has nothing to say.
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        sys.exit(done.stdout)
     wanted = dict(reversed(line.split()) for line in (source / "jars.sha256").read_text().splitlines())
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.iterdir()}
     if found != wanted:
@@ -42,13 +45,14 @@ def java(source, directory):
     path = shlex.quote(f"{directory}/classes:{jars}/*")
     launcher = directory / "client"
     # Each test runs it for a second or two.
-    launcher.write_text(f"#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -cp {path} Client\n")
+    launcher.write_text(f"#!/bin/sh\nexec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp {path} Client\n")
     launcher.chmod(0o755)
 
 
 def rust(source, directory):
     target = directory / "target"
-    command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", source / "Cargo.toml", "--target-dir", target]
+    manifest = source / "Cargo.toml"
+    command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir", target]
     subprocess.run(command, check=True)
     shutil.copy(target / "debug" / "client", directory)
     shutil.rmtree(target)

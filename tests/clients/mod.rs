@@ -7,7 +7,6 @@ mod every;
 pub(crate) mod https;
 mod imds;
 pub(crate) mod javascript;
-mod metadata;
 pub(crate) mod moto;
 mod programs;
 mod table;

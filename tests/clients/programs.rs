@@ -1,7 +1,7 @@
 //! The clients: unmodified SDKs in programs of a few lines, which all speak alike with a test.
 //!
-//! Each makes one client and says `ready`; then, for each line of its input, it makes a signed call and says who it is to AWS,
-//! or the error. One that is not installed is skipped by its name.
+//! Each makes one client and says `ready`; then, for each line of its input, it makes a signed call and says who it is to
+//! AWS, or the error. One that is not installed is skipped by its name.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,9 +72,10 @@ fn cli(aws: &str) -> Result<Vec<String>, String> {
     Ok(["sh", "-c", SCRIPT, aws].map(str::to_owned).to_vec())
 }
 
-/// Until August 2025 it wanted a slash at the end of the metadata endpoint, where the SDKs for Java and JavaScript want none.
+/// Until August 2025 it wanted a slash at the end of the metadata endpoint, where others want none.
 fn cli_2() -> Result<Vec<String>, String> {
-    const SLASH: &str = r#"AWS_EC2_METADATA_SERVICE_ENDPOINT=${AWS_EC2_METADATA_SERVICE_ENDPOINT:+$AWS_EC2_METADATA_SERVICE_ENDPOINT/}
+    const SLASH: &str = r#"there=$AWS_EC2_METADATA_SERVICE_ENDPOINT
+        test -z "$there" || AWS_EC2_METADATA_SERVICE_ENDPOINT=$there/
         exec "$@""#;
     let slash = ["sh", "-c", SLASH, "sh"].map(str::to_owned);
     Ok(slash.into_iter().chain(cli(&version_2()?)?).collect())

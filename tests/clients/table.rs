@@ -7,8 +7,8 @@ use std::{env, fs};
 use super::programs::{ALL, CLI_2, Client};
 use super::world::{EC2, MODES, at_moto, exec, two_at_a_time};
 
-/// A column: its heading, the profile whose credentials a client gets and the options of `exec`, and what the command does
-/// before it starts the client, where `$0` is a role's ARN. Every client ends as that role.
+/// A column: its heading, the profile whose credentials a client gets and the options of `exec`, and what the command
+/// does before it starts the client, where `$0` is a role's ARN. Every client ends as that role.
 type Column = (&'static str, &'static str, &'static [&'static str], &'static str);
 
 const COLUMNS: [Column; 5] = [
