@@ -125,7 +125,8 @@ fn what_cannot_be_read_leaves_everything_as_it_was() {
         (r#"{"allow-uidd": ["0"]}"#, "allow-uidd"),
         (r#"{"allow-uid": ["no-such-user-here"]}"#, "there is no such user in /etc/passwd"),
         ("{}", "serve would serve nobody"),
-        (&format!(r#"{{"map": ["uid:{uid}=nothere"]}}"#), "nothere"),
+        (&format!(r#"{{"map": ["uid:{uid}=dev"]}}"#), "--profile is for whom --allow options name, and there are none"),
+        (&format!(r#"{{"map": ["uid:{uid}=nothere"], "allow-uid": ["{uid}"]}}"#), "nothere"),
         (&format!(r#"{{"policy": "/nonexistent/policy.json", "allow-uid": ["{uid}"]}}"#), "/nonexistent/policy.json"),
     ] {
         let said = service.reload(text, "everything stays as it was");

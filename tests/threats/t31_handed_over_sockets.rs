@@ -15,6 +15,8 @@ variables = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid()), "LISTEN_FDNAMES"
 def unix(path, mode=0o600, kind=socket.SOCK_STREAM, listening=True):
     s = socket.socket(socket.AF_UNIX, kind)
     os.umask(0)
+    # PassCredentials=yes: bytes that are written before sentinel has the socket have a writer, too.
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     s.bind(path)
     if path[0] != "\0":
         os.chmod(path, mode)
