@@ -104,6 +104,9 @@ fn program(path: &str, said: &str) -> Result<String> {
         return Err(Error::new(format!("{said}: {name} runs what it is given, so that it attests nothing"))
             .hint("select the user that the script runs as, or its cgroup"));
     }
+    if name == "sentinel" {
+        return Err(own(said));
+    }
     // It may be installed later.
     let Ok(real) = fs::canonicalize(path) else { return Ok(path.to_owned()) };
     if real != Path::new(path) {
@@ -111,10 +114,14 @@ fn program(path: &str, said: &str) -> Result<String> {
             .hint("name the file itself"));
     }
     if std::env::current_exe().is_ok_and(|own| own == real) {
-        return Err(Error::new(format!("{said}: sentinel speaks for whoever runs it, so that it attests nothing"))
-            .hint("select the user, or the cgroup"));
+        return Err(own(said));
     }
     Ok(path.to_owned())
+}
+
+fn own(said: &str) -> Error {
+    Error::new(format!("{said}: sentinel speaks for whoever runs it, so that it attests nothing"))
+        .hint("select the user, or the cgroup")
 }
 
 fn digest(text: &str, said: &str) -> Result<String> {

@@ -13,7 +13,7 @@ use crate::harness::{
 const CLIENT: &str = include_str!("attackers/client.py");
 const STEP: &str = include_str!("attackers/step.py");
 const STEAL: &str = include_str!("attackers/steal_path.py");
-const HINT: &str = "  give another path with --unix-socket-path, or leave it out\n";
+const HINT: &str = "  give another path with --unix-socket-path (exec) or --socket (serve)\n";
 
 struct Setup {
     _sts: Sts,

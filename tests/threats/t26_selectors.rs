@@ -230,6 +230,21 @@ fn what_only_looks_like_the_program_is_refused() {
 }
 
 #[test]
+fn sentinel_under_another_name_attests_nothing() {
+    const NAME: &str = "sentinel_under_another_name_attests_nothing";
+    let stage = r#"mount -t tmpfs -o mode=755 none /mnt && cp "$1" /mnt/serving && ln /mnt/serving /mnt/helper && shift &&
+        exec /mnt/serving "$@""#;
+    let options = ["--map", "uid:61001,exe:/mnt/helper=web", "--map", "uid:61002=db"];
+    let Some(service) = Service::start_in(NAME, &["unshare", "-m", "sh", "-c", stage, "sh"], &options) else { return };
+    let pid = service.running.pid().to_string();
+    let words = staged(&pid, &["/mnt/helper", "credentials"]);
+    let done = service.knowing(words[0]).args(&words[1..]).run();
+    done.failed_with(1, &["refused this process"]);
+    assert_eq!(done.stdout, "");
+    service.end();
+}
+
+#[test]
 fn a_selector_that_would_attest_nothing_is_refused_at_the_start() {
     let world = World::new();
     let directory = world.sandbox.directory("own", 0o700);
