@@ -197,57 +197,57 @@ impl Authenticator {
     /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
     pub fn authenticate(&self, visitor: &Visitor, writers_agree: bool, shown: Shown<'_>) -> Result<Caller, Refusal> {
         let present = self.recheck(visitor, writers_agree);
-        let mut entries = None;
-        let (attested, entry, profile, has_session) = match &self.mode {
-            Mode::Selected(selected) => {
-                let current = entries.insert(selected.roster.current());
-                self.select((selected, current), present, shown)?
-            }
-            _ => {
-                let (entry, has_session) = self.look_up(shown);
-                let (attested, entry) = (present?, entry?);
-                if entry.uid != attested.uid {
-                    return Err(Refusal::WrongUid);
-                }
-                self.inside(&entry, attested)?;
-                (attested, Some(entry), None, has_session)
-            }
-        };
+        let (entry, has_session) = self.look_up(shown);
+        let attested = present?;
+        if let Mode::Selected(selected) = &self.mode {
+            return self.select(selected, attested, entry, shown);
+        }
+        let entry = entry?;
+        if entry.uid != attested.uid {
+            return Err(Refusal::WrongUid);
+        }
+        self.inside(&entry, attested)?;
         // Last: only who is inside may learn what is wrong with a session token.
         if !has_session {
             return Err(Refusal::NoSession);
         }
-        let (attested, programs) = (Arc::clone(attested), self.programs.clone());
-        Ok(Caller { who: Who::Peer { attested, programs, entry, profile, entries } })
+        Ok(self.caller(attested, Some(entry), None))
     }
 
-    /// Judges the caller of a service: who it is, which entry selects it, and what it shows.
-    #[expect(clippy::type_complexity, reason = "what a caller is made of")]
-    fn select<'a>(
+    /// Judges the caller of a service: which entry selects it, and what it shows. `known` is what was found for a token.
+    fn select(
         &self,
-        (selected, entries): (&Selected, &[Served]),
-        present: Result<&'a Arc<Attested>, Refusal>,
+        selected: &Selected,
+        attested: &Arc<Attested>,
+        known: Result<Arc<Entry>, Refusal>,
         shown: Shown<'_>,
-    ) -> Result<(&'a Arc<Attested>, Option<Arc<Entry>>, Option<Arc<str>>, bool), Refusal> {
-        // Looked up whatever the attestation said.
-        let known = match shown {
-            Shown::Token(token) => self.registry.find(token.unwrap_or_default()).entry(),
-            Shown::Session(_) | Shown::Nothing => None,
-        };
-        let attested = present?;
-        let profile = self.profile_for((selected, entries), attested).ok_or(Refusal::Unselected)?;
-        let (entry, has_session) = match shown {
-            Shown::Token(token) if selected.wants_token => {
-                (Some(known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?), true)
-            }
+    ) -> Result<Caller, Refusal> {
+        let entries = selected.roster.current();
+        let profile = self.profile_for((selected, &entries), attested).ok_or(Refusal::Unselected)?;
+        let entry = match shown {
+            Shown::Token(_) if selected.wants_token => Some(known?),
             // Over a Unix socket without a token file whatever is shown says nothing.
-            Shown::Token(_) | Shown::Nothing => (None, true),
+            Shown::Token(_) | Shown::Nothing => None,
             Shown::Session(token) => {
-                let sessions = self.sessions.as_ref().ok_or(Refusal::Missing)?;
-                (None, sessions.0.is_live(&subject(attested.uid, &profile), token.unwrap_or_default()))
+                let (sessions, _) = self.sessions.as_ref().ok_or(Refusal::Missing)?;
+                if !sessions.is_live(&subject(attested.uid, &profile), token.unwrap_or_default()) {
+                    return Err(Refusal::NoSession);
+                }
+                None
             }
         };
-        Ok((attested, entry, Some(profile), has_session))
+        Ok(self.caller(attested, entry, Some((profile, entries))))
+    }
+
+    fn caller(
+        &self,
+        attested: &Arc<Attested>,
+        entry: Option<Arc<Entry>>,
+        led: Option<(Arc<str>, Arc<[Served]>)>,
+    ) -> Caller {
+        let (attested, programs) = (Arc::clone(attested), self.programs.clone());
+        let (profile, entries) = led.unzip();
+        Caller { who: Who::Peer { attested, programs, entry, profile, entries } }
     }
 
     /// The profile of the first of these entries that selects this peer now.
