@@ -120,9 +120,13 @@ fn what_systemd_hands_over_is_served() {
     let run = world.sandbox.program("sh").args(["-c", &script, sentinel()]).env("AWS_ENDPOINT_URL_STS", endpoint);
     let mut manager = run.spawn();
     manager.error_line("Listening on");
-    let client = world.sandbox.program("sh").args(["-c", BY_HELPER, sentinel()]).env("SENTINEL_UNIX_SOCKET", at).run();
-    assert!(client.code() == 0 && client.stdout.contains("AccessKeyId"), "{client}");
+    let client =
+        || world.sandbox.program("sh").args(["-c", BY_HELPER, sentinel()]).env("SENTINEL_UNIX_SOCKET", at).run();
+    // This program of systemd's cannot do what PassCredentials= does, so that who wakes the service is not named.
+    let first = client();
     manager.error_line("serving on");
+    let client = if first.code() == 0 { first } else { client() };
+    assert!(client.code() == 0 && client.stdout.contains("AccessKeyId"), "{client}");
     manager.signal("TERM");
     let done = manager.finish();
     assert_eq!(done.code(), 0, "{done}");
@@ -158,7 +162,7 @@ fn each_user_of_a_host_gets_their_own_profile() {
         let answer = eventually("credentials", || Some(asks(uid)).filter(|answer| answer.contains(" 200 OK")));
         assert!(answer.contains(&format!(":role/{person}\"")), "{answer}");
     }
-    assert_eq!(asks("65531"), "\n", "whom no entry names is not even answered");
+    assert_eq!(asks("65531").trim(), "", "whom no entry names is not even answered");
     service.signal("TERM");
     assert_eq!(service.finish().code(), 0);
 }

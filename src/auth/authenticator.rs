@@ -10,7 +10,7 @@ use super::Refusal;
 use super::attested::{Asked, Attested, Named, is_inside};
 use super::caller::{Caller, Shown, Who};
 use super::registry::{Entry, Registered, Registry, Rule};
-use super::roster::Roster;
+use super::roster::{Roster, Served, profile_in};
 use super::selected::{Naming, Selected, subject, unnamed};
 use super::session::{Sessions, Ttl};
 use super::visitor::{Arrived, Visitor, Visitors};
@@ -154,7 +154,7 @@ impl Authenticator {
     pub fn visitor(&self, stream: &Stream) -> Visitor {
         let attested = self.attest(stream).map(Arc::new);
         let inside = attested.as_ref().is_ok_and(|attested| match &self.mode {
-            Mode::Selected(selected) => self.profile_for(selected, attested).is_some(),
+            Mode::Selected(selected) => self.profile_for((selected, &selected.roster.current()), attested).is_some(),
             _ => is_inside(attested),
         });
         Visitor { attested, inside }
@@ -197,8 +197,12 @@ impl Authenticator {
     /// The reason, for the operator's log. The order is fixed: the peer first, then the token.
     pub fn authenticate(&self, visitor: &Visitor, writers_agree: bool, shown: Shown<'_>) -> Result<Caller, Refusal> {
         let present = self.recheck(visitor, writers_agree);
+        let mut entries = None;
         let (attested, entry, profile, has_session) = match &self.mode {
-            Mode::Selected(selected) => self.select(selected, present, shown)?,
+            Mode::Selected(selected) => {
+                let current = entries.insert(selected.roster.current());
+                self.select((selected, current), present, shown)?
+            }
             _ => {
                 let (entry, has_session) = self.look_up(shown);
                 let (attested, entry) = (present?, entry?);
@@ -214,14 +218,14 @@ impl Authenticator {
             return Err(Refusal::NoSession);
         }
         let (attested, programs) = (Arc::clone(attested), self.programs.clone());
-        Ok(Caller { who: Who::Peer { attested, programs, entry, profile } })
+        Ok(Caller { who: Who::Peer { attested, programs, entry, profile, entries } })
     }
 
     /// Judges the caller of a service: who it is, which entry selects it, and what it shows.
     #[expect(clippy::type_complexity, reason = "what a caller is made of")]
     fn select<'a>(
         &self,
-        selected: &Selected,
+        (selected, entries): (&Selected, &[Served]),
         present: Result<&'a Arc<Attested>, Refusal>,
         shown: Shown<'_>,
     ) -> Result<(&'a Arc<Attested>, Option<Arc<Entry>>, Option<Arc<str>>, bool), Refusal> {
@@ -231,7 +235,7 @@ impl Authenticator {
             Shown::Session(_) | Shown::Nothing => None,
         };
         let attested = present?;
-        let profile = self.profile_for(selected, attested).ok_or(Refusal::Unselected)?;
+        let profile = self.profile_for((selected, entries), attested).ok_or(Refusal::Unselected)?;
         let (entry, has_session) = match shown {
             Shown::Token(token) if selected.wants_token => {
                 (Some(known.ok_or(if token.is_some() { Refusal::Unknown } else { Refusal::Missing })?), true)
@@ -246,10 +250,10 @@ impl Authenticator {
         Ok((attested, entry, Some(profile), has_session))
     }
 
-    /// The profile of the first entry that selects this peer now.
-    fn profile_for(&self, selected: &Selected, attested: &Attested) -> Option<Arc<str>> {
+    /// The profile of the first of these entries that selects this peer now.
+    fn profile_for(&self, (selected, entries): (&Selected, &[Served]), attested: &Attested) -> Option<Arc<str>> {
         let asked = Asked { attested, programs: self.programs.as_deref(), kernel: selected.kernel.as_ref() };
-        selected.roster.profile_for(&asked)
+        profile_in(entries, &asked)
     }
 
     /// The entry that the request is judged by, and whether it lacks no session token.
@@ -314,10 +318,17 @@ impl Authenticator {
     pub fn confirm(&self, visitor: &Visitor, caller: &Caller, took: Duration) -> Result<(), Refusal> {
         if took > MOMENT {
             let attested = self.recheck(visitor, true)?;
-            if let Mode::Selected(selected) = &self.mode
-                && self.profile_for(selected, attested).as_ref() != caller.profile()
+            if let (Mode::Selected(selected), Who::Peer { entries: Some(entries), profile, .. }) =
+                (&self.mode, &caller.who)
             {
-                return Err(Refusal::Unselected);
+                // What it was then may still have this profile; where the entries have been replaced, some has to name it still.
+                let current = selected.roster.current();
+                let replaced = !Arc::ptr_eq(&current, entries);
+                if self.profile_for((selected, entries), attested) != *profile
+                    || (replaced && self.profile_for((selected, &current), attested).is_none())
+                {
+                    return Err(Refusal::Unselected);
+                }
             }
         }
         if caller.is_live() { Ok(()) } else { Err(Refusal::Unknown) }

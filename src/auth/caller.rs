@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::attested::{Attested, PeerSummary};
 use super::registry::Entry;
+use super::roster::Served;
 use crate::peer::{Program, Programs};
 use crate::sys::user::effective_uid;
 
@@ -20,6 +21,8 @@ pub(super) enum Who {
         entry: Option<Arc<Entry>>,
         /// The profile that the caller's selector leads to.
         profile: Option<Arc<str>>,
+        /// Those among which that was: all may be replaced while the request is answered.
+        entries: Option<Arc<[Served]>>,
     },
     Invoker,
 }

@@ -66,11 +66,11 @@ impl Roster {
     pub(super) fn may_match(&self, uid: Uid, gid: Option<Gid>) -> bool {
         self.current().iter().any(|entry| entry.selector.may_match(uid, gid))
     }
+}
 
-    /// The profile of the first entry that matches.
-    pub(super) fn profile_for(&self, caller: &impl Facts) -> Option<Arc<str>> {
-        self.current().iter().find(|entry| entry.selector.matches(caller)).map(|entry| Arc::clone(&entry.profile))
-    }
+/// The profile of the first of these entries that matches.
+pub(super) fn profile_in(entries: &[Served], caller: &impl Facts) -> Option<Arc<str>> {
+    entries.iter().find(|entry| entry.selector.matches(caller)).map(|entry| Arc::clone(&entry.profile))
 }
 
 impl Selector {
@@ -181,7 +181,7 @@ mod tests {
     fn an_empty_selector_matches_nobody() {
         let roster = Roster::new(vec![Served { selector: Selector::default(), profile: "p".into() }]);
         let anybody = Somebody { uid: 0, gid: Some(0), program: Some(app()) };
-        assert_eq!(roster.profile_for(&anybody), None);
+        assert_eq!(profile_in(&roster.current(), &anybody), None);
         assert!(!roster.may_match(Uid(0), None));
     }
 
@@ -193,7 +193,7 @@ mod tests {
             entry(selector(&[1], &[], &[], &[]), "person"),
             entry(selector(&[], &[7], &[], &[]), "group"),
         ]);
-        let profile = |uid, gid, program| roster.profile_for(&Somebody { uid, gid: Some(gid), program });
+        let profile = |uid, gid, program| profile_in(&roster.current(), &Somebody { uid, gid: Some(gid), program });
         assert_eq!(profile(1, 7, Some(app())).as_deref(), Some("app"));
         assert_eq!(profile(1, 7, None).as_deref(), Some("person"));
         assert_eq!(profile(2, 7, None).as_deref(), Some("group"));
