@@ -65,7 +65,6 @@ impl Listening {
             open_up(path, access).inspect_err(|_| drop(fs::remove_file(path)))
         };
         let listener = bind_private(path, BACKLOG, open)
-            .and_then(|listener| sys::socket::name_writers(listener.as_fd()).map(|()| listener))
             .map_err(|error| Error::new(format!("cannot bind {}", path.display())).because(error))?;
         let file = fs::symlink_metadata(path).map_err(|error| {
             Error::new(format!("cannot find {} just after binding it", path.display())).because(error)

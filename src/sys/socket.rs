@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -98,7 +98,7 @@ fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> 
 }
 
 /// Binds a Unix stream socket whose file is 0600 from its first instant. `before_listening` runs once it has its path, when
-/// nobody can connect to it yet.
+/// nobody can connect to it yet. The kernel names the writers of what comes in ([`name_writers`]).
 ///
 /// `backlog` connections may wait for accept.
 ///
@@ -117,6 +117,8 @@ pub fn bind_private(
         cerr(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) }).map(drop)
     })?;
     before_listening()?;
+    // Newer kernels note at connect(2) whether writers are to be named.
+    name_writers(socket.as_fd())?;
     // SAFETY: listen takes two integers; the descriptor is open.
     cerr(unsafe { libc::listen(socket.as_raw_fd(), backlog) })?;
     Ok(UnixListener::from(socket))
@@ -155,7 +157,6 @@ pub(super) fn socket_length(bytes: usize) -> io::Result<libc::socklen_t> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
-    use std::os::fd::AsFd;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
