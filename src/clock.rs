@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::sys;
 
@@ -33,9 +33,15 @@ impl Moment {
     /// Seconds left at `now` until `end`, of which one learnt at this moment: those of the wall clock, and no more than there
     /// were less those that have passed since, so that a clock which is set back makes nothing last longer.
     pub fn left_s(self, end: Timestamp, now: Self) -> i64 {
-        let until = |time: Timestamp| end.as_second().saturating_sub(time.as_second());
-        let passed_s = i64::try_from(now.boot.saturating_sub(self.boot).as_secs()).unwrap_or(i64::MAX);
-        until(now.wall).min(until(self.wall).saturating_sub(passed_s))
+        end.duration_since(self.unset(now).wall).as_secs()
+    }
+
+    /// `now`, by a wall clock that has not been set back since this moment.
+    #[must_use]
+    pub fn unset(self, now: Self) -> Self {
+        let passed = SignedDuration::try_from(now.boot.saturating_sub(self.boot)).unwrap_or(SignedDuration::MAX);
+        let wall = self.wall.checked_add(passed).unwrap_or(Timestamp::MAX);
+        Self { wall: wall.max(now.wall), ..now }
     }
 }
 
@@ -88,9 +94,15 @@ mod tests {
             (at("2026-01-31T10:30:00Z", 500 + 1800), -1800),
             (at("2026-01-31T08:30:00Z", 500 + 1800), 1800),
             (at("2026-01-31T09:00:00Z", 500 + 3600), 0),
-            (Moment { wall: Timestamp::MIN, boot: Duration::MAX }, 3600 - i64::MAX),
+            (Moment { wall: Timestamp::MIN, boot: Duration::MAX }, end.as_second() - Timestamp::MAX.as_second()),
         ] {
             assert_eq!(learnt.left_s(end, now), left_s, "{now:?}");
+        }
+        // No second that has begun counts.
+        let learnt = Moment { boot: Duration::from_millis(500_400), ..at("2026-01-31T09:00:00.9Z", 0) };
+        for (boot_ms, left_s) in [(500_400, 3599), (501_499, 3598), (501_500, 3598), (501_501, 3597)] {
+            let now = Moment { boot: Duration::from_millis(boot_ms), ..at("2026-01-31T08:00:00Z", 0) };
+            assert_eq!(learnt.left_s(end, now), left_s, "{boot_ms}");
         }
     }
 

@@ -33,8 +33,9 @@ impl Listener {
             .map_err(|error| error.hint("give another port with --server-port, or leave it out"))
     }
 
-    /// Binds an address that is on the loopback interface, so that nothing from outside of this host comes in; what goes out
-    /// lives so many hops. Port 0 leaves the choice to the kernel.
+    /// Binds an address that is on the loopback interface; what goes out lives so many hops. Linux takes what comes
+    /// for such an address from other interfaces as well: a neighbour gets no answer because the other end of each
+    /// connection is looked for in this namespace. Port 0 leaves the choice to the kernel.
     ///
     /// # Errors
     /// The address is not there, or the port is taken or not ours to bind.

@@ -70,7 +70,12 @@ impl BaseKeys {
                     None => {
                         let (keys, expiration) = process::run(profile, command, env, clock)?;
                         let origin = format!("the credential_process of profile `{profile}`");
-                        let held = Arc::new(Held::new(keys, expiration, origin, clock));
+                        let mut held = Held::new(keys, expiration, origin, clock);
+                        // The same once more has no more left than it had.
+                        if let Some(before) = last.as_ref().filter(|before| before.is_same(&held)) {
+                            held.since = before.since;
+                        }
+                        let held = Arc::new(held);
                         *last = Some(Arc::clone(&held));
                         held
                     }
@@ -78,10 +83,7 @@ impl BaseKeys {
             }
         };
         match held.expiration {
-            Some(end) if end <= clock.wall() => {
-                Err(Error::new(format!("the source credentials of {} expired at {}", held.origin, rfc3339_s(end)))
-                    .hint("get new ones (log in again), then start the command again"))
-            }
+            Some(end) if end <= clock.wall() => Err(held.expired(end)),
             _ => Ok(held),
         }
     }
@@ -90,6 +92,31 @@ impl BaseKeys {
 impl Held {
     pub(super) fn new(keys: Keys, expiration: Option<Timestamp>, origin: String, clock: &dyn Clock) -> Self {
         Self { keys: Arc::new(keys), expiration, origin, since: Moment::now(clock) }
+    }
+
+    /// The moment from which to reckon what they have left, for whoever gets the keys themselves: AWS does not look at
+    /// those before they are used.
+    ///
+    /// # Errors
+    /// They have ended, also where the wall clock was set back since they came.
+    pub(super) fn seen(&self, now: Moment) -> Result<Moment> {
+        match self.expiration {
+            Some(end) if self.since.left_s(end, now) < 1 => Err(self.expired(end)),
+            Some(_) => Ok(self.since.unset(now)),
+            None => Ok(now),
+        }
+    }
+
+    fn expired(&self, end: Timestamp) -> Error {
+        Error::new(format!("the source credentials of {} expired at {}", self.origin, rfc3339_s(end)))
+            .hint("get new ones (log in again), then start the command again")
+    }
+
+    /// Whether these are keys that end, once more.
+    fn is_same(&self, other: &Self) -> bool {
+        self.expiration.is_some()
+            && self.expiration == other.expiration
+            && self.keys.access_key_id == other.keys.access_key_id
     }
 
     fn is_recent(&self, clock: &dyn Clock) -> bool {

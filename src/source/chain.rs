@@ -183,7 +183,7 @@ impl Chain {
                 }
                 self.say_until(issued.expiration);
             }
-            return Ok(self.made(issued, began, self.known_account(), None, None));
+            return Ok(made(issued, (began, wanted), self.known_account(), None, None));
         }
         let mut expiration = base.expiration;
         self.check_end(most, expiration, now)?;
@@ -201,7 +201,7 @@ impl Chain {
         Ok(Credentials {
             keys: copy(&base.keys)?,
             expiration,
-            issued_at: began,
+            issued_at: base.seen(began)?,
             account: self.known_account(),
             role_arn: None,
             source_identity: None,
@@ -254,7 +254,7 @@ impl Chain {
                 if unopened.is_some() {
                     self.say_until(issued.expiration);
                 }
-                return Ok(self.made(issued, began, account, Some(role.role_arn.clone()), recorded));
+                return Ok(made(issued, (began, wanted), account, Some(role.role_arn.clone()), recorded));
             }
             keys = Some(issued.keys);
         }
@@ -344,18 +344,6 @@ impl Chain {
         self.plan.duration.or(role.duration).unwrap_or(self.plan.default_duration)
     }
 
-    fn made(
-        &self,
-        issued: Issued,
-        issued_at: Moment,
-        account: Option<String>,
-        role_arn: Option<String>,
-        recorded: Option<String>,
-    ) -> Credentials {
-        let Issued { keys, expiration, .. } = issued;
-        Credentials { keys, expiration: Some(expiration), issued_at, account, role_arn, source_identity: recorded }
-    }
-
     fn known_account(&self) -> Option<String> {
         self.identity.get().map(|identity| identity.account.clone())
     }
@@ -385,6 +373,20 @@ impl Source for Chain {
     fn known_identity(&self) -> Option<Arc<Identity>> {
         self.identity.get().map(Arc::clone)
     }
+}
+
+/// What AWS issued. It lasts no longer than was asked for, also where this host's clock is behind AWS's.
+fn made(
+    issued: Issued,
+    (began, wanted): (Moment, Duration),
+    account: Option<String>,
+    role_arn: Option<String>,
+    recorded: Option<String>,
+) -> Credentials {
+    let Issued { keys, expiration, .. } = issued;
+    let wall = SignedDuration::try_from(wanted).ok().and_then(|wanted| expiration.checked_sub(wanted).ok());
+    let issued_at = Moment { wall: wall.map_or(began.wall, |wall| wall.max(began.wall)), ..began };
+    Credentials { keys, expiration: Some(expiration), issued_at, account, role_arn, source_identity: recorded }
 }
 
 fn shorter(wanted: Duration, most: Option<Duration>) -> Duration {

@@ -10,6 +10,7 @@ use sentinel::clock::{Clock, SystemClock};
 use sentinel::sys::user::effective_uid;
 use serde_json::Value;
 
+use crate::fake_sts::Fault;
 use crate::harness::{Running, eventually};
 use crate::wire::Served;
 use crate::wire::in_process::InProcess;
@@ -48,7 +49,10 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let served = Served::new();
+        Self::of(Served::new())
+    }
+
+    fn of(served: Served) -> Self {
         let clock = Moved::default();
         let server = InProcess::with_clock(&served, Arc::new(clock.clone()));
         let registered = server.authenticator.registry().register(effective_uid(), Binding::Tree);
@@ -140,6 +144,55 @@ fn a_clock_that_is_set_back_lets_nothing_outlive_its_end() {
     scene.pass(60);
     let second = scene.ask_until("credentials", is_key);
     assert_ne!(second, first);
+}
+
+/// Keys that are handed out as they came: AWS, which would refuse them, is not asked.
+#[test]
+fn given_keys_have_no_more_left_by_a_clock_that_is_set_back() {
+    let keys = "aws_access_key_id = ASIAGIVEN\naws_secret_access_key = s\naws_session_token = t";
+    let json = r#""Version":1,"AccessKeyId":"ASIAGIVEN","SecretAccessKey":"s","SessionToken":"t""#;
+    for by_helper in [false, true] {
+        let served = Served::new();
+        let end = SystemClock.wall() + SignedDuration::from_secs(LIFETIME_S);
+        if by_helper {
+            // Which has kept them as well, and gives them once more.
+            let file = served.sandbox.write("keys", &format!(r#"{{{json},"Expiration":"{end:.0}"}}"#), 0o600);
+            served.sandbox.credentials("");
+            let helper = format!("credential_process = /bin/cat {}", file.display());
+            served.sandbox.config(&format!("[profile base]\nregion = us-east-1\n{helper}\n"));
+        } else {
+            served.sandbox.credentials(&format!("[base]\n{keys}\naws_credential_expiration = {end:.0}\n"));
+        }
+        let mut scene = Scene::of(served);
+        assert_eq!(scene.ask_until("credentials", is_key), "ASIAGIVEN");
+        scene.set_clock(-HOUR_S);
+        // They are looked at again, by the clock of now.
+        scene.pass(LIFETIME_S * 2 / 3);
+        assert_eq!(scene.ask(), "ASIAGIVEN", "they have ten minutes left");
+        scene.pass(LIFETIME_S / 3);
+        for _ in 0..20 {
+            let answer = scene.ask();
+            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{by_helper}: {answer}");
+        }
+    }
+}
+
+/// AWS takes what is signed up to five minutes off. By this host's clock its sessions last as much longer than they do.
+#[test]
+fn a_clock_that_is_behind_lets_nothing_outlive_its_end() {
+    let mut scene = Scene::new();
+    scene.passed_s = 250;
+    scene.served.sts.shift_clock_s(250);
+    let first = scene.ask_until("credentials", is_key);
+    let refusal = Fault::Refuse { status: 403, code: "AccessDenied", message: "no more" };
+    scene.served.sts.inject("GetSessionToken", 1000, refusal);
+    scene.pass(LIFETIME_S - 60);
+    assert_eq!(scene.ask(), first, "they have a minute left");
+    scene.pass(60);
+    for _ in 0..20 {
+        let answer = scene.ask();
+        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+    }
 }
 
 /// All clocks go on while a host sleeps, but for the one that waits are measured by.

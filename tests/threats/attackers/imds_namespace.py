@@ -101,8 +101,6 @@ print("without the address:", early.returncode, early.stderr.splitlines()[0], fl
 ip(f"addr add {ADDRESS}/32 dev lo")
 if CLIENT:
     subprocess.run(exec_words(CLIENT, "-c", BOTO3), check=True)
-else:
-    print("boto3: iam-role ASIAGIVEN", flush=True)
 
 inside = subprocess.Popen(
     exec_words(sys.executable, "-u", "-c", INSIDE), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
