@@ -79,7 +79,9 @@ fn no_session_lasts_longer_than_the_rule_allows() {
                 ruled.has_given(&ruled.way(way, profile, options).run());
                 assert_eq!(asked(&ruled, action, "DurationSeconds").as_deref(), Some("1200"), "{way:?} {profile}");
                 let last = ruled.sandbox.decisions().pop().expect("a decision");
-                assert_eq!(last["session_duration_seconds"], 1200, "{last}");
+                // From our clock before the call to the end that AWS gave, which a busy machine makes a little longer.
+                let lasts = last["session_duration_seconds"].as_u64().expect("a number");
+                assert!((1200..1260).contains(&lasts), "{last}");
             }
         }
         // A shorter wish is granted.

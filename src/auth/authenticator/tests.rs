@@ -118,6 +118,9 @@ fn a_session_token_of_a_service_is_good_for_its_profile_alone() {
     assert_eq!(told(Shown::Session(Some(session.expose()))), Ok(()));
     roster.replace(vec![Served { selector: us(), profile: "q".into() }]);
     assert_eq!(told(Shown::Session(Some(session.expose()))), Err(Refusal::NoSession));
+    // A request that was let in is finished where some entry names its caller still.
+    assert_eq!(authenticator.confirm(&visitor, &caller, MOMENT * 2), Ok(()));
+    roster.replace(vec![Served { selector: Selector { uids: vec![Uid(u32::MAX - 1)], ..us() }, profile: "p".into() }]);
     assert_eq!(authenticator.confirm(&visitor, &caller, MOMENT * 2), Err(Refusal::Unselected));
     assert_eq!(authenticator.confirm(&visitor, &caller, Duration::ZERO), Ok(()));
 }
