@@ -37,7 +37,8 @@ impl Deployment {
     pub fn why_of_service(self) -> &'static str {
         match self {
             Self::Advisory => {
-                "it serves its own user or root, or whoever has a group, program or cgroup: policy, locks and log inform and record"
+                "it serves its own user or root, or whoever has a group, program or cgroup, or it runs in a user namespace: \
+                 policy, locks and log inform and record"
             }
             Self::Enforced => self.why(),
         }

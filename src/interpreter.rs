@@ -2,9 +2,10 @@
 
 /// Shells, languages, machines and wrappers, by the name that their file has without a version.
 const NAMES: &str = "\
-    ash awk bash beam.smp bun busybox csh dash deno dotnet env erl expect fish gawk gdb groovy guile irb java jshell \
-    julia ksh lua luajit mawk mksh mono nawk node nodejs osascript perl php php-cgi php-fpm pwsh pypy python r rbash \
-    rscript ruby scala sh strace su sudo tclsh tcsh toybox wine wish xargs yash zsh";
+    ash awk bash beam.smp bun busybox csh dash deno dotnet env erl expect fish gawk gdb gjs gjs-console groovy guile irb \
+    java jshell julia ksh lua luajit mawk micropython mksh mono mono-sgen nawk node nodejs octave octave-cli osascript perl \
+    php php-cgi php-fpm pwsh pypy python qjs r racket rbash rscript ruby sash sbcl scala sh strace su sudo swipl tclsh tcsh \
+    toybox wine wish xargs yash zsh";
 
 /// Whether a file of this name is an interpreter or a dynamic loader: `sh`, `python3.11`, `ld-linux-x86-64.so.2`.
 pub fn is_interpreter(file_name: &str) -> bool {
@@ -13,9 +14,11 @@ pub fn is_interpreter(file_name: &str) -> bool {
     is_loader(&name) || name.starts_with("qemu-") || NAMES.split(' ').any(is_named)
 }
 
-/// What follows the name: nothing, or something that begins like `3.11`, `-5.1`, `.4`.
+/// What follows the name: nothing, or something that begins like `3.11`, `-5.1`, `.4`, or `-static`, as Debian's bash has it.
 fn is_version(rest: &str) -> bool {
-    rest.is_empty() || rest.trim_start_matches(['-', '.']).starts_with(|first: char| first.is_ascii_digit())
+    rest.is_empty()
+        || matches!(rest, "-static" | ".static")
+        || rest.trim_start_matches(['-', '.']).starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// A loader runs the program that it is given. It has the name of a library, and musl's may be the C library itself.
@@ -31,7 +34,8 @@ mod tests {
     fn what_runs_others_code_is_known_under_its_versions() {
         let names = "sh bash dash zsh python python3 python3.11 python3.11-dbg Python perl5.36.0 ruby3.1 node java \
                      php8.2 php-fpm8.2 lua5.4 busybox env bash-5.1 R ld-linux-x86-64.so.2 ld-linux.so.2 \
-                     ld-musl-x86_64.so.1 libc.so ld-2.31.so ld.so ld64.so.2 qemu-aarch64-static";
+                     ld-musl-x86_64.so.1 libc.so ld-2.31.so ld.so ld64.so.2 qemu-aarch64-static \
+                     bash-static busybox.static mono-sgen gjs-console";
         for name in names.split(' ') {
             assert!(is_interpreter(name), "{name}");
         }

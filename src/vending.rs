@@ -223,6 +223,13 @@ impl Vendor {
         self.log.close();
     }
 
+    /// Ends the session where that of the vendor that this one takes the place of has ended: a revocation outlives what is read
+    /// again. Returns whether it has.
+    pub fn ends_with(&self, before: &Self) -> bool {
+        self.broker.ends_with(&before.broker);
+        before.broker.has_ended()
+    }
+
     /// The profile whose credentials are vended.
     pub fn profile(&self) -> &str {
         self.broker.profile()

@@ -114,6 +114,28 @@ fn another_profile_is_served_on_the_same_connection() {
 }
 
 #[test]
+fn a_session_that_was_revoked_is_not_begun_anew_by_a_reload() {
+    let mut service = Service::start(&[]);
+    assert_eq!(service.client().ask().0, 200);
+    let sandbox = &service.world.sandbox;
+    let listed = sandbox.sentinel(["session", "list", "--json"]).run();
+    let session: serde_json::Value = serde_json::from_str(listed.stdout.trim_end()).expect("one session");
+    let id = session["id"].as_str().expect("an id");
+    let revoke = sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
+    assert_eq!(revoke.code(), 0, "{revoke}");
+    eventually("the end of the session", || (service.client().ask().0 == 403).then_some(()));
+    let own = own_uid();
+    let map = format!(r#"{{"map": ["uid:{own}=base"], "allow-uid": ["{own}"]}}"#);
+    for text in [&allowing(own), &map] {
+        service.reload(text, "profile `base` stays ended: a restart begins a new session");
+        service.running.error_line("serving by the settings of now");
+        let (status, body) = service.client().ask();
+        assert!(status == 403 && body.contains("\"SessionRevoked\""), "{status} {body}");
+    }
+    service.end();
+}
+
+#[test]
 fn what_cannot_be_read_leaves_everything_as_it_was() {
     let uid = own_uid();
     let cases = [

@@ -1,6 +1,6 @@
 //! What is known of the process on the other end of one connection.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::Refusal;
@@ -169,6 +169,10 @@ impl Facts for Asked<'_> {
             Named::Uid => self.attested.summary.gid,
             _ => self.attested.peer().ok().map(Peer::gid),
         }
+    }
+
+    fn path(&self) -> Option<&Path> {
+        self.attested.peer().ok()?.executable().map(PathBuf::as_path)
     }
 
     fn program(&self) -> Option<&Program> {

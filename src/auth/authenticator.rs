@@ -135,6 +135,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether the process of somebody with this uid has to be looked for, over TCP.
+    pub fn looks_for_processes_of(&self, uid: Uid) -> bool {
+        matches!(&self.mode, Mode::Selected(selected) if selected.roster.needs_process_of(uid))
+    }
+
     /// The socket on the other end of a TCP connection, of which a look through the tree tells whose it is.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! The first entry that matches counts. An entry whose demand cannot be established does not match: entries give, and none of
 //! them takes away what a later one gives.
 
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::peer::{Cgroup, Program};
@@ -37,6 +38,8 @@ pub(super) trait Facts {
     fn uid(&self) -> Uid;
     /// `None` where it cannot be established; so of the others.
     fn gid(&self) -> Option<Gid>;
+    /// The path of the program, as the kernel writes it: not attested, and at no cost.
+    fn path(&self) -> Option<&Path>;
     fn program(&self) -> Option<&Program>;
     fn cgroup(&self) -> Option<u64>;
 }
@@ -65,6 +68,11 @@ impl Roster {
     /// Whether some entry could match somebody with this uid, and gid where that is known.
     pub(super) fn may_match(&self, uid: Uid, gid: Option<Gid>) -> bool {
         self.current().iter().any(|entry| entry.selector.may_match(uid, gid))
+    }
+
+    /// Whether somebody with this uid is selected, or not, by what process it is.
+    pub(super) fn needs_process_of(&self, uid: Uid) -> bool {
+        self.current().iter().any(|entry| entry.selector.may_match(uid, None) && entry.selector.needs_process())
     }
 }
 
@@ -95,13 +103,15 @@ impl Selector {
             && gid.is_none_or(|gid| self.gids.is_empty() || self.gids.contains(&gid))
     }
 
-    /// The cheap ones first: a program may have to be read as a whole.
+    /// The cheap ones first: a program may have to be read as a whole, one after the other, and whoever connects chooses which. So
+    /// one that has another path than those that are wanted is not read.
     fn matches(&self, caller: &impl Facts) -> bool {
         self.may_match(caller.uid(), None)
             && (self.gids.is_empty() || caller.gid().is_some_and(|gid| self.gids.contains(&gid)))
             && (self.cgroups.is_empty() || self.holds_cgroup(caller.cgroup()))
             && (self.executables.is_empty()
-                || caller.program().is_some_and(|program| self.executables.contains(&program.path)))
+                || self.executables.iter().any(|wanted| caller.path() == Some(Path::new(wanted)))
+                    && caller.program().is_some_and(|program| self.executables.contains(&program.path)))
             && (self.sha256.is_empty() || caller.program().is_some_and(|program| self.sha256.contains(&program.sha256)))
     }
 
@@ -127,6 +137,10 @@ mod tests {
 
         fn gid(&self) -> Option<Gid> {
             self.gid.map(Gid)
+        }
+
+        fn path(&self) -> Option<&Path> {
+            self.program.as_ref().map(|program| Path::new(&program.path))
         }
 
         fn program(&self) -> Option<&Program> {
@@ -168,6 +182,37 @@ mod tests {
         ] {
             assert!(!wanted.matches(&wrong));
         }
+    }
+
+    /// Runs a program that it would take long to read.
+    struct Elsewhere;
+
+    impl Facts for Elsewhere {
+        fn uid(&self) -> Uid {
+            Uid(1)
+        }
+
+        fn gid(&self) -> Option<Gid> {
+            None
+        }
+
+        fn path(&self) -> Option<&Path> {
+            Some(Path::new("/usr/bin/large"))
+        }
+
+        fn program(&self) -> Option<&Program> {
+            panic!("it was read")
+        }
+
+        fn cgroup(&self) -> Option<u64> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_program_with_another_path_than_those_that_are_wanted_is_not_read() {
+        assert!(!selector(&[], &[], &["/usr/bin/app"], &[]).matches(&Elsewhere));
+        assert!(!selector(&[1], &[], &["/usr/bin/app", "/usr/bin/other"], &["ab"]).matches(&Elsewhere));
     }
 
     #[test]

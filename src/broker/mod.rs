@@ -253,6 +253,11 @@ impl Broker {
         self.standing.has_ended()
     }
 
+    /// Ends the session where that of what this one takes the place of has ended.
+    pub fn ends_with(&self, before: &Self) {
+        self.standing.ends_with(&before.standing);
+    }
+
     /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.
     ///
     /// # Errors

@@ -241,9 +241,19 @@ impl Standing {
         self.changed.notify_all();
     }
 
+    /// The session ends where that of what this one takes the place of has.
+    pub(super) fn ends_with(&self, before: &Self) {
+        if let Session::Ended { id, why } = before.session(Duration::ZERO) {
+            self.session_has_ended(&id, &why);
+        }
+    }
+
     /// The session is not recorded, and nobody asked for that.
     pub(super) fn session_is_not_wanted(&self) {
-        self.known().session = State::None;
+        let mut known = self.known();
+        if !matches!(known.session, State::Ended { .. }) {
+            known.session = State::None;
+        }
         self.changed.notify_all();
     }
 

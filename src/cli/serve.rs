@@ -250,6 +250,13 @@ fn kernel(settings: &settings::Serve, entries: &[Resolved], tcp: bool) -> Result
         kernel.probe_tcp().map_err(|error| error.hint("serve on a Unix socket: --socket PATH"))?;
     }
     let selectors = || entries.iter().map(|entry| &entry.selector);
+    // Who holds a connection is looked for among all that its user runs and has open: as long as that user likes.
+    if tcp && selectors().any(|selector| selector.needs_process() && selector.uids.is_empty()) {
+        return Err(Error::usage(
+            "over TCP an entry by group or program takes a user as well, or everybody could keep others waiting",
+        )
+        .hint("add --allow-uid USER, or uid:USER in --map; or serve on a Unix socket: --socket PATH"));
+    }
     // /proc shows the programs of other users, and over TCP their descriptors, to root and who may trace them alone.
     // Older kernels tell who is on the other end of a Unix socket by descriptors as well.
     let by_descriptors = !tcp && kernel.tier() >= Tier::Pidfd;

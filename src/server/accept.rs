@@ -13,7 +13,7 @@ use super::connection;
 use super::crew::Crew;
 use super::slots::{Admission, Slot, Slots, Who};
 use super::{Listener, Service};
-use crate::auth::Visitor;
+use crate::auth::{Authenticator, Visitor};
 use crate::error::{Error, Result};
 use crate::peer::FarEnd;
 use crate::stream::Stream;
@@ -96,9 +96,10 @@ impl Drop for Server {
 }
 
 /// Whose slot the connection of an attested visitor takes.
-fn who(visitor: &Visitor) -> Who {
+fn who(visitor: &Visitor, authenticator: &Authenticator) -> Who {
     match (visitor.pid(), visitor.uid()) {
         _ if !visitor.is_inside() => Who::Stranger,
+        (Some(0), Some(uid)) if authenticator.looks_for_processes_of(uid) => Who::Searched(uid),
         (Some(0), Some(uid)) => Who::Uid(uid),
         (Some(pid), _) => Who::Inside(pid),
         (None, _) => Who::Stranger,
@@ -187,7 +188,7 @@ impl Acceptor {
                 }
             }
             let visitor = visitors.visitor(number);
-            self.take((stream, who(&visitor)), Some(visitor));
+            self.take((stream, who(&visitor, &self.service.authenticator)), Some(visitor));
         }
     }
 
@@ -247,7 +248,7 @@ impl Acceptor {
                 Admission::Enough => {
                     self.service
                         .operator
-                        .log("strangers", "dropped a connection from outside of the tree: it has too many");
+                        .log("strangers", "dropped a connection of a stranger or a user who has too many");
                     return None;
                 }
                 Admission::Later(_) => {

@@ -63,6 +63,8 @@ pub(super) enum Who {
     Inside(i32),
     /// A process's of this uid, which may be served: nobody knows yet which process.
     Uid(Uid),
+    /// The same, where it has to be looked for, among all that the uid runs: that takes as long as who runs it likes.
+    Searched(Uid),
     /// A stranger's.
     Stranger,
 }
@@ -103,6 +105,12 @@ impl Slots {
             if own().count() >= own_share || table.held.len() >= self.max || table.threads >= self.most_threads() {
                 return Admission::Enough;
             }
+        } else if matches!(who, Who::Searched(_)) {
+            // They keep each other out, and nobody else.
+            let busy = own().filter(|held| held.since.time().is_none()).count();
+            if busy >= self.max.saturating_sub(own_share).max(1) {
+                return Admission::Enough;
+            }
         } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.since.time().is_some()).count() >= own_share {
             table.evict(|held| held.who == who);
         }
@@ -122,7 +130,7 @@ impl Slots {
         let number = table.next;
         table.next = number.wrapping_add(1);
         table.threads = table.threads.saturating_add(1);
-        let inside = matches!(who, Who::Inside(_) | Who::Uid(_));
+        let inside = matches!(who, Who::Inside(_) | Who::Uid(_) | Who::Searched(_));
         let since = Arc::new(Since(AtomicU64::new(Since::NEVER)));
         let (stream, held_since) = (Arc::clone(stream), Arc::clone(&since));
         table.held.insert(number, Held { stream, who, since: held_since, inside, profile: None });
@@ -424,6 +432,25 @@ mod tests {
         assert!(held.iter().all(|(slot, theirs)| slot.is_some() && !is_closed(theirs)));
         assert!(admit_as(&slots, who, 4).0.is_none());
         assert!(admit_as(&slots, who, 5).0.is_some());
+    }
+
+    #[test]
+    fn a_uid_whose_processes_are_looked_for_leaves_a_quarter_to_others() {
+        let slots = Slots::new(8);
+        let admit = |who| slots.admit(&stream().0, who, Duration::ZERO);
+        let (searched, other) = (Who::Searched(Uid(7)), Who::Uid(Uid(8)));
+        let mut busy: Vec<_> = (0..6).map(|_| admit(searched)).collect();
+        assert!(busy.iter().all(|admission| matches!(admission, Admission::Admitted(_))));
+        assert!(matches!(admit(searched), Admission::Enough), "nobody waits for it");
+        let others: Vec<_> = (0..2).map(|_| admit(other)).collect();
+        assert!(others.iter().all(|admission| matches!(admission, Admission::Admitted(_))));
+        if let Some(Admission::Admitted(slot)) = busy.first() {
+            slot.waiting(Duration::ZERO);
+        }
+        assert!(!matches!(admit(searched), Admission::Enough), "one that waits may go");
+        busy.clear();
+        let alone = Slots::new(1);
+        assert!(matches!(alone.admit(&stream().0, searched, Duration::ZERO), Admission::Admitted(_)));
     }
 
     #[test]

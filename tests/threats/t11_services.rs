@@ -50,6 +50,18 @@ fn a_thousand_slow_clients_of_any_user_keep_no_service_out() {
     assert!(stderr.contains("more: foreign uid"), "{stderr}");
 }
 
+/// Who holds a TCP connection is looked for among all that its user runs: a user whom nobody named may have that without end.
+#[test]
+fn over_tcp_nobodys_processes_are_looked_through_but_those_of_users_that_are_named() {
+    let world = World::new();
+    let token = world.sandbox.directory("own", 0o700).join("token");
+    for options in [&["--profile", "base", "--allow-exe", "/usr/bin/id"][..], &["--map", "gid:1=base"]] {
+        let run = world.sandbox.sentinel(["serve", "ecs", "--address", "127.0.0.1:0", "--token-file"]).args([&token]);
+        run.args(options).run().failed_with(2, &["over TCP an entry by group or program takes a user as well"]);
+    }
+    assert!(!token.exists());
+}
+
 #[test]
 fn one_service_cannot_use_up_what_another_may_ask_for() {
     const NAME: &str = "one_service_cannot_use_up_what_another_may_ask_for";

@@ -137,6 +137,13 @@ impl Profiles {
         Ok(running)
     }
 
+    /// What was revoked stays so, whatever is read again: it takes a restart to begin anew.
+    fn end_as(&self, before: &Running) {
+        for name in end_as(&self.all, before) {
+            self.operator.log("session", &format!("profile `{name}` stays ended: a restart begins a new session"));
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         self.all.iter().any(|known| &*known.name == name)
     }
@@ -150,12 +157,22 @@ impl Profiles {
     }
 }
 
+/// Ends the sessions of profiles whose sessions have ended before. Returns their names.
+fn end_as<'a>(now: &'a [Profile], before: &Running) -> Vec<&'a str> {
+    let has_ended = |profile: &&Profile| {
+        let mut same = before.profiles.iter().filter(|old| old.name == profile.name);
+        same.any(|old| profile.vendor.ends_with(&old.vendor))
+    };
+    now.iter().filter(has_ended).map(|profile| &*profile.name).collect()
+}
+
 impl Serving {
     /// Takes these in place of all others, in one step for every caller: a request that was let in before it is answered as
     /// before, and the next one on the same connection is matched anew.
     pub(super) fn replace(&mut self, profiles: Profiles, roster: &Roster, entries: Vec<Resolved>) -> Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
         let (desks, entries) = (profiles.desks(), profiles.led_to_by(entries));
+        profiles.end_as(&self.current);
         let current = profiles.start(server)?;
         self.service.desks.add(desks);
         roster.replace(entries);
@@ -168,6 +185,10 @@ impl Serving {
     pub(super) fn end_retired(&mut self) -> bool {
         let now = self.service.clock.boot();
         let before = self.retired.len();
+        // A revocation that was written just before they were replaced is seen by their keepers alone.
+        for (_, retired) in self.retired.iter().filter(|(until, _)| now >= *until) {
+            end_as(&self.current.profiles, retired);
+        }
         self.retired.retain(|(until, _)| now < *until);
         if self.retired.len() < before && self.retired.is_empty() {
             let profiles = &self.current.profiles;
