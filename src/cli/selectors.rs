@@ -29,12 +29,14 @@ pub(super) struct Resolved {
 }
 
 impl Names {
-    /// Reads both files; one that is not there names nobody.
+    /// Reads both files; one that is not there, or is larger than the limit, names nobody.
     pub(super) fn read() -> Self {
         let text = |path: &str| {
             let mut text = String::new();
             let file = File::open(path).and_then(|file| file.take(NAMES_LIMIT_BYTES).read_to_string(&mut text));
-            file.map(|_| text).unwrap_or_default()
+            let read = u64::try_from(file.unwrap_or(0)).unwrap_or(u64::MAX);
+            // A line that is cut could name another number.
+            if read < NAMES_LIMIT_BYTES { text } else { String::new() }
         };
         Self { passwd: text("/etc/passwd"), group: text("/etc/group") }
     }

@@ -145,10 +145,14 @@ impl Again<'_> {
     fn read(&self, serving: &mut Serving, operator: &Operator) -> Result<()> {
         let now = (self.read)()?;
         let stays = |settings: &settings::Serve| {
-            (settings.place.clone(), settings.by_uid, settings.token_file.clone(), settings.max_connections)
+            let settings::Serve { place, endpoint, by_uid, token_file, max_connections, .. } = settings;
+            (place.clone(), *endpoint, *by_uid, token_file.clone(), *max_connections)
         };
         if stays(&now) != stays(self.settings) {
-            operator.log("settings", "where it listens, its token file and --max-connections change at a restart only");
+            operator.log(
+                "settings",
+                "where it listens, its endpoint, token file and --max-connections change at a restart only",
+            );
         }
         let entries = resolve(&now.entries, &Names::read())?;
         // Only whether they can be told apart here: how callers are named was decided at start.
