@@ -205,8 +205,18 @@ impl Manager {
 
     fn next(&self) -> String {
         let mut buffer = [0; 1024];
-        let length = self.0.recv(&mut buffer).expect("a message");
+        let length = self.receive(&mut buffer).expect("a message");
         String::from_utf8(buffer[..length].to_vec()).expect("UTF-8")
+    }
+
+    /// A wait with an end is interrupted by whatever happens to this process, a debugger's look at it for one.
+    fn receive(&self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            match self.0.recv(buffer) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                received => return received,
+            }
+        }
     }
 
     /// The next message that is no sign of life.
@@ -219,7 +229,7 @@ impl Manager {
         self.0.set_read_timeout(Some(within)).expect("a timeout");
         let mut buffer = [0; 1024];
         let mut count = 0;
-        while self.0.recv(&mut buffer).is_ok_and(|length| &buffer[..length] == b"WATCHDOG=1") {
+        while self.receive(&mut buffer).is_ok_and(|length| &buffer[..length] == b"WATCHDOG=1") {
             count += 1;
             if count == 100 {
                 break;

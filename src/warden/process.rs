@@ -71,7 +71,7 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
                 }
                 // The child may have gone on and stopped again, as of a read in the background, before the group's SIGCONT
                 // came to the broker, which now runs alone: the shell would take the job for running.
-                if has_it && number == libc::SIGCONT && child.stopped {
+                if has_it && number == libc::SIGCONT && child.stopped && std::mem::take(&mut child.stop_may_be_undone) {
                     signal_broker(broker, libc::SIGSTOP);
                 }
             }
@@ -122,6 +122,9 @@ struct Child {
     pid: Option<Pid>,
     wait_for_tree: bool,
     stopped: bool,
+    /// The broker had not gone on when it was told to stop: a SIGCONT that is on its way undoes that. Who has stopped already is
+    /// never told twice, because the shell may have it go on in between.
+    stop_may_be_undone: bool,
     ended: bool,
 }
 
@@ -186,11 +189,13 @@ impl Child {
                 ChildEvent::Killed(signal) => Report::Killed(signal),
                 ChildEvent::Stopped => {
                     self.stopped = true;
+                    self.stop_may_be_undone = is_stopped(broker);
                     signal_broker(broker, libc::SIGSTOP);
                     continue;
                 }
                 ChildEvent::Continued => {
                     self.stopped = false;
+                    self.stop_may_be_undone = false;
                     signal_broker(broker, libc::SIGCONT);
                     continue;
                 }
@@ -206,6 +211,12 @@ impl Child {
             }
         }
     }
+}
+
+/// Whether a process is stopped, as far as /proc shows it: the state follows the name, which may hold anything.
+fn is_stopped(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
 }
 
 /// The broker stops and goes on with the child: the shell that started sentinel sees one job. All its stops come from here,

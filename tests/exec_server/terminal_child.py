@@ -34,8 +34,9 @@ for name in ("INT", "QUIT", "CONT", "USR1"):
     handle(name)
 if "handles-stop" in sys.argv:
     handle("TSTP")
-threading.Thread(target=answer).start()
+# Before anything is read: in the background that stops this.
 say("ready\n")
+threading.Thread(target=answer).start()
 counts = dict.fromkeys(NAMES, 0)
 while True:
     for number in os.read(reading, 4096):
