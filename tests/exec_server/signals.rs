@@ -108,21 +108,29 @@ fn sentinel_stops_and_goes_on_with_the_child() {
     assert_eq!(run.finish().code(), 0);
 }
 
-/// A child that reads in the background goes on with the group and stops again before sentinel, the last of the group, goes on: here
-/// it does not go on at all.
+/// A child that reads in the background goes on with the group and stops again before sentinel, the last of the group, goes on: that
+/// undoes the stop that the warden has told it.
 #[test]
 fn sentinel_stays_stopped_while_the_child_is() {
     let setup = Setup::new();
     let mut run = setup.python(COUNTER).spawn();
     let child = child(&mut run);
+    let warden = process::parent(child).expect("the warden");
     process::signal(child, "STOP");
     wait_for_state(run.pid(), 'T');
-    process::signal(process::parent(child).expect("the warden"), "CONT");
+    process::signal(warden, "STOP");
+    wait_for_state(warden, 'T');
+    process::signal(child, "CONT");
+    process::signal(child, "STOP");
+    wait_for_state(child, 'T');
+    process::signal(warden, "CONT");
+    let pending = || process::status_field(run.pid(), "ShdPnd");
+    eventually("the stop that is undone", || (!pending()?.trim_start_matches('0').is_empty()).then_some(()));
     run.signal("CONT");
     wait_for_state(run.pid(), 'T');
     process::signal(child, "CONT");
     run.send("count");
-    assert_eq!(run.line(), "1");
+    assert_eq!(run.line(), "2");
     run.close_stdin();
     assert_eq!(run.finish().code(), 0);
 }
