@@ -99,8 +99,7 @@ bash.type(b"\x1a")
 bash.expect("Stopped")
 bash.prompt()
 bash.type(b"bg\n")
-bash.expect("<CONT>")
-# There it reads, and is stopped for that.
+# There it reads, and is stopped for that: perhaps before it has said that it goes on.
 bash.ask("jobs", "Stopped")
 bash.type(b"fg\n")
 bash.expect("<CONT>")
