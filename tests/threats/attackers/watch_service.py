@@ -20,6 +20,9 @@ def connect_as(uid, gid, path):
     except BlockingIOError:
         # Who is told that the queue is full was let in as far as that.
         return "connected"
+    except FileNotFoundError:
+        # Another thread of the service removed it since it was looked at.
+        return None
     except OSError as error:
         return errno.errorcode[error.errno]
     finally:
@@ -36,8 +39,9 @@ def look(pid):
         return
     looks += 1
     seen.add(f"socket {stat.S_IMODE(found.st_mode):o} of group {found.st_gid}")
-    seen.add(f"a member {connect_as(OTHER, GROUP, path)}")
-    seen.add(f"another {connect_as(OTHER, OTHER, path)}")
+    for who, gid in (("a member", GROUP), ("another", OTHER)):
+        if answer := connect_as(OTHER, gid, path):
+            seen.add(f"{who} {answer}")
     if "a member connected" in seen and looks > 10:
         os.kill(pid, signal.SIGTERM)
 
