@@ -1,19 +1,32 @@
 //! The desks of a server: a vendor for each profile that is served.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::container::Bodies;
 use crate::auth::Caller;
 use crate::vending::Vendor;
 
-/// One profile's vendor, with what was made of its credentials.
+/// One profile's vendor.
 pub struct Desk {
     pub(super) vendor: Arc<Vendor>,
-    /// The answers' bodies, made once for each set of credentials.
-    pub(super) bodies: Bodies,
     /// What the metadata endpoint says about the place.
     pub(super) region: Option<String>,
+    /// Requests that are answered at this moment.
+    answering: AtomicUsize,
+}
+
+/// A request at its desk, until it is dropped.
+pub(super) struct Turn<'a> {
+    desk: &'a Desk,
+    /// Whether it may wait for AWS.
+    pub(super) may_wait: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.desk.answering.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Desk {
@@ -24,7 +37,7 @@ impl Desk {
 
     /// The same, which says that it is in this region: the profile's, where it has one.
     pub fn in_region(vendor: Arc<Vendor>, region: Option<String>) -> Arc<Self> {
-        Arc::new(Self { vendor, bodies: Bodies::default(), region })
+        Arc::new(Self { vendor, region, answering: AtomicUsize::new(0) })
     }
 }
 
@@ -54,6 +67,21 @@ impl Desks {
         if let Self::ByProfile(all) = self {
             all.write().unwrap_or_else(PoisonError::into_inner).retain(|profile, _| keeps(profile));
         }
+    }
+
+    /// Takes a turn at a desk. While AWS does not answer one profile's questions, the connections that wait for it are no more than
+    /// are left for other profiles, of the `room` that there is for all: who asks for what is at hand is not kept out.
+    pub(super) fn turn<'a>(&self, desk: &'a Desk, room: usize) -> Turn<'a> {
+        let before = desk.answering.fetch_add(1, Ordering::SeqCst);
+        let may_wait = match self {
+            Self::One(_) => true,
+            Self::ByProfile(desks) => {
+                let desks = desks.read().unwrap_or_else(PoisonError::into_inner);
+                let all: usize = desks.values().map(|desk| desk.answering.load(Ordering::SeqCst)).sum();
+                before < room.max(1).saturating_sub(all.saturating_sub(1))
+            }
+        };
+        Turn { desk, may_wait }
     }
 
     /// This caller's desk. `None`: the profile that the caller was led to is not served any more.

@@ -146,12 +146,13 @@ fn session_token(exchange: &Exchange<'_>, caller: &Caller) -> Answer {
 }
 
 fn read(exchange: &Exchange<'_>, caller: Caller, resource: Resource<'_>) -> Answer {
-    let Some(desk) = exchange.service.desks.of(&caller) else { return Answer::Error(ErrorAnswer::Forbidden) };
+    let desk = match exchange.desk(&caller) {
+        Ok(desk) => desk,
+        Err(refused) => return Answer::Error(refused),
+    };
     let role = role_name(&desk);
     match resource {
-        Resource::Credentials(asked) if asked == role => {
-            exchange.vend(caller, &Which::Own, |desk, credentials| desk.bodies.of(credentials, make))
-        }
+        Resource::Credentials(asked) if asked == role => exchange.vend(&desk, caller, &Which::Own, make),
         resource => match describe(&desk, &resource, &rfc3339_s(exchange.service.clock.wall())) {
             Some((success, text)) => Answer::Metadata(success, text),
             None => Answer::Error(ErrorAnswer::NotFound),

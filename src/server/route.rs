@@ -68,29 +68,44 @@ impl Exchange<'_> {
     /// Authenticates whoever asks by what the request shows.
     pub(super) fn authenticate(&self, shown: Shown<'_>) -> Result<Caller, ErrorAnswer> {
         let service = self.service;
-        service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
-            service.operator.log("refused", &format!("refused {}: {refusal}", self.visitor.name()));
-            match refusal {
-                Refusal::NoSession => ErrorAnswer::Unauthorized,
-                _ => ErrorAnswer::Forbidden,
-            }
+        let caller =
+            service.authenticator.authenticate(self.visitor, self.writers_agree, shown).map_err(|refusal| {
+                service.operator.log("refused", &format!("refused {}: {refusal}", self.visitor.name()));
+                match refusal {
+                    Refusal::NoSession => ErrorAnswer::Unauthorized,
+                    _ => ErrorAnswer::Forbidden,
+                }
+            })?;
+        // Before anything is answered: who is hung up on is looked for among those who were led to a profile.
+        self.slot.led_to(caller.profile());
+        Ok(caller)
+    }
+
+    /// The caller's desk.
+    pub(super) fn desk(&self, caller: &Caller) -> Result<Arc<Desk>, ErrorAnswer> {
+        self.service.desks.of(caller).ok_or_else(|| {
+            // It was taken out of the settings since the caller was led to it.
+            let profile = caller.profile().map_or("", |profile| &**profile);
+            let (operator, name) = (&self.service.operator, self.visitor.name());
+            operator.log("refused", &format!("refused {name}: the profile {profile} is not served any more"));
+            ErrorAnswer::Forbidden
         })
     }
 
-    /// Gets what is wanted at the caller's desk, and makes its body.
+    /// Gets what is wanted at the caller's desk, in the body that `make` makes of it.
     pub(super) fn vend(
         &self,
+        desk: &Desk,
         caller: Caller,
         which: &Which,
-        body: impl FnOnce(&Desk, &Arc<Credentials>) -> crate::error::Result<Arc<Secret>>,
+        make: fn(&Credentials) -> crate::error::Result<Secret>,
     ) -> Answer {
         let service = self.service;
-        // Before it is vended to: who is hung up on is looked for among those who were led to a profile.
-        self.slot.led_to(caller.profile());
-        let Some(desk) = service.desks.of(&caller) else { return Answer::Error(ErrorAnswer::Forbidden) };
-        let vended = match desk.vendor.vend(caller, which, AWS_WAIT) {
+        // A quarter of the connections is for those who need not wait.
+        let turn = service.desks.turn(desk, service.max_connections.saturating_sub(service.max_connections / 4));
+        let vended = match desk.vendor.vend(caller, which, if turn.may_wait { AWS_WAIT } else { Duration::ZERO }) {
             Ok(vended) => vended,
-            Err(refused) => return Answer::Error(self.explain(refused, &desk)),
+            Err(refused) => return Answer::Error(self.explain(refused, desk)),
         };
         // The exchange took a while: the caller may have ended, executed another program, or lost its token meanwhile.
         let took = service.clock.boot().saturating_sub(self.began);
@@ -98,7 +113,7 @@ impl Exchange<'_> {
             service.operator.log("refused", &format!("refused before the answer: {refusal}"));
             return Answer::Error(ErrorAnswer::Forbidden);
         }
-        match body(&desk, &vended.credentials) {
+        match vended.credentials.body(make) {
             Ok(body) => {
                 if !body.is_locked() {
                     service

@@ -205,6 +205,7 @@ impl Chain {
             account: self.known_account(),
             role_arn: None,
             source_identity: None,
+            body: OnceLock::new(),
         })
     }
 
@@ -386,7 +387,15 @@ fn made(
     let Issued { keys, expiration, .. } = issued;
     let wall = SignedDuration::try_from(wanted).ok().and_then(|wanted| expiration.checked_sub(wanted).ok());
     let issued_at = Moment { wall: wall.map_or(began.wall, |wall| wall.max(began.wall)), ..began };
-    Credentials { keys, expiration: Some(expiration), issued_at, account, role_arn, source_identity: recorded }
+    Credentials {
+        keys,
+        expiration: Some(expiration),
+        issued_at,
+        account,
+        role_arn,
+        source_identity: recorded,
+        body: OnceLock::new(),
+    }
 }
 
 fn shorter(wanted: Duration, most: Option<Duration>) -> Duration {

@@ -1,9 +1,13 @@
 //! Credentials as they leave for a child.
 
+use std::sync::{Arc, OnceLock};
+
 use jiff::Timestamp;
 
 use crate::aws::keys::Keys;
 use crate::clock::Moment;
+use crate::error::Result;
+use crate::secret::Secret;
 
 /// Credentials, made by a [`super::Source`] and handed out by the [`super::Vault`] only.
 pub struct Credentials {
@@ -13,9 +17,24 @@ pub struct Credentials {
     pub(super) account: Option<String>,
     pub(super) role_arn: Option<String>,
     pub(super) source_identity: Option<String>,
+    /// What a server answers with. It is as secret as they are, and ends with them.
+    pub(super) body: OnceLock<Arc<Secret>>,
 }
 
 impl Credentials {
+    /// The answer that `make` makes of these, made once: an endpoint's, always the same one of a server's.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn body(&self, make: impl FnOnce(&Self) -> Result<Secret>) -> Result<Arc<Secret>> {
+        if let Some(body) = self.body.get() {
+            return Ok(Arc::clone(body));
+        }
+        let body = Arc::new(make(self)?);
+        // Of two that are made at once the first one stays.
+        Ok(Arc::clone(self.body.get_or_init(|| body)))
+    }
+
     /// The keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
@@ -62,7 +81,7 @@ impl Credentials {
     /// For tests: nobody's, since the beginning of 2026.
     pub(crate) fn lasting(lifetime_s: i64) -> Self {
         let wall: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
-        let secret = || crate::secret::Secret::take_string("secret".to_owned()).expect("memory");
+        let secret = || Secret::take_string("secret".to_owned()).expect("memory");
         Self {
             keys: Keys { access_key_id: "ASIA".to_owned(), secret_access_key: secret(), session_token: Some(secret()) },
             expiration: Some(wall + jiff::SignedDuration::from_secs(lifetime_s)),
@@ -70,6 +89,34 @@ impl Credentials {
             account: None,
             role_arn: None,
             source_identity: None,
+            body: OnceLock::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_made_once_and_ends_with_its_credentials() {
+        let credentials = Credentials::lasting(900);
+        let mut made = 0;
+        let mut body = || {
+            credentials.body(|of| {
+                made += 1;
+                Ok(Secret::take_string(of.keys().access_key_id.clone()).expect("memory"))
+            })
+        };
+        let failed = credentials.body(|_| Err(crate::error::Error::new("no memory")));
+        assert_eq!(failed.err().expect("an error").to_string(), "no memory");
+        let (first, again) = (body().expect("a body"), body().expect("a body"));
+        assert!(Arc::ptr_eq(&first, &again) && first.expose() == b"ASIA");
+        assert_eq!(made, 1);
+        let held = Arc::downgrade(&first);
+        drop((first, again));
+        assert_eq!(held.strong_count(), 1);
+        drop(credentials);
+        assert_eq!(held.strong_count(), 0);
     }
 }

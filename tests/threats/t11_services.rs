@@ -97,6 +97,45 @@ fn one_service_cannot_use_up_what_another_may_ask_for() {
     service.end();
 }
 
+/// As many threads as argv says ask again and again, until standard input ends. Says so once every one has been put off.
+const IMPATIENT: &str = r#"
+def hammer(all_put_off):
+    raw = once(ask(None))
+    all_put_off.wait()
+    while not stop.is_set():
+        raw = once(ask(None))
+
+stop, all_put_off = threading.Event(), threading.Barrier(int(sys.argv[1]) + 1)
+threads = [threading.Thread(target=hammer, args=[all_put_off]) for _ in range(int(sys.argv[1]))]
+for thread in threads:
+    thread.start()
+all_put_off.wait()
+say("waiting")
+sys.stdin.read()
+stop.set()
+for thread in threads:
+    thread.join()
+"#;
+
+/// AWS hangs for one of them: its callers wait, as long as an SDK does.
+#[test]
+fn those_who_wait_for_aws_keep_nobody_out_who_need_not() {
+    const NAME: &str = "those_who_wait_for_aws_keep_nobody_out_who_need_not";
+    let Some(service) = Service::start(NAME, &BY_USER) else { return };
+    assert_eq!(service.told(WEB), "web");
+    let gate = service.world.sts.hang("AssumeRole");
+    let mut waiting = service.client(DB, &format!("import threading\n{IMPATIENT}")).args(["150"]).spawn();
+    assert_eq!(waiting.line(), "waiting");
+    let mut client = service.client(WEB, RIGHTFUL).spawn();
+    assert_served(&mut client, 10, "while the other waits for AWS");
+    client.close_stdin();
+    assert_eq!(client.finish().code(), 0);
+    gate.open();
+    waiting.close_stdin();
+    assert_eq!(waiting.finish().code(), 0);
+    service.end();
+}
+
 /// Keeps a connection, and says what comes on it and on new ones.
 const KEEPING: &str = r#"
 kept = connect()
