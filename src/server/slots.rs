@@ -75,7 +75,7 @@ pub(super) enum Admission {
     Admitted(Slot),
     /// There is room in a moment.
     Later(Duration),
-    /// Strangers have as many as they may.
+    /// Strangers, or a user whose processes are looked for, have as many as they may.
     Enough,
     /// The server ends.
     Closed,
@@ -93,7 +93,8 @@ impl Slots {
 
     /// Finds a slot, at the expense of the connection that has waited longest: of the same process if that process holds a
     /// quarter of all slots by waiting, else of any stranger, else of any, past a short grace. The processes of a uid that are
-    /// not told apart have no share: who of them came last is not at the mercy of those who came before.
+    /// not told apart have no share: who of them came last is not at the mercy of those who came before. Where a process has to
+    /// be looked for, which takes its time, all users together leave a quarter to others, and each leaves as many as it has.
     pub(super) fn admit(self: &Arc<Self>, stream: &Arc<Stream>, who: Who, now: Duration) -> Admission {
         let mut table = self.table();
         if table.closed {
@@ -106,11 +107,13 @@ impl Slots {
                 return Admission::Enough;
             }
         } else if matches!(who, Who::Searched(_)) {
-            let busy = own().filter(|held| held.since.time().is_none()).count();
-            if busy >= self.max.saturating_sub(own_share).max(1) {
+            // No more than are left for the next such user: whoever comes finds some.
+            let all = table.held.values().filter(|held| matches!(held.who, Who::Searched(_)) && held.is_busy()).count();
+            let left = self.max.saturating_sub(own_share).max(1).saturating_sub(all);
+            if own().filter(|held| held.is_busy()).count() >= left {
                 return Admission::Enough;
             }
-        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| held.since.time().is_some()).count() >= own_share {
+        } else if !matches!(who, Who::Uid(_)) && own().filter(|held| !held.is_busy()).count() >= own_share {
             table.evict(|held| held.who == who);
         }
         if table.held.len() >= self.max {
@@ -217,6 +220,11 @@ impl Table {
 }
 
 impl Held {
+    /// Whether nobody has looked at it yet, or its request is being answered.
+    fn is_busy(&self) -> bool {
+        self.since.time().is_none()
+    }
+
     fn shut(&self) {
         // Wakes the thread that reads from it. It fails only if the peer is gone already.
         let _gone = self.stream.shutdown();

@@ -153,12 +153,20 @@ fn processes_that_are_not_told_apart_evict_none_of_their_uid_within_the_grace() 
 }
 
 #[test]
-fn a_uid_whose_processes_are_looked_for_leaves_a_quarter_to_others() {
-    let slots = Slots::new(4);
-    let admit = |who| slots.admit(&stream().0, who, Duration::ZERO);
-    let busy = [0; 4].map(|_| admit(Who::Searched(Uid(7))));
-    assert!(matches!(busy, [_, _, Admission::Admitted(_), Admission::Enough]));
-    assert!(matches!(admit(Who::Uid(Uid(8))), Admission::Admitted(_)));
+fn users_whose_processes_are_looked_for_leave_some_to_each_other_and_a_quarter_to_others() {
+    let slots = Slots::new(64);
+    let mut held = Vec::new();
+    let mut admitted = |who| {
+        let before = held.len();
+        while let Admission::Admitted(slot) = slots.admit(&stream().0, who, Duration::ZERO) {
+            held.push(slot);
+        }
+        held.len() - before
+    };
+    assert_eq!([7, 8, 9, 10, 11, 12].map(|uid| admitted(Who::Searched(Uid(uid)))), [24, 12, 6, 3, 2, 1]);
+    assert_eq!(admitted(Who::Searched(Uid(13))), 0);
+    assert_eq!(admitted(Who::Uid(Uid(14))), 16);
+    assert!(matches!(Slots::new(1).admit(&stream().0, Who::Searched(Uid(7)), Duration::ZERO), Admission::Admitted(_)));
 }
 
 #[test]
