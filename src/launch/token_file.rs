@@ -45,7 +45,8 @@ impl TokenFile {
             CString::new([name.as_bytes(), suffix].concat())
                 .map_err(|_| Error::new(format!("cannot use the path {}", path.display())))
         };
-        let (name, temporary) = (c_string(b"")?, c_string(b".new")?);
+        // Nobody has a file of this name by accident.
+        let (name, temporary) = (c_string(b"")?, c_string(b".sentinel-new")?);
         let directory = open_directory(parent)?;
         let file = Self { directory, name, temporary, group, current: None, path };
         file.judge_what_is_there()?;
@@ -60,9 +61,16 @@ impl TokenFile {
     /// Puts a token in the place of what is there.
     ///
     /// # Errors
-    /// It cannot be written: then what was there stays.
+    /// It cannot be written, or the place has been taken before the first one: then what was there stays.
     pub fn write(&mut self, token: &str) -> Result<()> {
-        let written = self.replace(token);
+        if self.current.is_none() {
+            // A person may have been asked for a code since it was judged.
+            self.judge_what_is_there()?;
+        }
+        let written = self.replace(token).inspect_err(|_| {
+            // It may hold the token.
+            let _gone = unlink_at(&self.directory, &self.temporary);
+        });
         let file = written.map_err(|error| {
             Error::new(format!("cannot write the token file {}", self.path.display())).because(error)
         })?;
@@ -86,6 +94,15 @@ impl TokenFile {
         file.try_lock()?;
         rename_at(&self.directory, &self.temporary, &self.name)?;
         Ok(file)
+    }
+
+    /// Whether the file that has the name is the one that was written last.
+    fn is_ours(&self) -> bool {
+        let Some(current) = &self.current else { return false };
+        let now = open_at(&self.directory, &self.name, How::Read).and_then(|file| file.metadata());
+        let is_same =
+            |now: fs::Metadata| current.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (now.dev(), now.ino()));
+        now.is_ok_and(is_same)
     }
 
     fn judge_what_is_there(&self) -> Result<()> {
@@ -124,11 +141,8 @@ impl TokenFile {
 
 impl Drop for TokenFile {
     fn drop(&mut self) {
-        let Some(current) = self.current.take() else { return };
-        let is_ours =
-            |now: fs::Metadata| current.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (now.dev(), now.ino()));
         // What somebody else has put there is theirs.
-        if open_at(&self.directory, &self.name, How::Read).and_then(|file| file.metadata()).is_ok_and(is_ours) {
+        if self.is_ours() {
             let _gone = unlink_at(&self.directory, &self.name);
         }
     }

@@ -212,7 +212,7 @@ say(status(once(ask(second))))
 "#;
     let mut inside = with.inside(&["--token-rotation", "1s"], script).spawn();
     assert_eq!(inside.line(), "up");
-    for name in ["token", "token.new"] {
+    for name in ["token", "token.sentinel-new"] {
         let path = with.path.with_file_name(name);
         fs::remove_file(&path).ok();
         // What is in its way may also be the next token.
@@ -262,7 +262,7 @@ fn no_moment_exists_in_which_others_could_read_it() {
     let done = run.args(with.options(&["--token-rotation", "1s", "--lazy"])).args(["--", "sh", "-c", first]).run();
     assert_eq!(done.code(), 0, "{done}");
     let trace = fs::read_to_string(&trace).expect("a trace");
-    let creates: Vec<&str> = trace.lines().filter(|line| line.contains("\"token.new\", O_")).collect();
+    let creates: Vec<&str> = trace.lines().filter(|line| line.contains("\"token.sentinel-new\", O_")).collect();
     assert!(creates.len() >= 2, "{trace}");
     for line in creates {
         assert!(line.contains("O_CREAT|O_EXCL") && line.contains("O_NOFOLLOW") && line.contains(", 0600)"), "{line}");
@@ -271,7 +271,7 @@ fn no_moment_exists_in_which_others_could_read_it() {
         trace.lines().filter(|line| line.contains("O_CREAT") && line.contains("\"token\"")).collect();
     assert_eq!(named, Vec::<&str>::new(), "it gets its name when it is whole");
     let modes: Vec<&str> =
-        trace.lines().filter(|line| line.contains("fchmod(") && line.contains("token.new")).collect();
+        trace.lines().filter(|line| line.contains("fchmod(") && line.contains("token.sentinel-new")).collect();
     assert!(modes.len() >= 2 && modes.iter().all(|line| line.contains(", 0600)")), "{modes:?}");
 }
 

@@ -71,12 +71,24 @@ fn a_reader_never_finds_half_of_one() {
 fn a_killed_ones_file_is_taken_over_and_a_live_ones_is_not() {
     let place = Place::new("killed", 0o700);
     fs::write(place.token(), TOKENS[0]).expect("left behind");
-    fs::write(place.0.join("token.new"), "half").expect("left behind");
+    fs::write(place.0.join("token.sentinel-new"), "half").expect("left behind");
     let mut file = TokenFile::at(&place.token(), None).expect("nobody's");
+    let mut late = TokenFile::at(&place.token(), None).expect("still nobody's");
     file.write(TOKENS[1]).expect("written");
     assert_eq!(place.names(), ["token"]);
     let expected = format!("the token file {} is taken: another sentinel writes it", place.token().display());
     assert_eq!(place.refusal(), expected);
+    assert_eq!(late.write(TOKENS[0]).expect_err("taken meanwhile").summary(), expected);
+    drop(late);
+    assert_eq!(fs::read_to_string(place.token()).expect("a file"), TOKENS[1]);
+}
+
+#[test]
+fn a_file_beside_it_that_is_somebodys_stays() {
+    let place = Place::new("beside", 0o700);
+    fs::write(place.0.join("token.new"), "precious").expect("a file");
+    TokenFile::at(&place.token(), None).expect("a place").write(TOKENS[0]).expect("written");
+    assert_eq!(fs::read_to_string(place.0.join("token.new")).expect("a file"), "precious");
 }
 
 #[test]
