@@ -2,6 +2,7 @@
 //! own sockets meet (T31), and never unlinked: it is the manager's.
 
 use std::fs::{self, Metadata};
+use std::io::ErrorKind;
 use std::net::{SocketAddr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -14,7 +15,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::sys::process::own_pid;
 use crate::sys::socket::{inherited, is_listening_stream, shares_its_port};
-use crate::sys::user::{Gid, Uid, effective_uid};
+use crate::sys::user::{Gid, Uid, effective_gid, effective_uid};
 
 /// What a service manager says about the sockets that it hands over: for this process, and for nobody that it starts.
 const VARIABLES: [&str; 4] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID"];
@@ -84,7 +85,9 @@ pub fn listener(descriptor: OwnedFd, terms: &Terms) -> Result<Listener> {
     let unix = UnixListener::from(descriptor);
     if let Ok(address) = unix.local_addr() {
         if terms.metadata.is_some() {
-            return Err(refused("is a Unix socket, and the metadata endpoint is on a port"));
+            return Err(
+                refused("is a Unix socket, and the metadata endpoint is on a port").hint("ListenStream=127.0.0.1:PORT")
+            );
         }
         let Some(path) = address.as_pathname() else {
             return Err(refused("has no path, so that no file says who may connect").hint("ListenStream=/run/..."));
@@ -102,7 +105,7 @@ pub fn listener(descriptor: OwnedFd, terms: &Terms) -> Result<Listener> {
         return Err(refused(&format!("lets other processes listen on {address} beside it"))
             .hint("leave `ReusePort=` out of the socket's unit"));
     }
-    Listener::handed_over(tcp, terms.metadata.map(|(_, hops)| hops))
+    Listener::handed_over(tcp, address, terms.metadata.map(|(_, hops)| hops))
 }
 
 fn refused(why: &str) -> Error {
@@ -111,7 +114,8 @@ fn refused(why: &str) -> Error {
 
 fn judge_metadata(address: SocketAddr, wanted: SocketAddrV4) -> Result<()> {
     if address != SocketAddr::V4(wanted) {
-        return Err(refused(&format!("listens on {address}, and --imds-address is {wanted}")));
+        return Err(refused(&format!("listens on {address}, and --imds-address is {wanted}"))
+            .hint("name one address in ListenStream= and in --imds-address"));
     }
     require_loopback(*wanted.ip())
 }
@@ -127,7 +131,10 @@ fn judge_address(address: SocketAddr) -> Result<()> {
 fn judge_file(path: &Path, terms: &Terms) -> Result<()> {
     let name = path.display();
     let look = |path: &Path| {
-        fs::symlink_metadata(path).map_err(|error| refused(&format!("is at {name}, which is not there")).because(error))
+        fs::symlink_metadata(path).map_err(|error| {
+            let why = if error.kind() == ErrorKind::NotFound { "is not there" } else { "cannot be looked at" };
+            refused(&format!("is at {name}, and {} {why}", path.display())).because(error)
+        })
     };
     if !path.is_absolute() {
         return Err(refused(&format!("has the path {name}, which does not begin with /")));
@@ -167,8 +174,11 @@ fn judge_mode(path: &Path, file: &Metadata, terms: &Terms) -> Result<()> {
         return Err(refused(&format!("is open to others: {path} has mode {mode:04o}, and {widest:04o} is the widest"))
             .hint(format!("SocketMode={widest:04o} in the socket's unit, or give --socket-mode")));
     }
-    let (group, allowed) = (Gid(file.gid()), terms.group.unwrap_or(Gid(0)));
-    if mode & 0o070 != 0 && group != allowed {
+    let group = Gid(file.gid());
+    // As our own would be without a group that is named.
+    let is_meant = terms.group.map_or(group == Gid(0) || group == effective_gid(), |meant| group == meant);
+    // What everybody may, its group may without being named.
+    if (mode >> 3) & !mode & 0o7 != 0 && !is_meant {
         return Err(refused(&format!("is open to gid {group}: {path} has mode {mode:04o}"))
             .hint("`SocketGroup=` in the socket's unit and --socket-group name the same group"));
     }

@@ -188,7 +188,7 @@ fn check_place(path: &Path, access: &SocketAccess) -> Result<()> {
             "the socket path {} is {bytes} bytes long; the kernel takes {PATH_LIMIT_BYTES}",
             path.display()
         ))
-        .hint("give a shorter path with --unix-socket-path"));
+        .hint("give a shorter path: --unix-socket-path of exec, --socket of serve"));
     }
     check_directory(path, access)
 }
@@ -225,7 +225,7 @@ fn check_directory(path: &Path, access: &SocketAccess) -> Result<()> {
     if found.mode() & 0o077 != 0 {
         let (name, mode) = (directory.display(), found.mode() & 0o7777);
         return Err(Error::new(format!("the directory {name} is open to others (mode {mode:04o})"))
-            .hint("put the socket into a directory of your own (mkdir -m 700 DIR), or leave --unix-socket-path out"));
+            .hint("put the socket into a directory of your own (mkdir -m 700 DIR); exec makes one where --unix-socket-path is left out"));
     }
     Ok(())
 }

@@ -67,11 +67,11 @@ impl Listener {
     }
 
     /// A port that somebody else bound, judged by [`super::activation`].
-    pub(super) fn handed_over(listener: TcpListener, hop_limit: Option<u8>) -> Result<Self> {
+    pub(super) fn handed_over(listener: TcpListener, address: SocketAddr, hop_limit: Option<u8>) -> Result<Self> {
         hop_limit
             .map_or(Ok(()), |hops| listener.set_ttl(hops.into()))
             .and_then(|()| set_backlog(listener.as_fd(), BACKLOG))
-            .map_err(|error| Error::new("cannot serve on the port that was handed over").because(error))?;
+            .map_err(|error| Error::new(format!("cannot serve on {address}, which was handed over")).because(error))?;
         Ok(Self::Tcp(listener))
     }
 

@@ -67,10 +67,13 @@ pub fn inherited() -> io::Result<OwnedFd> {
 /// Whether it is a stream socket that listens (SO_TYPE, SO_ACCEPTCONN).
 ///
 /// # Errors
-/// ENOTSOCK, and the kernel's others.
-pub fn is_listening_stream(socket: BorrowedFd<'_>) -> io::Result<bool> {
-    let is_stream = option(socket, libc::SO_TYPE)? == libc::SOCK_STREAM;
-    Ok(is_stream && option(socket, libc::SO_ACCEPTCONN)? != 0)
+/// The kernel's refusal.
+pub fn is_listening_stream(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
+    match option(descriptor, libc::SO_TYPE) {
+        Ok(kind) => Ok(kind == libc::SOCK_STREAM && option(descriptor, libc::SO_ACCEPTCONN)? != 0),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTSOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether other sockets may listen on the same port beside it (SO_REUSEPORT).

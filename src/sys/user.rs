@@ -22,6 +22,12 @@ impl fmt::Display for Gid {
     }
 }
 
+/// This process's effective group id (getegid(2)).
+pub fn effective_gid() -> Gid {
+    // SAFETY: getegid takes no argument, touches no memory of ours and is documented never to fail.
+    Gid(unsafe { libc::getegid() })
+}
+
 /// This process's effective user id (geteuid(2)).
 pub fn effective_uid() -> Uid {
     // SAFETY: geteuid takes no argument, touches no memory of ours and is documented never to fail.

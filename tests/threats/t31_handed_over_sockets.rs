@@ -85,12 +85,8 @@ fn what_sentinel_would_not_have_made_is_not_served() {
         (format!("s = unix('{at}', kind=socket.SOCK_SEQPACKET)"), &[], not_listening.clone()),
         ("s, other = socket.socketpair()".to_owned(), &[], not_listening.clone()),
         ("s = tcp('127.0.0.1', listening=False)".to_owned(), &[], not_listening.clone()),
-        ("s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))".to_owned(), &[], not_listening),
-        (
-            "s = open('/dev/null')".to_owned(),
-            &[],
-            format!("{THE_SOCKET} cannot be looked at: Socket operation on non-socket (os error 88)"),
-        ),
+        ("s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('127.0.0.1', 0))".to_owned(), &[], not_listening.clone()),
+        ("s = open('/dev/null')".to_owned(), &[], not_listening),
         (
             format!("s = unix('{at}', mode=0o666)"),
             &[],
@@ -125,7 +121,7 @@ fn what_sentinel_would_not_have_made_is_not_served() {
         (
             format!("s = unix('{at}'); os.unlink('{at}')"),
             &[],
-            format!("{THE_SOCKET} is at {at}, which is not there: No such file or directory (os error 2)"),
+            format!("{THE_SOCKET} is at {at}, and {at} is not there: No such file or directory (os error 2)"),
         ),
         (
             format!("os.chdir('{own}'); s = unix('s')"),
