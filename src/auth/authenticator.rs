@@ -53,28 +53,22 @@ enum Mode {
 impl Authenticator {
     /// Holds peers against this tree.
     pub fn attested(kernel: Kernel, tree: Tree) -> Self {
-        let (own_program, programs) = programs(&kernel);
-        let mode = Mode::Attested { kernel, tree };
-        Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new(), sessions: None }
+        let programs = programs(&kernel);
+        Self::of(Mode::Attested { kernel, tree }, programs)
     }
 
     /// Holds peers against their uid only.
     pub fn uid_only() -> Self {
-        let mode = Mode::UidOnly { overflow: Overflow::here() };
-        Self {
-            registry: Registry::default(),
-            mode,
-            own_program: None,
-            programs: None,
-            watched: Vec::new(),
-            sessions: None,
-        }
+        Self::of(Mode::UidOnly { overflow: Overflow::here() }, (None, None))
     }
 
     /// Serves whom the roster selects. With `wants_token`, if they hold a live token as well.
     pub fn selecting(kernel: Option<Kernel>, naming: Naming, roster: Arc<Roster>, wants_token: bool) -> Self {
-        let (own_program, programs) = kernel.as_ref().map_or((None, None), programs);
-        let mode = Mode::Selected(Selected { kernel, naming, overflow: Overflow::here(), roster, wants_token });
+        let programs = kernel.as_ref().map_or((None, None), programs);
+        Self::of(Mode::Selected(Selected { kernel, naming, overflow: Overflow::here(), roster, wants_token }), programs)
+    }
+
+    fn of(mode: Mode, (own_program, programs): (Option<(u64, u64)>, Option<Arc<Programs>>)) -> Self {
         Self { registry: Registry::default(), mode, own_program, programs, watched: Vec::new(), sessions: None }
     }
 

@@ -8,7 +8,7 @@ use super::roster::Served;
 use crate::peer::{Program, Programs};
 use crate::sys::user::effective_uid;
 
-/// Proof that a request was authenticated: this peer held this token, inside its binding.
+/// Proof that a request was authenticated: this peer held this token, inside its binding; or an entry of a service selects it.
 pub struct Caller {
     pub(super) who: Who,
 }

@@ -95,6 +95,11 @@ impl Drop for Server {
     }
 }
 
+/// Whether descriptors or memory have run out.
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
+}
+
 /// Whose slot the connection of an attested visitor takes.
 fn who(visitor: &Visitor, authenticator: &Authenticator) -> Who {
     match (visitor.pid(), visitor.uid()) {
@@ -200,9 +205,11 @@ impl Acceptor {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => {
                 self.service.operator.log("accept", &format!("cannot accept a connection: {error}"));
-                // Out of descriptors or memory: whoever has waited longest gives theirs.
-                self.slots.evict_one();
-                self.slots.wait(REST);
+                // Whoever has waited longest gives theirs. Other errors are of that one connection.
+                if is_exhaustion(&error) {
+                    self.slots.evict_one();
+                    self.slots.wait(REST);
+                }
             }
         }
         None

@@ -2,7 +2,7 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | [`listen`] | a socket that is never open to others and never replaces what is not ours |
+//! | [`listen`] | a socket that is never open to more than it is meant for, and never replaces what is not ours |
 //! | `listener` | that socket, or a port on loopback |
 //! | [`activation`] | a socket that a service manager hands over |
 //! | [`notify`] | what a service manager is told |

@@ -116,7 +116,9 @@ mod tests {
         let socket = UnixDatagram::bind(&path).expect("a socket");
         let mut env = Env::from_iter([("NOTIFY_SOCKET", path.to_str().expect("UTF-8")), ("WATCHDOG_USEC", "3000000")]);
         let manager = Manager::take(&mut env).expect("an address");
-        std::fs::remove_file(&path).err();
+        manager.ready("serves");
+        assert_eq!(told(&socket), "READY=1\nSTATUS=serves");
+        std::fs::remove_file(&path).expect("removed");
         assert_eq!(env.iter().count(), 0);
         assert_eq!(manager.watchdog_interval(), Some(Duration::from_millis(1500)));
         drop(socket);
