@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::auth::{Caller, PeerSummary};
 use crate::aws::identity::Identity;
+use crate::broker::standing::Ended;
 use crate::broker::terms::{By, Window};
 use crate::broker::{Applicant, Broker, Denied, Rules, Ruling};
 use crate::clock::Clock;
@@ -223,11 +224,14 @@ impl Vendor {
         self.log.close();
     }
 
-    /// Ends the session where that of the vendor that this one takes the place of has ended: a revocation outlives what is read
-    /// again. Returns whether it has.
-    pub fn ends_with(&self, before: &Self) -> bool {
-        self.broker.ends_with(&before.broker);
-        before.broker.has_ended()
+    /// How the session has ended, if it has.
+    pub fn ended(&self) -> Option<Ended> {
+        self.broker.ended()
+    }
+
+    /// Ends the session as one of the same profile has ended: a revocation outlives what is read again.
+    pub fn end_as(&self, ended: &Ended) {
+        self.broker.end_as(ended);
     }
 
     /// The profile whose credentials are vended.

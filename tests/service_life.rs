@@ -55,6 +55,23 @@ impl Service {
         self.running.error_line(says)
     }
 
+    /// All that are recorded.
+    fn sessions(&self) -> Vec<serde_json::Value> {
+        let listed = self.world.sandbox.sentinel(["session", "list", "--json"]).run();
+        listed.stdout.lines().map(|line| serde_json::from_str(line).expect("a session")).collect()
+    }
+
+    /// Revokes the one session of this profile, which serves now.
+    fn revoke(&self, profile: &str) {
+        assert_eq!(self.client().ask().0, 200);
+        let sessions = self.sessions();
+        let session = sessions.iter().find(|session| session["profile"] == profile).expect("its session");
+        let id = session["id"].as_str().expect("an id");
+        let revoke = self.world.sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
+        assert_eq!(revoke.code(), 0, "{revoke}");
+        eventually("the end of the session", || (self.client().ask().0 == 403).then_some(()));
+    }
+
     fn end(self) {
         self.running.signal("TERM");
         let done = self.running.finish();
@@ -116,14 +133,7 @@ fn another_profile_is_served_on_the_same_connection() {
 #[test]
 fn a_session_that_was_revoked_is_not_begun_anew_by_a_reload() {
     let mut service = Service::start(&[]);
-    assert_eq!(service.client().ask().0, 200);
-    let sandbox = &service.world.sandbox;
-    let listed = sandbox.sentinel(["session", "list", "--json"]).run();
-    let session: serde_json::Value = serde_json::from_str(listed.stdout.trim_end()).expect("one session");
-    let id = session["id"].as_str().expect("an id");
-    let revoke = sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
-    assert_eq!(revoke.code(), 0, "{revoke}");
-    eventually("the end of the session", || (service.client().ask().0 == 403).then_some(()));
+    service.revoke("base");
     let own = own_uid();
     let map = format!(r#"{{"map": ["uid:{own}=base"], "allow-uid": ["{own}"]}}"#);
     for text in [&allowing(own), &map] {
@@ -132,6 +142,27 @@ fn a_session_that_was_revoked_is_not_begun_anew_by_a_reload() {
         let (status, body) = service.client().ask();
         assert!(status == 403 && body.contains("\"SessionRevoked\""), "{status} {body}");
     }
+    service.end();
+}
+
+#[test]
+fn a_revoked_session_is_not_begun_anew_once_its_profile_was_left_out_for_a_while() {
+    let mut service = Service::start(&[]);
+    let own = own_uid();
+    let with_dev = format!(r#"{{"map": ["uid:{own}=dev"], "allow-uid": ["{own}"]}}"#);
+    service.reload(&with_dev, "serving by the settings of now");
+    service.revoke("dev");
+    service.reload(&allowing(own), "serving by the settings of now");
+    assert_eq!(service.client().ask().0, 200, "the other profile's session goes on");
+    // Those of before are over once nothing is left of what they were served by.
+    eventually("the end of the first two sessions of `base`", || {
+        let of_base = service.sessions().into_iter().filter(|session| session["profile"] == "base");
+        (of_base.filter(|session| session["status"] == "expired").count() == 2).then_some(())
+    });
+    service.reload(&with_dev, "profile `dev` stays ended: a restart begins a new session");
+    service.running.error_line("serving by the settings of now");
+    let (status, body) = service.client().ask();
+    assert!(status == 403 && body.contains("\"SessionRevoked\""), "{status} {body}");
     service.end();
 }
 

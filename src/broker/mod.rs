@@ -28,7 +28,7 @@ use decide::Facts;
 use limit::Limiter;
 pub use request_id::RequestId;
 use request_id::RequestIds;
-use standing::{Records, Session, Standing};
+use standing::{Ended, Records, Session, Standing};
 use terms::Terms;
 
 use crate::auth::Caller;
@@ -253,9 +253,14 @@ impl Broker {
         self.standing.has_ended()
     }
 
-    /// Ends the session where that of what this one takes the place of has ended.
-    pub fn ends_with(&self, before: &Self) {
-        self.standing.ends_with(&before.standing);
+    /// How the run's session has ended, if it has.
+    pub fn ended(&self) -> Option<Ended> {
+        self.standing.ended()
+    }
+
+    /// Ends the run's session as one that it takes the place of has ended.
+    pub fn end_as(&self, ended: &Ended) {
+        self.standing.end_as(ended);
     }
 
     /// The policy as its source holds it now: to be asked for at every request. Waits at most `wait` for one that is far away.

@@ -79,6 +79,13 @@ pub enum Session {
     Unknown(Option<Arc<Error>>),
 }
 
+/// A session that has ended, for good.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    id: Arc<str>,
+    why: Arc<str>,
+}
+
 /// Approvals and break-glass events of one user.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -241,11 +248,17 @@ impl Standing {
         self.changed.notify_all();
     }
 
-    /// The session ends where that of what this one takes the place of has.
-    pub(super) fn ends_with(&self, before: &Self) {
-        if let Session::Ended { id, why } = before.session(Duration::ZERO) {
-            self.session_has_ended(&id, &why);
+    /// How the session has ended, if it has.
+    pub(super) fn ended(&self) -> Option<Ended> {
+        match &self.known().session {
+            State::Ended { id, why } => Some(Ended { id: Arc::clone(id), why: Arc::clone(why) }),
+            State::None | State::Starting | State::Live { .. } => None,
         }
+    }
+
+    /// The session ends as one that it takes the place of has.
+    pub(super) fn end_as(&self, ended: &Ended) {
+        self.session_has_ended(&ended.id, &ended.why);
     }
 
     /// The session is not recorded, and nobody asked for that.

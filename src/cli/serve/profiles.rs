@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::auth::{Roster, Served};
 use crate::broker::keeper::Keeper;
+use crate::broker::standing::Ended;
 use crate::cli::prepare::{Prepared, Purpose, prepare};
 use crate::cli::selectors::Resolved;
 use crate::cli::serving::{DEFAULT_DURATION, refresh};
@@ -45,6 +46,8 @@ pub(super) struct Serving {
     current: Running,
     /// What was replaced, and the boot time at which no request that it let in can be left.
     retired: Vec<(Duration, Running)>,
+    /// The profiles whose sessions have ended, whether they are served now or not: it takes a restart to begin anew.
+    ended: HashMap<Arc<str>, Ended>,
 }
 
 /// Profiles that are served. Dropping it ends their sessions.
@@ -123,7 +126,7 @@ impl Profiles {
         let service = Arc::new(service);
         let server = Server::start(listener, Arc::clone(&service))?;
         let current = self.start(&server)?;
-        Ok(Serving { server: Some(server), service, current, retired: Vec::new() })
+        Ok(Serving { server: Some(server), service, current, retired: Vec::new(), ended: HashMap::new() })
     }
 
     /// Lets each be closed, and kept fresh.
@@ -135,13 +138,6 @@ impl Profiles {
             running.refreshers.push(refresh(&profile.vendor)?);
         }
         Ok(running)
-    }
-
-    /// What was revoked stays so, whatever is read again: it takes a restart to begin anew.
-    fn end_as(&self, before: &Running) {
-        for name in end_as(&self.all, before) {
-            self.operator.log("session", &format!("profile `{name}` stays ended: a restart begins a new session"));
-        }
     }
 
     fn has(&self, name: &str) -> bool {
@@ -158,12 +154,20 @@ impl Profiles {
 }
 
 /// Ends the sessions of profiles whose sessions have ended before. Returns their names.
-fn end_as<'a>(now: &'a [Profile], before: &Running) -> Vec<&'a str> {
-    let has_ended = |profile: &&Profile| {
-        let mut same = before.profiles.iter().filter(|old| old.name == profile.name);
-        same.any(|old| profile.vendor.ends_with(&old.vendor))
+fn end_as<'a>(now: &'a [Profile], ended: &HashMap<Arc<str>, Ended>) -> Vec<&'a str> {
+    let known = |profile: &'a Profile| {
+        profile.vendor.end_as(ended.get(&profile.name)?);
+        Some(&*profile.name)
     };
-    now.iter().filter(has_ended).map(|profile| &*profile.name).collect()
+    now.iter().filter_map(known).collect()
+}
+
+impl Running {
+    /// Those whose sessions have ended.
+    fn ended(&self) -> Vec<(Arc<str>, Ended)> {
+        let ended = |profile: &Profile| Some((Arc::clone(&profile.name), profile.vendor.ended()?));
+        self.profiles.iter().filter_map(ended).collect()
+    }
 }
 
 impl Serving {
@@ -172,7 +176,11 @@ impl Serving {
     pub(super) fn replace(&mut self, profiles: Profiles, roster: &Roster, entries: Vec<Resolved>) -> Result<()> {
         let Some(server) = &self.server else { return Ok(()) };
         let (desks, entries) = (profiles.desks(), profiles.led_to_by(entries));
-        profiles.end_as(&self.current);
+        let before = std::iter::once(&self.current).chain(self.retired.iter().map(|(_, running)| running));
+        self.ended.extend(before.flat_map(Running::ended));
+        for name in end_as(&profiles.all, &self.ended) {
+            profiles.operator.log("session", &format!("profile `{name}` stays ended: a restart begins a new session"));
+        }
         let current = profiles.start(server)?;
         self.service.desks.add(desks);
         roster.replace(entries);
@@ -186,9 +194,9 @@ impl Serving {
         let now = self.service.clock.boot();
         let before = self.retired.len();
         // A revocation that was written just before they were replaced is seen by their keepers alone.
-        for (_, retired) in self.retired.iter().filter(|(until, _)| now >= *until) {
-            end_as(&self.current.profiles, retired);
-        }
+        let due = self.retired.iter().filter(|(until, _)| now >= *until);
+        self.ended.extend(due.flat_map(|(_, retired)| retired.ended()));
+        end_as(&self.current.profiles, &self.ended);
         self.retired.retain(|(until, _)| now < *until);
         if self.retired.len() < before && self.retired.is_empty() {
             let profiles = &self.current.profiles;
