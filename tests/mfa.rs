@@ -422,6 +422,21 @@ terminal.ends_with(0)
 }
 
 #[test]
+fn a_service_does_not_start_with_a_profile_that_asks_for_a_code() {
+    let setup = Setup::new();
+    setup.role_profile("helped", &setup.role, "base", &format!("mfa_process = echo {CODE}"));
+    let socket = setup.sandbox.directory("own", 0o700).join("s");
+    for profile in ["dev", "helped"] {
+        let serve = setup.sandbox.sentinel(["serve", "ecs", "--allow-uid", "0", "--profile", profile, "--socket"]);
+        // Left from other runs.
+        let done = serve.args([&socket]).env("SENTINEL_MFA_PROCESS", format!("echo {CODE}")).run();
+        let why = format!("profile `{profile}` asks for MFA, and nobody is there to ask while a service runs");
+        done.failed_with(1, &[&why, "give the service's own keys a role without mfa_serial"]);
+        assert!(!socket.exists() && setup.sts.calls().is_empty());
+    }
+}
+
+#[test]
 fn without_a_terminal_there_is_nobody_to_ask() {
     let setup = Setup::new();
     let script = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])";

@@ -275,6 +275,7 @@ fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {
         deployment: Deployment::OF_A_RUN,
         mode: Mode::CredentialProcess,
         served: false,
+        attended: true,
         duration: settings.duration,
         default_duration: DEFAULT_DURATION,
     };

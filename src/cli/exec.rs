@@ -35,6 +35,7 @@ fn become_child(settings: &settings::Exec, env: &Env) -> Result<u8> {
         deployment: Deployment::OF_A_RUN,
         mode: Mode::Cli,
         served: false,
+        attended: true,
         duration: settings.common.duration,
         default_duration: DEFAULT_DURATION,
     };

@@ -43,6 +43,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         profile: None,
         deployment: Deployment::OF_A_RUN,
         served: true,
+        attended: true,
         duration: server.duration,
         default_duration: DEFAULT_DURATION,
     };

@@ -84,6 +84,8 @@ pub(super) struct Purpose<'a> {
     pub(super) profile: Option<&'a str>,
     pub(super) deployment: Deployment,
     pub(super) served: bool,
+    /// Somebody can be asked for a code.
+    pub(super) attended: bool,
     pub(super) duration: Option<Duration>,
     pub(super) default_duration: Duration,
 }
@@ -125,6 +127,14 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose<'_>) -> Resu
     let device = chain.code_wanted()?;
     let has_code = device.is_some();
     match device {
+        // Nor would a program's code do: what it opens ends, and a service does not.
+        Some(mfa) if !purpose.attended => {
+            let profile = mfa.profile.as_str();
+            return Err(Error::new(format!(
+                "profile `{profile}` asks for MFA, and nobody is there to ask while a service runs"
+            ))
+            .hint("give the service's own keys a role without mfa_serial"));
+        }
         Some(mfa) => chain.give_code(code::obtain(mfa, common, env, clock.as_ref())?),
         None if common.mfa_token.is_some() => {
             operator.log("mfa", &format!("the MFA code is not used: nothing asks profile `{}` for one", profile.name));

@@ -116,7 +116,7 @@ fn a_command_takes_exactly_its_flags() {
         "profile region duration no-session source-identity mfa-token mfa-process session-policy policy-arn";
     let server = "server ecs-server server-port unix-socket unix-socket-path ec2-server imds-v1 imds-address hop-limit \
                   server-duration bind allow-fallback lazy wait-tree token-file token-rotation token-group max-connections";
-    let given = "profile region source-identity mfa-process session-policy policy-arn";
+    let given = "profile region source-identity session-policy policy-arn";
     let both = "server-duration max-connections";
     let tokens = "token-file token-rotation token-group";
     let imds = "imds-v1 imds-address hop-limit";

@@ -80,6 +80,7 @@ impl Profiles {
                 profile: wanted,
                 deployment,
                 served: true,
+                attended: false,
                 duration: settings.duration,
                 default_duration: DEFAULT_DURATION,
             };

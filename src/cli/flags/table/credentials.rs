@@ -90,7 +90,7 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         help: "a command that prints the code, in place of mfa_process",
         more: "It is run as a credential_process is: without a shell, for at most a minute.",
         variable: Some("SENTINEL_MFA_PROCESS"),
-        commands: GIVING,
+        commands: BOTH,
         group: Group::Credentials,
     },
     Flag {
