@@ -29,7 +29,8 @@ const ADMIN_FILE: &str = "/etc/sentinel/config.json";
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// Names that say the same thing in two ways: locking one locks both.
-const TOGETHER: [[&str; 2]; 2] = [["policy", "policy-parameter"], ["policy-key", "policy-scope"]];
+const TOGETHER: [[&str; 2]; 3] =
+    [["policy", "policy-parameter"], ["policy-key", "policy-scope"], ["socket", "address"]];
 
 /// A setting that files may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -176,15 +176,17 @@ pub(super) fn max_connections(given: &Given<'_>) -> Result<usize> {
 
 fn place(given: &Given<'_>) -> Result<ServicePlace> {
     let (mode, group) = (socket_mode(given)?, given.text(Id::SocketGroup)?);
-    match (given.path(Id::Socket), given.text(Id::Address)?) {
-        (Some(path), None) => {
+    match given.stronger(Id::Socket, Id::Address) {
+        (Some(said), None) => {
+            let path = PathBuf::from(said.value);
             if group.is_some() && mode.is_none_or(|mode| mode & 0o060 == 0) {
                 return Err(Error::usage("--socket-group lets nobody in without a mode for the group")
                     .hint("add --socket-mode 0660"));
             }
             Ok(ServicePlace::Socket { path, mode, group })
         }
-        (None, Some(text)) => {
+        (None, Some(said)) => {
+            let text = said.text()?;
             let address: Option<SocketAddr> = text.parse().ok();
             let address = address.filter(|address| address.ip().is_loopback());
             address.map(ServicePlace::Tcp).ok_or_else(|| {
@@ -192,8 +194,9 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
                     .hint("write it as 127.0.0.1:9911; nothing else is listened on")
             })
         }
-        (Some(_), Some(_)) => {
-            Err(Error::usage("--socket and --address both say where to listen").hint("leave one out"))
+        (Some(socket), Some(address)) => {
+            Err(Error::usage(format!("{} and {} both say where to listen", socket.name, address.name))
+                .hint("leave one out"))
         }
         (None, None) if given.env.os("LISTEN_FDS").is_some() => Ok(ServicePlace::HandedOver { mode, group }),
         (None, None) => Err(Error::usage("serve needs a place to listen at").hint("`--socket PATH`")),

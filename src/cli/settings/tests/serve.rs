@@ -99,6 +99,29 @@ fn variables_and_files_hold_lists() {
 }
 
 #[test]
+fn of_a_socket_and_an_address_the_one_that_was_said_more_strongly_counts() {
+    let known = super::super::super::flags::settings();
+    let file = |text: &str| Config::of_text("/c".as_ref(), text, &known, false).expect("a file");
+    let place = |line: &str, env: &[(&str, &str)], config: &Config| {
+        serve_with(&format!("serve ecs --allow-uid 1 {line}"), env, config).map(|settings| settings.place)
+    };
+    let tcp = || ServicePlace::Tcp("127.0.0.1:9911".parse().expect("an address"));
+    let socket_in_file = file(r#"{"socket": "/s"}"#);
+    assert_eq!(place("--address 127.0.0.1:9911", &[], &socket_in_file).ok(), Some(tcp()));
+    assert_eq!(place("", &[("SENTINEL_ADDRESS", "127.0.0.1:9911")], &socket_in_file).ok(), Some(tcp()));
+    assert_eq!(
+        place("--socket /t", &[("SENTINEL_ADDRESS", "127.0.0.1:9911")], &socket_in_file).ok(),
+        Some(socket("/t"))
+    );
+    let both = [("SENTINEL_SOCKET", "/s"), ("SENTINEL_ADDRESS", "127.0.0.1:9911")];
+    let error = place("", &both, &Config::default()).expect_err("both");
+    assert_eq!(error.summary(), "SENTINEL_SOCKET and SENTINEL_ADDRESS both say where to listen");
+    let locked = Config::of_text("/c".as_ref(), r#"{"socket": "/s", "locked": ["socket"]}"#, &known, true);
+    let error = place("--address 127.0.0.1:9911", &[], &locked.expect("a file")).expect_err("locked");
+    assert_eq!(error.summary(), "--address is locked by /c");
+}
+
+#[test]
 fn what_a_service_cannot_do_is_refused_in_these_words() {
     for (line, why) in [
         ("--allow-uid 1", "serve needs a place to listen at\n  `--socket PATH`"),
