@@ -179,9 +179,10 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
     match given.stronger(Id::Socket, Id::Address) {
         (Some(said), None) => {
             let path = PathBuf::from(said.value);
-            if group.is_some() && mode.is_none_or(|mode| mode & 0o060 == 0) {
-                return Err(Error::usage("--socket-group lets nobody in without a mode for the group")
-                    .hint("add --socket-mode 0660"));
+            // Connecting takes the right to write (unix(7)).
+            if group.is_some() && mode.is_none_or(|mode| mode & 0o020 == 0) {
+                return Err(Error::usage("--socket-group lets nobody in without a mode that lets the group write")
+                    .hint("give --socket-mode 0660"));
             }
             Ok(ServicePlace::Socket { path, mode, group })
         }

@@ -144,7 +144,11 @@ fn what_a_service_cannot_do_is_refused_in_these_words() {
         ),
         (
             "--socket /s --socket-group app --allow-uid 1",
-            "--socket-group lets nobody in without a mode for the group\n  add --socket-mode 0660",
+            "--socket-group lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
+        ),
+        (
+            "--socket /s --socket-group app --socket-mode 0640 --allow-uid 1",
+            "--socket-group lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
         ),
         (
             "--socket /s --bind uid --allow-uid 1 --allow-exe /a",
