@@ -187,6 +187,13 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
             Ok(ServicePlace::Socket { path, mode, group })
         }
         (None, Some(said)) => {
+            // Variables and files may be for other services.
+            let misplaced = [Id::SocketMode, Id::SocketGroup].into_iter().find(|id| given.parsed.has(*id));
+            if let Some(id) = misplaced {
+                let name = super::name_of(id);
+                return Err(Error::usage(format!("{name} is for a Unix socket, and {} is a port", said.quoted()))
+                    .hint(format!("leave {name} out: the selectors say who is served")));
+            }
             let text = said.text()?;
             let address: Option<SocketAddr> = text.parse().ok();
             let address = address.filter(|address| address.ip().is_loopback());

@@ -151,6 +151,16 @@ fn what_a_service_cannot_do_is_refused_in_these_words() {
             "--socket-group lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
         ),
         (
+            "--address 127.0.0.1:1 --socket-mode 0660 --allow-uid 1",
+            "--socket-mode is for a Unix socket, and --address 127.0.0.1:1 is a port\n  leave --socket-mode out: the selectors \
+             say who is served",
+        ),
+        (
+            "--address 127.0.0.1:1 --socket-group app --allow-uid 1",
+            "--socket-group is for a Unix socket, and --address 127.0.0.1:1 is a port\n  leave --socket-group out: the \
+             selectors say who is served",
+        ),
+        (
             "--socket /s --bind uid --allow-uid 1 --allow-exe /a",
             "--allow-exe /a is not known of callers with --bind uid\n  leave one of them out",
         ),
