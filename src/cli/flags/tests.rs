@@ -134,10 +134,7 @@ fn a_command_takes_exactly_its_flags() {
                 "{given} server-duration {tokens} max-connections socket socket-mode socket-group address {allow} bind {source} state-dir {tables} {log} debug help"
             ),
         ),
-        (
-            CommandName::ServeEc2,
-            format!("{given} {imds} {both} {allow} bind {source} state-dir {tables} {log} debug help"),
-        ),
+        (CommandName::ServeEc2, format!("{given} {imds} {both} {allow} {source} state-dir {tables} {log} debug help")),
         (CommandName::Whoami, format!("profile region {source} state-dir {tables} json help")),
         (CommandName::PolicyValidate, format!("region {source} strict state-dir help")),
         (CommandName::PolicyTest, format!("region {question} {source} state-dir json help")),

@@ -134,10 +134,7 @@ fn wrong_lines_are_refused_in_these_words() {
         (&["exec", "--regoin", "x"], "exec has no option --regoin\n  did you mean `--region`?"),
         (&["exec", "--zzz"], "exec has no option --zzz\n  `sentinel help exec` lists its options"),
         (&["exec", "-x"], "exec has no option -x\n  `sentinel help exec` lists its options"),
-        (
-            &["credentials", "--bind", "uid"],
-            "credentials has no option --bind\n  --bind belongs to exec, serve ecs and serve ec2",
-        ),
+        (&["credentials", "--bind", "uid"], "credentials has no option --bind\n  --bind belongs to exec and serve ecs"),
         (&["version", "-d"], "version has no option -d\n  -d belongs to exec and credentials"),
         (&["exec", "--version"], "exec has no option --version\n  --version stands alone: `sentinel --version`"),
         (

@@ -124,10 +124,6 @@ impl Serve {
             Error::usage("serve ec2 needs --imds-address").hint("`--imds-address 169.254.169.254`, once that is on lo")
         })?;
         let place = ServicePlace::Imds { address, hop_limit: imds::hop_limit(given)? };
-        if given.parsed.has(Id::ServiceBind) {
-            return Err(Error::usage("--bind uid needs a token file, and the metadata endpoint has none")
-                .hint("leave --bind out: over TCP callers are known by their uid and cgroup anyway"));
-        }
         Self::of(given, Endpoint::Ec2(Imds { v1: given.switch(Id::ImdsV1)? }), place)
     }
 

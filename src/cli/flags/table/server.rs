@@ -188,7 +188,7 @@ pub(super) const SERVER: &[Flag] = &[
         value: Some("PATH"),
         choices: &[],
         help: "put the token into this file, in place of a variable",
-        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP.",
+        more: "It is this user's alone, in a directory where nobody else may write; SDKs read it at each fetch. It is replaced from time to time, and removed at the end. `serve ecs` wants one over TCP, and with `--bind uid`.",
         variable: Some("SENTINEL_TOKEN_FILE"),
         commands: WITH_TOKENS,
         group: Group::Server,

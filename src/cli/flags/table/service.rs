@@ -131,9 +131,9 @@ pub(super) const SERVICE: &[Flag] = &[
         value: Some("SCOPE"),
         choices: &["uid"],
         help: "uid: know callers by their uid alone",
-        more: "For callers of another pid namespace, such as containers of a pod. It has no environment variable.",
+        more: "For callers of another pid namespace, such as containers of a pod. It takes a --token-file. It has no environment variable.",
         variable: None,
-        commands: SERVICES,
+        commands: ECS,
         group: Group::Service,
     },
 ];
