@@ -1,25 +1,26 @@
 //! `sentinel serve`: a server without a command of its own. It ends when it is told to, and leaves nothing behind.
 
+mod naming;
 mod profiles;
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use naming::{NamingTerms, kernel};
 use profiles::{Profiles, Serving};
 
 use super::rotation::{self, Tokens};
 use super::selectors::{Names, Resolved, resolve};
 use super::serving::max_connections;
 use super::settings::{self, ServicePlace};
-use crate::auth::{Authenticator, Binding, Naming, Roster, Selector};
+use crate::auth::{Authenticator, Binding, Naming, Roster};
 use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::http::hosts::Hosts;
 use crate::log::operator::Operator;
-use crate::peer::kernel::{Tier, may_look_into_others};
-use crate::peer::{Kernel, Overflow};
+use crate::peer::Overflow;
 use crate::server::activation::{self, Handed, Terms};
 use crate::server::{Desks, Endpoint, Listener, Listening, Manager, Service, SocketAccess};
 use crate::sys::poll::wait_readable;
@@ -56,7 +57,8 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
         return Err(Error::usage(format!("{what} needs a token file"))
             .hint("`--token-file PATH`; SDKs read it where AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names it"));
     }
-    let kernel = kernel(settings, &entries, place.is_tcp())?;
+    let naming_terms = NamingTerms { endpoint: settings.endpoint, by_uid: settings.by_uid, tcp: place.is_tcp() };
+    let kernel = kernel(naming_terms, &entries)?;
     let deployment = deployment(&entries);
     let at = place.name();
     let profiles = Profiles::prepare(settings, &entries, &env, (deployment, &at))?;
@@ -65,7 +67,6 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
     let mut signals = Signals::install(&SIGNALS).map_err(|error| Error::new("cannot handle signals").because(error))?;
     let roster = Arc::new(Roster::new(profiles.led_to_by(entries)));
     let naming = if settings.by_uid { Naming::Uid } else { Naming::Process };
-    let is_tcp = place.is_tcp();
     let listener = place.bind()?;
     let wants_token = token_file.is_some();
     let authenticator = Authenticator::selecting(kernel, naming, Arc::clone(&roster), wants_token);
@@ -99,7 +100,7 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
     let mut serving = profiles.serve(listener, service)?;
     operator.log("ready", &format!("serving on {at}, {deployment}: {}", deployment.why_of_service()));
     manager.ready(&format!("serving on {at}"));
-    let again = Again { settings, env: &env, read: read_again, is_tcp, at: &at, roster: &roster };
+    let again = Again { settings, env: &env, read: read_again, naming_terms, at: &at, roster: &roster };
     while wait_for_a_signal(&mut signals, &mut serving)? == libc::SIGHUP {
         manager.reloading();
         match again.read(&mut serving, &operator) {
@@ -135,7 +136,7 @@ struct Again<'a> {
     settings: &'a settings::Serve,
     env: &'a Env,
     read: ReadAgain<'a>,
-    is_tcp: bool,
+    naming_terms: NamingTerms,
     at: &'a str,
     roster: &'a Roster,
 }
@@ -156,7 +157,7 @@ impl Again<'_> {
         }
         let entries = resolve(&now.entries, &Names::read())?;
         // Only whether they can be told apart here: how callers are named was decided at start.
-        kernel(self.settings, &entries, self.is_tcp)?;
+        kernel(self.naming_terms, &entries)?;
         let deployment = deployment(&entries);
         let profiles = Profiles::prepare(&now, &entries, self.env, (deployment, self.at))?;
         serving.replace(profiles, self.roster, entries)?;
@@ -241,48 +242,6 @@ impl Place {
 
 fn address(listener: &Listener) -> String {
     listener.address().map(|address| address.to_string()).unwrap_or_default()
-}
-
-/// What names callers here. Decided once: what fails later is a refusal.
-fn kernel(settings: &settings::Serve, entries: &[Resolved], tcp: bool) -> Result<Option<Kernel>> {
-    const UID_INSTEAD: &str = "select users, and know them by their uid alone: --bind uid";
-    if settings.by_uid && !tcp {
-        return Ok(None);
-    }
-    let kernel = Kernel::probe().map_err(|error| error.hint(UID_INSTEAD))?;
-    if tcp {
-        kernel.probe_tcp().map_err(|error| error.hint("serve on a Unix socket: --socket PATH"))?;
-    }
-    let selectors = || entries.iter().map(|entry| &entry.selector);
-    // Who holds a connection is looked for among all that its user runs and has open: as long as that user likes.
-    if tcp && selectors().any(|selector| selector.needs_process() && selector.uids.is_empty()) {
-        return Err(Error::usage(
-            "over TCP an entry by group or program takes a user as well, or everybody could keep others waiting",
-        )
-        .hint("add --allow-uid USER, or uid:USER in --map; or serve on a Unix socket: --socket PATH"));
-    }
-    // /proc shows the programs of other users, and over TCP their descriptors, to root and who may trace them alone.
-    // Older kernels tell who is on the other end of a Unix socket by descriptors as well.
-    let by_descriptors = !tcp && kernel.tier() >= Tier::Pidfd;
-    let looked_into = |selector: &Selector| match tcp {
-        true => selector.needs_process(),
-        false => selector.needs_program() || by_descriptors,
-    };
-    let own = [effective_uid()];
-    let hidden = |selector: &&Selector| looked_into(selector) && selector.uids.iter().ne(own.iter());
-    if selectors().any(|selector| hidden(&selector)) && !may_look_into_others() {
-        let what = match (tcp, by_descriptors) {
-            (true, _) => "group or program",
-            (false, true) => "number, on a kernel before Linux 6.5,",
-            (false, false) => "program",
-        };
-        return Err(Error::new(format!(
-            "the {what} of other users' processes is not shown to uid {}, so that nobody could be selected by it",
-            effective_uid()
-        ))
-        .hint("run sentinel with CAP_SYS_PTRACE (systemd: AmbientCapabilities=CAP_SYS_PTRACE), or select by user and cgroup"));
-    }
-    Ok(Some(kernel))
 }
 
 fn deployment(entries: &[Resolved]) -> Deployment {
