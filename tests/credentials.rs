@@ -227,6 +227,19 @@ fn on_its_own_it_vends_directly_and_records_it() {
 }
 
 #[test]
+fn a_token_file_that_is_gone_matters_only_where_a_socket_is_asked() {
+    let world = World::with_dev();
+    let run = |options: &[&str]| {
+        let run = world.sandbox.sentinel(["credentials"]).args(options);
+        run.env("SENTINEL_AUTH_TOKEN_FILE", "/nonexistent/token").env("SENTINEL_UNIX_SOCKET", "/nonexistent/s").run()
+    };
+    issued(&world, &printed(&run(&["--profile", "dev"])));
+    let done = run(&[]);
+    done.failed_with(1, &["cannot read the token file /nonexistent/token"]);
+    assert_eq!(done.stdout, "");
+}
+
+#[test]
 fn a_users_own_keys_have_neither_token_nor_expiration() {
     let world = World::with_dev();
     let printed = printed(&outside(&world, &["--profile", "base", "--no-session"]));

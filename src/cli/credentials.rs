@@ -54,11 +54,12 @@ const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     let common = &settings.common;
     let asks_outer = !settings.names_profile || common.profile.as_deref() == env.text("AWS_SENTINEL")?;
-    match (env.os("SENTINEL_UNIX_SOCKET"), outer_token::read(env)?) {
-        (Some(socket), token) if asks_outer => match &settings.shaping_flag {
+    match env.os("SENTINEL_UNIX_SOCKET") {
+        Some(socket) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
             Some(flag) => Err(refuse_shaping(flag)),
             None => {
+                let token = outer_token::read(env)?;
                 from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str), settings.role_arn.as_deref())
             }
         },
