@@ -185,9 +185,16 @@ fn after_sentinels_end_it_says_so() {
         }
         victim.close_stdin();
         process::wait_until_gone(victim.pid());
-        let late = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
-        let done = late.env("SENTINEL_AUTH_TOKEN", token).run();
+        let late = || {
+            let late = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
+            late.env("SENTINEL_AUTH_TOKEN", &token)
+        };
+        let done = late().env("AWS_SENTINEL", "dev").run();
         done.failed_with(1, &[&format!("no sentinel answers on {socket}"), "has ended: start a new one"]);
+        // What a client of a service has around it.
+        let of_service = late().run();
+        of_service
+            .failed_with(1, &[&format!("no sentinel answers on {socket}"), "it has to run, and this user be let"]);
         assert_eq!(done.stdout, "");
         victim.finish();
     }
@@ -314,7 +321,8 @@ for line in sys.stdin:
         for _ in 0..if answer.is_empty() { 4 } else { 1 } {
             server.send(&answer.bytes().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
-        let run = world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket);
+        let run =
+            world.sandbox.sentinel(["credentials"]).env("SENTINEL_UNIX_SOCKET", &socket).env("AWS_SENTINEL", "dev");
         let done = run.env("SENTINEL_AUTH_TOKEN", "x").run();
         assert_eq!(done.stdout, "", "{done}");
         done
@@ -364,8 +372,11 @@ fn inside_a_role_is_asked_for_by_its_arn() {
 fn a_role_is_asked_for_where_there_is_a_socket_alone() {
     let world = World::with_dev();
     let one = "arn:aws:iam::123456789012:role/one";
-    let asks = "--role-arn asks the `sentinel exec --ecs-server --unix-socket` around this command";
+    let asks = "--role-arn asks the socket of an `exec --ecs-server --unix-socket` or a `serve ecs`";
     outside(&world, &["--profile", "dev", "--role-arn", one]).failed_with(2, &[asks, "there is none: start one"]);
+    let with_a_service = world.sandbox.sentinel(["credentials", "--profile", "dev", "--role-arn", one]);
+    let with_a_service = with_a_service.env("SENTINEL_UNIX_SOCKET", "/nonexistent/s").run();
+    with_a_service.failed_with(2, &[asks, "SENTINEL_UNIX_SOCKET names one: leave --profile out"]);
     outside(&world, &["--role-arn", "one"]).failed_with(2, &["--role-arn one is not a role's arn"]);
     let run = |options: &[&str], more: &str| {
         let script = format!(r#""$0" credentials --role-arn {one}{more}"#);

@@ -1,7 +1,7 @@
 //! `sentinel credentials`: prints credentials as a credential_process does (AWS SDKs and Tools Reference Guide).
 //!
 //! Inside the tree of an `exec --unix-socket` it asks that sentinel's socket, which is how unmodified SDKs come to their
-//! credentials; elsewhere it vends directly.
+//! credentials, and where SENTINEL_UNIX_SOCKET names a service's it asks that; elsewhere it vends directly.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::outer_token;
 use super::prepare::{DEFAULT_DURATION, Purpose, prepare, vend_to_invoker};
-use super::refused;
+use super::refused::{Asked, Refusal};
 use super::settings;
 use crate::clock::{Clock, SystemClock, rfc3339_s};
 use crate::deployment::Deployment;
@@ -41,9 +41,6 @@ const ANSWER_LIMIT_BYTES: usize = 64 * 1024;
 /// What `exec --server` sets for its child.
 const CONTAINER_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
-/// What a service did not say that gave nothing.
-const NOT_SELECTED: &str = "none of its selectors may name this process: its own messages say who asked";
-
 /// How an answer begins that has credentials behind it.
 const GRANTED: &[u8; 12] = b"HTTP/1.1 200";
 
@@ -57,10 +54,11 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     match env.os("SENTINEL_UNIX_SOCKET") {
         Some(socket) if asks_outer => match &settings.shaping_flag {
             // A session policy that nobody applies would be taken for one.
-            Some(flag) => Err(refuse_shaping(flag)),
+            Some(flag) => Err(Asked::of(env).refuse_shaping(flag)),
             None => {
                 let token = outer_token::read(env)?;
-                from_socket(Path::new(socket), token.as_ref().map(Secret::expose_str), settings.role_arn.as_deref())
+                let token = token.as_ref().map(Secret::expose_str);
+                from_socket(Path::new(socket), Asked::of(env), token, settings.role_arn.as_deref())
             }
         },
         _ if settings.role_arn.is_some() => Err(no_socket(env)),
@@ -74,16 +72,12 @@ pub(super) fn run(settings: &settings::Credentials, env: &Env) -> Result<u8> {
     }
 }
 
-fn refuse_shaping(flag: &str) -> Error {
-    Error::usage(format!("{flag} has no effect here: the `sentinel exec` around this gives its own credentials"))
-        .hint(format!("leave {flag} out, or give it to that `sentinel exec`"))
-}
-
 /// A role is asked for where there is a socket to ask.
 fn no_socket(env: &Env) -> Error {
-    let error = Error::usage("--role-arn asks the `sentinel exec --ecs-server --unix-socket` around this command");
+    let error = Error::usage("--role-arn asks the socket of an `exec --ecs-server --unix-socket` or a `serve ecs`");
     match (env.os("SENTINEL_UNIX_SOCKET"), env.os("AWS_SENTINEL")) {
         (Some(_), Some(outer)) => error.hint(format!("its profile is `{}`: leave --profile out", outer.display())),
+        (Some(_), None) => error.hint("SENTINEL_UNIX_SOCKET names one: leave --profile out"),
         (None, Some(_)) if env.os(CONTAINER_URI).is_some() => error.hint(format!(
             "the one around this serves over TCP: the tool asks for {CONTAINER_URI} with role-arn/ARN behind it"
         )),
@@ -103,13 +97,6 @@ struct Served<'a> {
     account_id: Option<&'a str>,
 }
 
-/// An error's body.
-#[derive(Deserialize)]
-struct Refusal {
-    code: String,
-    message: String,
-}
-
 /// What a credential_process prints.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -125,16 +112,13 @@ struct Printed<'a> {
     account_id: Option<&'a str>,
 }
 
-fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Result<u8> {
+fn from_socket(socket: &Path, asked: Asked, token: Option<&str>, role_arn: Option<&str>) -> Result<u8> {
     let clock = SystemClock;
     let deadline = clock.boot().saturating_add(PATIENCE);
     let mut dropped = 0;
     loop {
         let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_LIMIT_BYTES));
-        let stream = ask(socket, request(token, role_arn), &mut bytes).map_err(|error| match token {
-            Some(_) => error,
-            None => error.hint("it has to run, and this user be let into the socket's directory and to the socket"),
-        })?;
+        let stream = ask(socket, asked, request(token, role_arn), &mut bytes)?;
         if bytes.is_empty() && dropped < DROPS {
             dropped += 1;
             std::thread::sleep(PAUSE);
@@ -142,10 +126,7 @@ fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Re
         }
         let Some(Answer { status, body }) = parse(&bytes) else {
             let error = Error::new(format!("the sentinel on {} gave no whole answer", socket.display()));
-            return Err(error.hint(match token {
-                Some(_) => "it may just have ended; if not, its own messages say why",
-                None => NOT_SELECTED,
-            }));
+            return Err(error.hint(asked.dropped()));
         };
         if status == 200 {
             let served: Served<'_> = serde_json::from_slice(body).map_err(|_| {
@@ -167,20 +148,14 @@ fn from_socket(socket: &Path, token: Option<&str>, role_arn: Option<&str>) -> Re
         }
         let refusal: Refusal = serde_json::from_slice(body)
             .map_err(|_| Error::new(format!("the sentinel on {} answered with status {status}", socket.display())))?;
-        if token.is_none() && refusal.code == "Forbidden" {
-            let error = Error::new(format!("the sentinel on {} refused this process", socket.display()));
-            return Err(error.hint(NOT_SELECTED));
-        }
-        return Err(explain(&refusal, role_arn, &stream, socket));
+        return Err(asked.explain(&refusal, role_arn, token.is_some(), (&stream, socket)));
     }
 }
 
 /// Asks once. Returns the connection, which names who served it.
-fn ask(socket: &Path, mut question: String, answer: &mut Vec<u8>) -> Result<UnixStream> {
+fn ask(socket: &Path, asked: Asked, mut question: String, answer: &mut Vec<u8>) -> Result<UnixStream> {
     let unreachable = |error: io::Error| {
-        Error::new(format!("no sentinel answers on {}", socket.display()))
-            .because(error)
-            .hint("the `sentinel exec` that started this shell has ended: start a new one")
+        Error::new(format!("no sentinel answers on {}", socket.display())).because(error).hint(asked.unreachable())
     };
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
     let sent = stream.write_all(question.as_bytes());
@@ -238,35 +213,6 @@ fn read_up_to(mut stream: &UnixStream, limit: usize, deadline: Duration, answer:
 fn is_cut(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
-}
-
-fn explain(refusal: &Refusal, role_arn: Option<&str>, stream: &UnixStream, socket: &Path) -> Error {
-    match (refusal.code.as_str(), role_arn) {
-        ("Forbidden", _) => refused::explain(stream, socket),
-        ("NotFound", Some(_)) => Error::new(format!("the sentinel on {} gives no roles", socket.display()))
-            .hint("give its `sentinel exec` --ecs-server as well"),
-        ("PolicyDenied", Some(role)) => Error::new(format!("the policy denies the role {role} now")).hint(
-            "a rule's role_arns has to name it; the decision log of the sentinel that started this shell says more",
-        ),
-        ("CredentialsFailed", Some(role)) => Error::new(format!("the role {role} could not be assumed"))
-            .hint("the messages of the sentinel that started this shell say why"),
-        (code, _) => explain_own(code, &refusal.message),
-    }
-}
-
-fn explain_own(code: &str, message: &str) -> Error {
-    match code {
-        "CredentialsPending" => Error::new("the login that sentinel waits for takes over 20 s")
-            .hint("try again; sentinel goes on with it meanwhile"),
-        "RateLimited" => {
-            Error::new("this shell's processes ask for credentials more often than the policy's `limits` allow")
-                .hint("try again later, or have the tools keep their credentials")
-        }
-        "PolicyDenied" => Error::new("the policy denies these credentials now")
-            .hint("the messages and the decision log of the sentinel that started this shell name the rule"),
-        code => Error::new(format!("{message} ({code})"))
-            .hint("the messages of the sentinel that started this shell say why"),
-    }
 }
 
 fn directly(settings: &settings::Common, env: &Env) -> Result<u8> {

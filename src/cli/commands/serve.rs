@@ -24,7 +24,8 @@ pub(super) const SERVE: &[CommandInfo] = &[
         ],
         description: &[
             "Serves until SIGTERM or SIGINT, in the foreground. Its clients set SENTINEL_UNIX_SOCKET to the socket's path, and \
-             `credential_process = sentinel credentials` in their AWS config file.",
+             `credential_process = sentinel credentials` in their AWS config file; with a token file, SENTINEL_AUTH_TOKEN_FILE to \
+             its path, too.",
             WHOM,
             WORTH,
             MANAGED,
