@@ -27,8 +27,7 @@ pub(super) type Place = (TokenFile, Duration);
 /// Judges where a token is to be, before anything else is made.
 pub(super) fn place(wanted: Option<&settings::TokenFile>) -> Result<Option<Place>> {
     let Some(wanted) = wanted else { return Ok(None) };
-    let group = wanted.group.as_deref();
-    let group = group.map(|group| Names::read().group(group, &format!("--token-group {group}"))).transpose()?;
+    let group = wanted.group.as_ref().map(|group| Names::read().group(&group.name, &group.said)).transpose()?;
     Ok(Some((TokenFile::at(&wanted.path, group)?, wanted.rotation)))
 }
 

@@ -2,7 +2,7 @@
 //! /etc/group: a static program has no other way to ask (NSS loads libraries).
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,8 +18,16 @@ const NAMES_LIMIT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The users and groups of this host.
 pub(super) struct Names {
-    passwd: String,
-    group: String,
+    passwd: Lines,
+    group: Lines,
+}
+
+/// What a file of names says, or why it could not be read.
+struct Lines {
+    path: &'static str,
+    /// What it names.
+    noun: &'static str,
+    bytes: io::Result<Vec<u8>>,
 }
 
 /// An entry, and whose profile it leads to: `None` is that of `--profile`.
@@ -29,44 +37,62 @@ pub(super) struct Resolved {
 }
 
 impl Names {
-    /// Reads both files; one that is not there, or is larger than the limit, names nobody.
+    /// Reads both files. One that cannot be read matters where a name is looked up in it.
     pub(super) fn read() -> Self {
-        let text = |path: &str| {
-            let mut text = String::new();
-            let file = File::open(path).and_then(|file| file.take(NAMES_LIMIT_BYTES).read_to_string(&mut text));
-            let read = u64::try_from(file.unwrap_or(0)).unwrap_or(u64::MAX);
-            // A line that is cut could name another number.
-            if read < NAMES_LIMIT_BYTES { text } else { String::new() }
-        };
-        Self { passwd: text("/etc/passwd"), group: text("/etc/group") }
+        Self { passwd: Lines::read("/etc/passwd", "user"), group: Lines::read("/etc/group", "group") }
     }
 
     fn user(&self, name: &str, said: &str) -> Result<Uid> {
-        id(name, &self.passwd).map(Uid).ok_or_else(|| unknown(said, "user", "/etc/passwd"))
+        self.passwd.id(name, said).map(Uid)
     }
 
     /// The group of this name or number.
     ///
     /// # Errors
-    /// /etc/group does not have it. `said` is how it was written.
+    /// /etc/group does not have it, or cannot be read. `said` is how it was written.
     pub(super) fn group(&self, name: &str, said: &str) -> Result<Gid> {
-        id(name, &self.group).map(Gid).ok_or_else(|| unknown(said, "group", "/etc/group"))
+        self.group.id(name, said).map(Gid)
     }
 }
 
-fn unknown(said: &str, what: &str, file: &str) -> Error {
-    Error::new(format!("{said}: there is no such {what} in {file}"))
-        .hint("give the number: names from elsewhere (LDAP, SSSD) are not looked up")
+impl Lines {
+    fn read(path: &'static str, noun: &'static str) -> Self {
+        let mut bytes = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(NAMES_LIMIT_BYTES).read_to_end(&mut bytes));
+        let bytes = match read.map(u64::try_from) {
+            Err(error) => Err(error),
+            // A line that is cut could name another number.
+            Ok(read) if read.is_ok_and(|read| read < NAMES_LIMIT_BYTES) => Ok(bytes),
+            Ok(_) => Err(io::Error::other("it has 8 MiB or more")),
+        };
+        Self { path, noun, bytes }
+    }
+
+    /// The third field of the line with this name, or the number itself. 4294967295 is no id: the kernel takes it for "none".
+    fn id(&self, name: &str, said: &str) -> Result<u32> {
+        const NUMBERS_DO: &str = "give the number: names from elsewhere (LDAP, SSSD) are not looked up";
+        let Self { path, noun, .. } = self;
+        let id = match (number(name.as_bytes()), &self.bytes) {
+            (Some(id), _) => Some(id),
+            (None, Ok(bytes)) => named(name.as_bytes(), bytes),
+            (None, Err(error)) => {
+                return Err(Error::new(format!("{said}: cannot read {path}: {error}")).hint(NUMBERS_DO));
+            }
+        };
+        id.filter(|id| *id != u32::MAX)
+            .ok_or_else(|| Error::new(format!("{said}: there is no such {noun} in {path}")).hint(NUMBERS_DO))
+    }
 }
 
-/// The third field of the line with this name, or the number itself. 4294967295 is no id: the kernel takes it for "none".
-fn id(name: &str, file: &str) -> Option<u32> {
-    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-    let named = || {
-        let lines = file.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        lines.into_iter().find(|fields| fields.first() == Some(&name)).and_then(|fields| number(fields.get(2)?))
-    };
-    number(name).or_else(named).filter(|id| *id != u32::MAX)
+/// The names of others may be in any encoding.
+fn named(name: &[u8], file: &[u8]) -> Option<u32> {
+    let mut lines = file.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b':'));
+    lines.find_map(|mut fields| (fields.next() == Some(name)).then(|| number(fields.nth(1)?))).flatten()
+}
+
+fn number(text: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// Resolves entries, in their order.
@@ -138,11 +164,12 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
+        let users = b"root:x:0:0:root:/root:/bin/sh\nd\xf6ner:x:7:7:D\xf6ner:/:\nweb:x:1001:1001::/:\n77:x:1:1::/:\nbad:x:-1:\n\
+                      none:x:4294967295:\ncut\n";
+        let lines = |path, noun, bytes: &[u8]| Lines { path, noun, bytes: Ok(bytes.to_vec()) };
         Names {
-            passwd:
-                "root:x:0:0:root:/root:/bin/sh\nweb:x:1001:1001::/:\n77:x:1:1::/:\nbad:x:-1:\nnone:x:4294967295:\ncut\n"
-                    .to_owned(),
-            group: "root:x:0:\napp:x:2001:web,db\n".to_owned(),
+            passwd: lines("/etc/passwd", "user", users),
+            group: lines("/etc/group", "group", b"root:x:0:\napp:x:2001:web,db\n"),
         }
     }
 
@@ -164,6 +191,21 @@ mod tests {
         }
         assert_eq!(resolved(DemandKind::Gid, "app").map(|selector| selector.gids), Ok(vec![Gid(2001)]));
         assert!(resolved(DemandKind::Gid, "web").is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_no_file_without_the_name() {
+        let missing = Lines::read("/nonexistent/passwd", "user");
+        assert_eq!(missing.id("1001", "--allow-uid 1001").ok(), Some(1001), "a number needs no file");
+        let error = missing.id("web", "--allow-uid web").expect_err("nothing to look in");
+        assert_eq!(
+            error.summary(),
+            "--allow-uid web: cannot read /nonexistent/passwd: No such file or directory (os error 2)"
+        );
+        let directory = Lines::read("/", "user").id("web", "--allow-uid web").expect_err("no file");
+        assert!(directory.summary().starts_with("--allow-uid web: cannot read /: "), "{directory}");
+        let endless = Lines::read("/dev/zero", "user").id("web", "--allow-uid web").expect_err("no end");
+        assert_eq!(endless.summary(), "--allow-uid web: cannot read /dev/zero: it has 8 MiB or more");
     }
 
     #[test]

@@ -180,8 +180,8 @@ impl Place {
             return Err(Error::usage("the service manager hands over a socket (LISTEN_FDS), and another is asked for")
                 .hint("leave --socket and --address out, or the socket's unit"));
         }
-        let group_of = |group: &Option<String>| {
-            group.as_deref().map(|group| names.group(group, &format!("--socket-group {group}"))).transpose()
+        let group_of = |group: &Option<settings::WantedGroup>| {
+            group.as_ref().map(|group| names.group(&group.name, &group.said)).transpose()
         };
         match place {
             ServicePlace::HandedOver { mode, group } => match handed {

@@ -13,7 +13,7 @@ mod serve;
 mod token_file;
 mod whoami;
 
-pub use given::Given;
+pub use given::{Given, WantedGroup};
 pub use log::{LogCommand, ShowLog, VerifyLog, When};
 pub use places::{Access, Log, PolicyPlace, PolicySource, Stores};
 pub use policy::{Asked, Diff, Judge, Keygen, NotAfter, Os, PolicyCommand, Pull, Push, Sign, Validate};

@@ -29,6 +29,15 @@ pub(super) struct Said<'a> {
     rank: Rank,
 }
 
+/// A group as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedGroup {
+    /// Its name or number.
+    pub name: String,
+    /// How that was written: `--socket-group app`.
+    pub said: String,
+}
+
 /// Where a value comes from; the first is the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
@@ -39,6 +48,11 @@ enum Rank {
 }
 
 impl<'a> Said<'a> {
+    /// A value of an option, or of what stands for one.
+    pub(super) fn on_the_command_line(name: &str, value: &'a OsStr) -> Self {
+        Self { value, name: name.to_owned(), rank: Rank::Flag }
+    }
+
     pub(super) fn text(&self) -> Result<&'a str> {
         self.value.to_str().ok_or_else(|| Error::usage(format!("the value of {} is not UTF-8", self.name)))
     }
@@ -143,6 +157,25 @@ impl<'a> Given<'a> {
         self.parsed.values(id).map(|value| said.with(value).text().map(str::to_owned)).collect()
     }
 
+    /// All values of a flag that may be given more than once, else those of its variable or setting, which stand apart by blanks
+    /// or one of `apart`. Each is text.
+    pub(super) fn list(&self, id: Id, apart: &[char]) -> Result<Vec<(&'a str, Said<'a>)>> {
+        let Some(said) = self.said(id) else { return Ok(Vec::new()) };
+        let each = |text: &'a str| (text, said.with(OsStr::new(text)));
+        let given: Vec<&'a OsStr> = self.parsed.values(id).collect();
+        if !given.is_empty() {
+            return given.into_iter().map(|value| said.with(value).text().map(each)).collect();
+        }
+        let parts = said.text()?.split(|c: char| c.is_ascii_whitespace() || apart.contains(&c));
+        Ok(parts.filter(|part| !part.is_empty()).map(each).collect())
+    }
+
+    /// A group.
+    pub(super) fn group(&self, id: Id) -> Result<Option<WantedGroup>> {
+        let group = |said: Said<'_>| Ok(WantedGroup { name: said.text()?.to_owned(), said: said.quoted() });
+        self.said(id).map(group).transpose()
+    }
+
     pub(super) fn path(&self, id: Id) -> Option<PathBuf> {
         self.said(id).map(|said| PathBuf::from(said.value))
     }
@@ -168,7 +201,7 @@ impl<'a> Given<'a> {
 
     /// The word on the command line, the flag, SENTINEL_PROFILE, AWS_PROFILE or AWS_DEFAULT_PROFILE.
     pub(super) fn profile(&self) -> Result<Option<String>> {
-        let said = |value| Said { value, name: "the profile".to_owned(), rank: Rank::Flag };
+        let said = |value| Said::on_the_command_line("the profile", value);
         let word = self.parsed.profile.as_deref().map(said);
         let said = match word.or_else(|| self.said(Id::Profile)) {
             // AWS's variables are variables: they beat a file, unless it is locked.
@@ -245,6 +278,16 @@ impl<'a> Given<'a> {
         match said.text()?.parse() {
             Ok(number) if number >= least => Ok(Some(number)),
             _ => Err(said.is_not(&format!("a whole number of {least} or more"))),
+        }
+    }
+
+    /// The same, and no more than `most`.
+    pub(super) fn number_to(&self, id: Id, least: u64, most: u64) -> Result<Option<u64>> {
+        match (self.number(id, least)?, self.said(id)) {
+            (Some(number), Some(said)) if number > most => {
+                Err(Error::usage(format!("{} is above {most}", said.quoted())))
+            }
+            (number, _) => Ok(number),
         }
     }
 

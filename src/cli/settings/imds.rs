@@ -12,7 +12,7 @@ const PORT: u16 = 80;
 /// No packet needs to go further than one hop: whoever is served is on this host.
 const HOP_LIMIT: u8 = 1;
 /// AWS's own limit.
-const HIGHEST_HOP_LIMIT: u64 = 64;
+const HIGHEST_HOP_LIMIT: u8 = 64;
 /// Its options.
 const OPTIONS: [Id; 3] = [Id::ImdsV1, Id::ImdsAddress, Id::HopLimit];
 
@@ -81,12 +81,8 @@ pub(super) fn address(given: &Given<'_>) -> Result<Option<SocketAddrV4>> {
 
 /// `--hop-limit`.
 pub(super) fn hop_limit(given: &Given<'_>) -> Result<u8> {
-    match given.number(Id::HopLimit, 1)? {
-        None => Ok(HOP_LIMIT),
-        Some(hops) => u8::try_from(hops).ok().filter(|_| hops <= HIGHEST_HOP_LIMIT).ok_or_else(|| {
-            Error::usage(format!("a hop limit of {hops} is above {HIGHEST_HOP_LIMIT}, the highest that AWS takes"))
-        }),
-    }
+    let hops = given.number_to(Id::HopLimit, 1, HIGHEST_HOP_LIMIT.into())?;
+    Ok(hops.map_or(HOP_LIMIT, |hops| u8::try_from(hops).unwrap_or(HIGHEST_HOP_LIMIT)))
 }
 
 /// Its options are mistakes without it. Variables are not: they may serve other runs.

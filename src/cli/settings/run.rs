@@ -251,23 +251,16 @@ fn mfa(given: &Given<'_>) -> Result<(Option<Code>, Option<String>)> {
 /// All ARNs of the flag, else all of the variable.
 fn policy_arns(given: &Given<'_>) -> Result<Vec<String>> {
     const LIMIT: usize = 10;
-    let Some(said) = given.said(Id::PolicyArn) else { return Ok(Vec::new()) };
-    let mut arns = Vec::new();
-    for value in given.parsed.values(Id::PolicyArn) {
-        arns.push(said.with(value).text()?.to_owned());
-    }
-    if arns.is_empty() {
-        let between = |c: char| c == ',' || c.is_ascii_whitespace();
-        arns.extend(said.text()?.split(between).filter(|arn| !arn.is_empty()).map(str::to_owned));
-    }
-    if let Some(arn) = arns.iter().find(|arn| !is_policy_arn(arn)) {
-        let quoted = said.with(OsStr::new(arn)).quoted();
-        return Err(Error::usage(format!("{quoted} is not a managed policy's ARN"))
+    let arns = given.list(Id::PolicyArn, &[','])?;
+    if let Some((_, said)) = arns.iter().find(|(arn, _)| !is_policy_arn(arn)) {
+        return Err(Error::usage(format!("{} is not a managed policy's ARN", said.quoted()))
             .hint("write it as arn:aws:iam::123456789012:policy/NAME"));
     }
-    match arns.len() {
-        0..=LIMIT => Ok(arns),
-        count => Err(Error::usage(format!("{} names {count} policies, and AWS takes {LIMIT}", said.name))),
+    match arns.as_slice() {
+        [(_, said), ..] if arns.len() > LIMIT => {
+            Err(Error::usage(format!("{} names {} policies, and AWS takes {LIMIT}", said.name, arns.len())))
+        }
+        _ => Ok(arns.into_iter().map(|(arn, _)| arn.to_owned()).collect()),
     }
 }
 

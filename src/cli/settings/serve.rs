@@ -1,11 +1,10 @@
 //! The settings of `serve`.
 
-use std::ffi::OsStr;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::given::{Given, LONGEST_ROLE_SESSION};
+use super::given::{Given, LONGEST_ROLE_SESSION, Said, WantedGroup};
 use super::imds;
 use super::run::{Common, MAX_CONNECTIONS};
 use super::token_file::TokenFile;
@@ -45,8 +44,8 @@ pub enum ServicePlace {
         path: PathBuf,
         /// Who may connect; `None` is whoever runs the service.
         mode: Option<u32>,
-        /// The group, by name or number.
-        group: Option<String>,
+        /// The group.
+        group: Option<WantedGroup>,
     },
     /// On a loopback address.
     Tcp(SocketAddr),
@@ -54,8 +53,8 @@ pub enum ServicePlace {
     HandedOver {
         /// The widest mode of a Unix socket.
         mode: Option<u32>,
-        /// Its group, by name or number.
-        group: Option<String>,
+        /// Its group.
+        group: Option<WantedGroup>,
     },
     /// The metadata endpoint, on an address of the loopback interface.
     Imds {
@@ -162,23 +161,22 @@ impl Serve {
 
 /// `--max-connections`.
 pub(super) fn max_connections(given: &Given<'_>) -> Result<usize> {
-    let number = given.number(Id::MaxConnections, 1)?;
-    match number.map(usize::try_from) {
-        None => Ok(MAX_CONNECTIONS),
-        Some(Ok(number @ 1..=4096)) => Ok(number),
-        Some(_) => Err(Error::usage("--max-connections is above 4096")),
-    }
+    let number = given.number_to(Id::MaxConnections, 1, 4096)?;
+    Ok(number.and_then(|number| usize::try_from(number).ok()).unwrap_or(MAX_CONNECTIONS))
 }
 
 fn place(given: &Given<'_>) -> Result<ServicePlace> {
-    let (mode, group) = (socket_mode(given)?, given.text(Id::SocketGroup)?);
+    let (mode, group) = (socket_mode(given)?, given.group(Id::SocketGroup)?);
     match given.stronger(Id::Socket, Id::Address) {
         (Some(said), None) => {
             let path = PathBuf::from(said.value);
             // Connecting takes the right to write (unix(7)).
-            if group.is_some() && mode.is_none_or(|mode| mode & 0o020 == 0) {
-                return Err(Error::usage("--socket-group lets nobody in without a mode that lets the group write")
-                    .hint("give --socket-mode 0660"));
+            if let Some(group) = group.as_ref().filter(|_| mode.is_none_or(|mode| mode & 0o020 == 0)) {
+                return Err(Error::usage(format!(
+                    "{} lets nobody in without a mode that lets the group write",
+                    group.said
+                ))
+                .hint("give --socket-mode 0660"));
             }
             Ok(ServicePlace::Socket { path, mode, group })
         }
@@ -194,7 +192,7 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
             let address: Option<SocketAddr> = text.parse().ok();
             let address = address.filter(|address| address.ip().is_loopback());
             address.map(ServicePlace::Tcp).ok_or_else(|| {
-                Error::usage(format!("--address {text} is not a port of a loopback address"))
+                Error::usage(format!("{} is not a port of a loopback address", said.quoted()))
                     .hint("write it as 127.0.0.1:9911; nothing else is listened on")
             })
         }
@@ -208,25 +206,24 @@ fn place(given: &Given<'_>) -> Result<ServicePlace> {
 }
 
 fn socket_mode(given: &Given<'_>) -> Result<Option<u32>> {
-    let Some(text) = given.text(Id::SocketMode)? else { return Ok(None) };
+    let Some(said) = given.said(Id::SocketMode) else { return Ok(None) };
+    let text = said.text()?;
     let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    let mode =
-        u32::from_str_radix(&text, 8).ok().filter(|mode| is_octal && mode & !0o666 == 0 && mode & 0o600 == 0o600);
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && mode & !0o666 == 0 && mode & 0o600 == 0o600);
     mode.map(Some).ok_or_else(|| {
-        Error::usage(format!("--socket-mode {text} is not a mode for a socket"))
+        Error::usage(format!("{} is not a mode for a socket", said.quoted()))
             .hint("0600: whoever runs it; 0660: and the socket's group; 0666: everybody")
     })
 }
 
 fn entries(given: &Given<'_>) -> Result<Vec<WantedEntry>> {
     let maps = given.list(Id::Map, &[])?;
-    let mut entries = maps.iter().map(|text| parse_map(text)).collect::<Result<Vec<_>>>()?;
+    let mut entries = maps.iter().map(|(text, said)| parse_map(text, said)).collect::<Result<Vec<_>>>()?;
     let mut demands = Vec::new();
     for (_, kind, id) in KINDS {
         let apart: &[char] = if matches!(kind, DemandKind::Exe | DemandKind::Cgroup) { &[] } else { &[','] };
-        let option = super::name_of(id);
-        for value in given.list(id, apart)? {
-            demands.push(Demand { kind, said: format!("{option} {value}"), value });
+        for (value, said) in given.list(id, apart)? {
+            demands.push(Demand { kind, said: said.quoted(), value: value.to_owned() });
         }
     }
     match (demands.is_empty(), entries.is_empty()) {
@@ -245,9 +242,9 @@ fn entries(given: &Given<'_>) -> Result<Vec<WantedEntry>> {
 }
 
 /// `uid:web,exe:/usr/bin/app=prod`. The profile is behind the last `=`, because a path may have one.
-fn parse_map(text: &str) -> Result<WantedEntry> {
+fn parse_map(text: &str, said: &Said<'_>) -> Result<WantedEntry> {
     const HOW: &str = "write it as uid:web=prod or uid:web,exe:/usr/bin/app=prod";
-    let wrong = |what: String| Error::usage(format!("--map {text} {what}")).hint(HOW);
+    let wrong = |what: String| Error::usage(format!("{} {what}", said.quoted())).hint(HOW);
     let (selector, profile) = match text.rsplit_once('=') {
         Some((selector, profile)) if !profile.is_empty() && !selector.is_empty() => (selector, profile),
         Some(_) => return Err(wrong("lacks what is before or behind the =".to_owned())),
@@ -259,40 +256,32 @@ fn parse_map(text: &str) -> Result<WantedEntry> {
             return Err(wrong(format!("has `{part}` in it, which is no KIND:VALUE")));
         };
         let Some((_, kind, _)) = KINDS.iter().find(|(known, ..)| *known == name) else {
-            let error = Error::usage(format!("--map {text} has the kind `{name}` in it, which there is not"));
+            let error = wrong(format!("has the kind `{name}` in it, which there is not"));
             let near = did_you_mean(name, KINDS.iter().map(|(known, ..)| *known));
             return Err(error.hint(near.unwrap_or_else(|| "the kinds are uid, gid, exe, sha256 and cgroup".to_owned())));
         };
-        demands.push(Demand { kind: *kind, value: value.to_owned(), said: format!("{part} in --map") });
+        demands.push(Demand { kind: *kind, value: value.to_owned(), said: format!("{part} in {}", said.name) });
     }
     Ok(WantedEntry { demands, profile: Some(profile.to_owned()) })
 }
 
-impl Given<'_> {
-    /// All values of a flag that may be given more than once, else those of its variable or setting, which stand apart by blanks
-    /// or one of `apart`.
-    fn list(&self, id: Id, apart: &[char]) -> Result<Vec<String>> {
-        let Some(said) = self.said(id) else { return Ok(Vec::new()) };
-        let given: Vec<&OsStr> = self.parsed.values(id).collect();
-        if !given.is_empty() {
-            return given.into_iter().map(|value| said.with(value).text().map(str::to_owned)).collect();
-        }
-        let parts = said.text()?.split(|c: char| c.is_ascii_whitespace() || apart.contains(&c));
-        Ok(parts.filter(|part| !part.is_empty()).map(str::to_owned).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
+    fn parsed(text: &str) -> Result<WantedEntry> {
+        parse_map(text, &Said::on_the_command_line("--map", OsStr::new(text)))
+    }
+
     fn wrong(text: &str) -> String {
-        parse_map(text).expect_err("wrong").to_string()
+        parsed(text).expect_err("wrong").to_string()
     }
 
     #[test]
     fn a_map_is_kinds_and_values_and_behind_the_last_equals_sign_a_profile() {
-        let entry = parse_map("uid:web,uid:1001,exe:/opt/a=b/app=prod").expect("an entry");
+        let entry = parsed("uid:web,uid:1001,exe:/opt/a=b/app=prod").expect("an entry");
         assert_eq!(entry.profile.as_deref(), Some("prod"));
         let demands: Vec<_> = entry.demands.iter().map(|demand| (demand.kind, demand.value.as_str())).collect();
         assert_eq!(demands, [(DemandKind::Uid, "web"), (DemandKind::Uid, "1001"), (DemandKind::Exe, "/opt/a=b/app")]);
@@ -329,7 +318,7 @@ mod tests {
         let mut read = 0;
         for _ in 0..20_000 {
             let text: String = (0..1 + next(9)).map(|_| pieces[next(pieces.len())]).collect();
-            let Ok(entry) = parse_map(&text) else { continue };
+            let Ok(entry) = parsed(&text) else { continue };
             read += 1;
             let names = |wanted| KINDS.iter().find(|(_, kind, _)| *kind == wanted).map_or("", |(name, ..)| *name);
             let parts = entry.demands.iter().map(|demand| format!("{}:{}", names(demand.kind), demand.value));

@@ -27,6 +27,10 @@ fn read(line: &[&str], env: &[(&str, &str)]) -> Result<Exec> {
     Exec::of(&Given::new(&parse(&line)?, &env.iter().copied().collect(), &Config::default())?)
 }
 
+fn group(option: &str, name: &str) -> WantedGroup {
+    WantedGroup { name: name.to_owned(), said: format!("{option} {name}") }
+}
+
 fn code(digits: &str) -> Option<Code> {
     Code::parse(digits).expect("memory")
 }
@@ -89,7 +93,7 @@ fn everywhere() -> Log {
 }
 
 fn token_file() -> TokenFile {
-    TokenFile { path: "/t".into(), rotation: Duration::from_secs(1200), group: Some("44".into()) }
+    TokenFile { path: "/t".into(), rotation: Duration::from_secs(1200), group: Some(group("--token-group", "44")) }
 }
 
 fn default_server() -> Server {
@@ -276,7 +280,10 @@ fn every_variable_reaches_its_setting_and_a_flag_beats_it() {
         allow_fallback: true,
         lazy: true,
         wait_tree: true,
-        token_file: Some(token_file()),
+        token_file: Some(TokenFile {
+            group: Some(WantedGroup { name: "44".to_owned(), said: "SENTINEL_TOKEN_GROUP=44".to_owned() }),
+            ..token_file()
+        }),
         max_connections: 9,
     };
     let expected = Exec { common, server: Some(server), wait: true, ..defaults() };

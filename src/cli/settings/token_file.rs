@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::given::Given;
+use super::given::{Given, WantedGroup};
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
 
@@ -18,8 +18,8 @@ pub struct TokenFile {
     pub path: PathBuf,
     /// How often the token is replaced.
     pub rotation: Duration,
-    /// Who else may read it: a group, by name or number.
-    pub group: Option<String>,
+    /// Who else may read it.
+    pub group: Option<WantedGroup>,
 }
 
 impl TokenFile {
@@ -29,7 +29,7 @@ impl TokenFile {
             Some((length, _)) if length <= LONGEST_ROTATION => length,
             Some((_, quoted)) => return Err(Error::usage(format!("{quoted} is above 7d"))),
         };
-        let group = given.text(Id::TokenGroup)?;
+        let group = given.group(Id::TokenGroup)?;
         if let Some(path) = given.path(Id::TokenFile) {
             return Ok(Some(Self { path, rotation, group }));
         }

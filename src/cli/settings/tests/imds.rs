@@ -85,11 +85,8 @@ fn what_does_not_go_with_the_metadata_endpoint_is_refused_with_a_sentence() {
             "--imds-address [::1]:80 is not an IPv4 address\n  write it as 169.254.169.254 or 127.0.0.1:8080",
         ),
         (&["exec", "--ec2-server", "--hop-limit", "0"], &[], "--hop-limit 0 is not a whole number of 1 or more"),
-        (
-            &["exec", "--ec2-server", "--hop-limit", "65"],
-            &[],
-            "a hop limit of 65 is above 64, the highest that AWS takes",
-        ),
+        (&["exec", "--ec2-server", "--hop-limit", "65"], &[], "--hop-limit 65 is above 64"),
+        (&["exec", "--ec2-server"], &[("SENTINEL_HOP_LIMIT", "99")], "SENTINEL_HOP_LIMIT=99 is above 64"),
         (
             &["exec", "--server", "--imds-v1"],
             &[],

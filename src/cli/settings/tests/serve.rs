@@ -48,7 +48,8 @@ fn the_other_settings_are_these() {
     let settings = serve(line, &[]).expect("settings");
     let rest = (settings.by_uid, settings.duration, settings.max_connections);
     assert_eq!(rest, (true, Some(Duration::from_secs(2700)), 9));
-    let place = ServicePlace::Socket { path: "/s".into(), mode: Some(0o660), group: Some("app".into()) };
+    let place =
+        ServicePlace::Socket { path: "/s".into(), mode: Some(0o660), group: Some(group("--socket-group", "app")) };
     assert_eq!(settings.place, place);
     let settings = serve("serve ecs --address 127.0.0.1:9911 --allow-uid 1", &[]).expect("settings");
     assert_eq!(settings.place, ServicePlace::Tcp("127.0.0.1:9911".parse().expect("an address")));
@@ -144,11 +145,11 @@ fn what_a_service_cannot_do_is_refused_in_these_words() {
         ),
         (
             "--socket /s --socket-group app --allow-uid 1",
-            "--socket-group lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
+            "--socket-group app lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
         ),
         (
             "--socket /s --socket-group app --socket-mode 0640 --allow-uid 1",
-            "--socket-group lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
+            "--socket-group app lets nobody in without a mode that lets the group write\n  give --socket-mode 0660",
         ),
         (
             "--address 127.0.0.1:1 --socket-mode 0660 --allow-uid 1",
@@ -176,6 +177,18 @@ fn what_a_service_cannot_do_is_refused_in_these_words() {
         let error = serve(&format!("serve ecs --socket /s --allow-uid 1 --socket-mode {mode}"), &[]).expect_err(mode);
         assert_eq!(error.summary(), format!("--socket-mode {mode} is not a mode for a socket"));
     }
+    for (variable, value, why) in [
+        ("SENTINEL_MAX_CONNECTIONS", "5000", "SENTINEL_MAX_CONNECTIONS=5000 is above 4096"),
+        ("SENTINEL_SOCKET_MODE", "0700", "SENTINEL_SOCKET_MODE=0700 is not a mode for a socket"),
+        ("SENTINEL_ALLOW_EXE", "/b /a", "SENTINEL_ALLOW_EXE=/b is not known of callers with --bind uid"),
+        ("SENTINEL_MAP", "uid:1=p uid:2", "SENTINEL_MAP=uid:2 names no profile"),
+        ("SENTINEL_MAP", "exe:/a=p", "exe:/a in SENTINEL_MAP is not known of callers with --bind uid"),
+    ] {
+        let error = serve("serve ecs --socket /s --allow-uid 1 --bind uid", &[(variable, value)]).expect_err(value);
+        assert_eq!(error.summary(), why);
+    }
+    let by_address = serve("serve ecs --allow-uid 1", &[("SENTINEL_ADDRESS", "0.0.0.0:1")]).expect_err("not loopback");
+    assert_eq!(by_address.summary(), "SENTINEL_ADDRESS=0.0.0.0:1 is not a port of a loopback address");
     for number in ["0", "4097", "many"] {
         assert!(serve(&format!("serve ecs --socket /s --allow-uid 1 --max-connections {number}"), &[]).is_err());
     }
