@@ -83,7 +83,7 @@ pub(super) const SERVICE: &[Flag] = &[
         value: Some("FILE"),
         choices: &[],
         help: "... and who runs this program",
-        more: "Its path without symbolic links, where root alone could have put it. Interpreters attest nothing, nor does sentinel itself.",
+        more: "Its path without symbolic links, where root alone could have put it. Interpreters attest nothing, nor does sentinel itself: over a Unix socket SDKs, which run `sentinel credentials`, are not selected so. For them use --address, or `serve ec2`.",
         variable: Some("SENTINEL_ALLOW_EXE"),
         commands: SERVICES,
         group: Group::Service,
