@@ -369,6 +369,22 @@ fn inside_a_role_is_asked_for_by_its_arn() {
 }
 
 #[test]
+fn a_role_is_asked_for_at_a_services_socket() {
+    let world = World::with_dev();
+    let one = world.sts.role("one").trusts(&format!("arn:aws:iam::{ACCOUNT}:role/dev")).allows_source_identity().arn();
+    let socket = world.sandbox.directory("own", 0o700).join("s");
+    let own = process::uid(std::process::id()).expect("a uid").to_string();
+    let serve = world.sandbox.sentinel(["serve", "ecs", "--profile", "dev", "--allow-uid", &own, "--socket"]);
+    let mut service = serve.args([&socket]).spawn();
+    service.error_line("serving on");
+    let done = world.sandbox.sentinel(["credentials", "--role-arn", &one]).env("SENTINEL_UNIX_SOCKET", &socket).run();
+    let found = issued(&world, &printed(&done));
+    assert!(found.arn.starts_with(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/one/")), "{done}");
+    service.signal("TERM");
+    assert_eq!(service.finish().code(), 0);
+}
+
+#[test]
 fn a_role_is_asked_for_where_there_is_a_socket_alone() {
     let world = World::with_dev();
     let one = "arn:aws:iam::123456789012:role/one";

@@ -245,7 +245,7 @@ impl Group {
         match self {
             Self::Credentials => "Credentials",
             Self::Service => "Where it serves, and whom",
-            Self::Server => "Server (--server, --ecs-server, --ec2-server, --unix-socket)",
+            Self::Server => "Server",
             Self::Question => "The request that is judged",
             Self::Policy => "Policy",
             Self::Signing => "Keys and results",

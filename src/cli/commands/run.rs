@@ -54,7 +54,7 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
             "Prints what AWS SDKs expect of a credential_process. Inside a tree that `sentinel exec --unix-socket` \
              started, it prints what that tree's socket serves; options that would change the credentials belong to \
              `sentinel exec` there, and are refused. With --role-arn it asks that `sentinel exec`, which has to be an \
-             --ecs-server, for another role.",
+             --ecs-server, or a service for another role.",
             "Where SENTINEL_UNIX_SOCKET names the socket of a `sentinel serve ecs`, it prints what that serves to this process. A \
              service with a token file wants SENTINEL_AUTH_TOKEN_FILE to name that.",
         ],

@@ -25,7 +25,8 @@ pub(super) const SERVE: &[CommandInfo] = &[
         description: &[
             "Serves until SIGTERM or SIGINT, in the foreground. Its clients set SENTINEL_UNIX_SOCKET to the socket's path, and \
              `credential_process = sentinel credentials` in their AWS config file; with a token file, SENTINEL_AUTH_TOKEN_FILE to \
-             its path, too.",
+             its path, too. Further roles are at /role-arn/ARN, as with `exec --ecs-server`: where there is a policy, a rule's \
+             `role_arns` names them.",
             WHOM,
             WORTH,
             MANAGED,
@@ -53,6 +54,7 @@ pub(super) const SERVE: &[CommandInfo] = &[
              uid and its profile.",
             WHOM,
             WORTH,
+            MANAGED,
         ],
         examples: &[(
             "sentinel serve ec2 --imds-address 169.254.169.254 --map uid:web=web --map uid:db=backup",

@@ -124,9 +124,9 @@ pub(super) const CREDENTIALS: &[Flag] = &[
         short: None,
         value: Some("ARN"),
         choices: &[],
-        help: "the role to ask the `sentinel exec` around this command for",
-        more: "In the tree of an `exec --ecs-server --unix-socket` alone. The role is assumed with the credentials of that \
-               exec's profile, where its policy allows it.",
+        help: "the role to ask the sentinel around this, or a service, for",
+        more: "In the tree of an `exec --ecs-server --unix-socket`, or where SENTINEL_UNIX_SOCKET names the socket of a `serve ecs`. \
+               The role is assumed with the credentials of the profile that is served there, where its policy allows it.",
         variable: None,
         commands: ASKING,
         group: Group::Credentials,

@@ -87,9 +87,9 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: None,
         choices: &[],
-        help: "with --ec2-server: no session token is needed",
-        more: "For tools of before 2019. Only CMD's process tree is served, as ever; what makes such a tool send a request gets \
-               the answer.",
+        help: "for the metadata endpoint: no session token is needed",
+        more: "For tools of before 2019. Only CMD's process tree is served, or whom a selector names, as ever; what makes such a tool send a \
+               request gets the answer.",
         variable: Some("SENTINEL_IMDS_V1"),
         commands: METADATA,
         group: Group::Server,
@@ -100,7 +100,7 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: Some("ADDRESS"),
         choices: &[],
-        help: "with --ec2-server: listen on this address of the interface lo",
+        help: "for the metadata endpoint: listen on this address of lo",
         more: "For tools that ask 169.254.169.254 whatever they are told: add it to lo first, as the README says. The port is 80, or \
                stands behind the address: 127.0.0.1:8080. An address that is not on lo is refused.",
         variable: Some("SENTINEL_IMDS_ADDRESS"),
@@ -113,7 +113,7 @@ pub(super) const SERVER: &[Flag] = &[
         short: None,
         value: Some("N"),
         choices: &[],
-        help: "with --ec2-server: how many hops its packets live (1)",
+        help: "for the metadata endpoint: hops that its packets live (1)",
         more: "From 1 to 64.",
         variable: Some("SENTINEL_HOP_LIMIT"),
         commands: METADATA,
