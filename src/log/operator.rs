@@ -1,6 +1,7 @@
 //! The operator log: lines for the people who run sentinel, on standard error.
 //!
-//! A caller who can cause a message can cause a million, so each kind of message has a limit. A line that cannot be
+//! A caller who can cause a message can cause a million, so each kind of message has a limit, but for those that no caller can
+//! cause. A line that cannot be
 //! written is lost: nothing here fails or panics.
 
 use std::collections::BTreeMap;
@@ -63,6 +64,11 @@ impl Operator {
         } else {
             count.suppressed = count.suppressed.saturating_add(1);
         }
+    }
+
+    /// Writes what no caller can cause, however often it comes.
+    pub fn announce(&self, message: &str) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).write("sentinel: ", message);
     }
 
     /// Says what was suppressed and not yet said: at the end, which other threads that hold this may not see.

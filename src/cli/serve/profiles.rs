@@ -150,7 +150,7 @@ impl Profiles {
         let session = prepared.session_id.as_deref().unwrap_or("none");
         let policy =
             prepared.vendor.policy_name().map_or("without a policy".to_owned(), |p| format!("by the policy {p}"));
-        self.operator.log("start", &format!("profile `{name}`: session {session}, {policy}"));
+        self.operator.announce(&format!("profile `{name}`: session {session}, {policy}"));
     }
 }
 
@@ -180,7 +180,7 @@ impl Serving {
         let before = std::iter::once(&self.current).chain(self.retired.iter().map(|(_, running)| running));
         self.ended.extend(before.flat_map(Running::ended));
         for name in end_as(&profiles.all, &self.ended) {
-            profiles.operator.log("session", &format!("profile `{name}` stays ended: a restart begins a new session"));
+            profiles.operator.announce(&format!("profile `{name}` stays ended: a restart begins a new session"));
         }
         let current = profiles.start(server)?;
         self.service.desks.add(desks);

@@ -49,6 +49,17 @@ fn operator(debug: bool) -> (Operator, Arc<TestClock>, Shared) {
 }
 
 #[test]
+fn what_no_caller_can_cause_is_written_always() {
+    let (operator, _, out) = operator(false);
+    for number in 0..8 {
+        operator.announce(&format!("profile {number}"));
+    }
+    operator.flush();
+    let lines: String = (0..8).map(|number| format!("sentinel: profile {number}\n")).collect();
+    assert_eq!(out.take(), lines);
+}
+
+#[test]
 fn five_of_a_kind_are_written_in_ten_seconds() {
     let (operator, clock, out) = operator(false);
     for number in 0..8 {
