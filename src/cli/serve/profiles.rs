@@ -71,8 +71,12 @@ impl Profiles {
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), settings.common.debug));
         let mut profiles = Self { all: Vec::new(), own: None, clock, operator };
         for entry in entries {
-            let wanted = entry.profile.as_deref();
-            if wanted.is_some_and(|wanted| profiles.has(wanted)) {
+            let wanted = entry.profile.as_deref().or(settings.common.profile.as_deref());
+            let is_own = entry.profile.is_none();
+            if let Some(known) = wanted.and_then(|wanted| profiles.named(wanted)) {
+                if is_own {
+                    profiles.own = Some(known);
+                }
                 continue;
             }
             let purpose = Purpose {
@@ -86,11 +90,11 @@ impl Profiles {
             };
             let prepared = prepare(&settings.common, env, &purpose)?;
             let name: Arc<str> = prepared.vendor.profile().into();
-            if wanted.is_none() {
+            if is_own {
                 profiles.own = Some(Arc::clone(&name));
             }
-            // The one that --profile or a variable names may be another entry's, too.
-            if !profiles.has(&name) {
+            // The one that nobody names may be another entry's, too.
+            if profiles.named(&name).is_none() {
                 profiles.tell(&prepared);
                 let Prepared { vendor, keeper, closer, profile, .. } = prepared;
                 let region = profile.facts().region.map(str::to_owned);
@@ -141,8 +145,8 @@ impl Profiles {
         Ok(running)
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.all.iter().any(|known| &*known.name == name)
+    fn named(&self, name: &str) -> Option<Arc<str>> {
+        self.all.iter().find(|known| &*known.name == name).map(|known| Arc::clone(&known.name))
     }
 
     fn tell(&self, prepared: &Prepared) {
