@@ -12,7 +12,7 @@ use profiles::{Profiles, Serving};
 
 use super::rotation::{self, Tokens};
 use super::selectors::{Names, Resolved, resolve};
-use super::serving::max_connections;
+use super::serving::{fewer_connections, max_connections};
 use super::settings::{self, ServicePlace};
 use crate::auth::{Authenticator, Binding, Naming, Roster};
 use crate::deployment::Deployment;
@@ -98,6 +98,9 @@ pub(super) fn run(settings: &settings::Serve, env: &Env, read_again: ReadAgain<'
         manager: Arc::clone(&manager),
     };
     let mut serving = profiles.serve(listener, service)?;
+    if let Some(fewer) = fewer_connections(settings.max_connections) {
+        operator.announce(&fewer);
+    }
     operator.log("ready", &format!("serving on {at}, {deployment}: {}", deployment.why_of_service()));
     manager.ready(&format!("serving on {at}"));
     let again = Again { settings, env: &env, read: read_again, naming_terms, at: &at, roster: &roster };

@@ -20,7 +20,23 @@ const REFRESHER_STACK_BYTES: usize = 64 * 1024;
 
 /// As many as are wanted and there are descriptors for, because a peer without descriptors to attest it by is refused.
 pub(super) fn max_connections(wanted: usize) -> usize {
+    fitting(wanted, descriptor_limit().unwrap_or(0))
+}
+
+/// What to say where fewer connections fit than are wanted.
+pub(super) fn fewer_connections(wanted: usize) -> Option<String> {
     let descriptors = descriptor_limit().unwrap_or(0);
+    told(wanted, descriptors)
+}
+
+fn told(wanted: usize, descriptors: usize) -> Option<String> {
+    let fitting = fitting(wanted, descriptors);
+    (fitting < wanted).then(|| {
+        format!("at most {fitting} connections at a time, and not {wanted}: the limit on open files is {descriptors}")
+    })
+}
+
+fn fitting(wanted: usize, descriptors: usize) -> usize {
     // An evicted connection keeps its own until its thread is scheduled, and as many may be arriving.
     let each = 2 * CONNECTION_DESCRIPTORS + TOGETHER;
     wanted.min((descriptors.saturating_sub(OTHER_DESCRIPTORS) / each).max(2))
@@ -34,4 +50,17 @@ pub(super) fn refresh(vendor: &Arc<Vendor>) -> Result<JoinHandle<()>> {
         .stack_size(REFRESHER_STACK_BYTES)
         .spawn(move || refreshed.keep_fresh())
         .map_err(|error| Error::new("cannot start a thread").because(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_connections_than_are_wanted_are_told_of() {
+        assert_eq!((fitting(64, 1024), told(64, 1024)), (64, None), "the default fits the usual limit");
+        let fewer = "at most 65 connections at a time, and not 500: the limit on open files is 1024";
+        assert_eq!((fitting(500, 1024), told(500, 1024).as_deref()), (65, Some(fewer)));
+        assert_eq!(fitting(500, 0), 2);
+    }
 }

@@ -224,7 +224,7 @@ pub(super) const SERVER: &[Flag] = &[
         value: Some("N"),
         choices: &[],
         help: "most connections at a time (64)",
-        more: "From 1 to 4096. Fewer where the limit on open files (ulimit -n) does not leave about 20 for each.",
+        more: "From 1 to 4096. Fewer where the limit on open files (ulimit -n) does not leave about 15 for each; a service says so at its start.",
         variable: Some("SENTINEL_MAX_CONNECTIONS"),
         commands: SERVING,
         group: Group::Server,
