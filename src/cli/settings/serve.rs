@@ -251,7 +251,7 @@ fn parse_map(text: &str, said: &Said<'_>) -> Result<WantedEntry> {
         None => return Err(wrong("names no profile".to_owned())),
     };
     let mut demands = Vec::new();
-    for part in selector.split(',') {
+    for part in parts(selector) {
         let Some((name, value)) = part.split_once(':').filter(|(_, value)| !value.is_empty()) else {
             return Err(wrong(format!("has `{part}` in it, which is no KIND:VALUE")));
         };
@@ -260,9 +260,28 @@ fn parse_map(text: &str, said: &Said<'_>) -> Result<WantedEntry> {
             let near = did_you_mean(name, KINDS.iter().map(|(known, ..)| *known));
             return Err(error.hint(near.unwrap_or_else(|| "the kinds are uid, gid, exe, sha256 and cgroup".to_owned())));
         };
-        demands.push(Demand { kind: *kind, value: value.to_owned(), said: format!("{part} in {}", said.name) });
+        let said = format!("{part} in {}", said.name);
+        demands.push(Demand { kind: *kind, value: value.to_owned(), said });
     }
     Ok(WantedEntry { demands, profile: Some(profile.to_owned()) })
+}
+
+/// The parts of a selector. A path may have a comma: what follows one and has no colon belongs to the path before it.
+fn parts(selector: &str) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for piece in selector.split(',') {
+        let goes_on = !piece.is_empty() && !piece.contains(':');
+        let path =
+            parts.last_mut().filter(|part| goes_on && (part.starts_with("exe:/") || part.starts_with("cgroup:/")));
+        match path {
+            Some(path) => {
+                path.push(',');
+                path.push_str(piece);
+            }
+            None => parts.push(piece.to_owned()),
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -288,6 +307,15 @@ mod tests {
     }
 
     #[test]
+    fn a_path_may_have_a_comma() {
+        let entry = parsed("uid:web,exe:/opt/a,b/app,cgroup:/x.slice/y,z,gid:app=prod").expect("an entry");
+        let demands: Vec<_> = entry.demands.iter().map(|demand| (demand.kind, demand.value.as_str())).collect();
+        let (exe, cgroup) = ((DemandKind::Exe, "/opt/a,b/app"), (DemandKind::Cgroup, "/x.slice/y,z"));
+        assert_eq!(demands, [(DemandKind::Uid, "web"), exe, cgroup, (DemandKind::Gid, "app")]);
+        assert_eq!(entry.demands[1].said, "exe:/opt/a,b/app in --map");
+    }
+
+    #[test]
     fn what_is_wrong_with_a_map_is_said() {
         const HOW: &str = "\n  write it as uid:web=prod or uid:web,exe:/usr/bin/app=prod";
         assert_eq!(wrong("uid:web"), format!("--map uid:web names no profile{HOW}"));
@@ -295,6 +323,8 @@ mod tests {
         assert_eq!(wrong("=p"), format!("--map =p lacks what is before or behind the ={HOW}"));
         assert_eq!(wrong("web=p"), format!("--map web=p has `web` in it, which is no KIND:VALUE{HOW}"));
         assert_eq!(wrong("uid:=p"), format!("--map uid:=p has `uid:` in it, which is no KIND:VALUE{HOW}"));
+        assert_eq!(wrong("uid:1,web=p"), format!("--map uid:1,web=p has `web` in it, which is no KIND:VALUE{HOW}"));
+        assert_eq!(wrong("exe:/a,=p"), format!("--map exe:/a,=p has `` in it, which is no KIND:VALUE{HOW}"));
         assert_eq!(wrong("uid:1,=p"), format!("--map uid:1,=p has `` in it, which is no KIND:VALUE{HOW}"));
         assert_eq!(
             wrong("guid:1=p"),

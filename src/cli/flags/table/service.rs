@@ -119,7 +119,7 @@ pub(super) const SERVICE: &[Flag] = &[
         value: Some("ENTRY"),
         choices: &[],
         help: "serve a profile to whom a selector names: SELECTOR=PROFILE",
-        more: "`uid:web,exe:/usr/bin/app=prod`: the kinds are uid, gid, exe, sha256 and cgroup; values of one kind are alternatives. May be given more than once: the first that matches counts, and the entry of --profile comes last.",
+        more: "`uid:web,exe:/usr/bin/app=prod`: the kinds are uid, gid, exe, sha256 and cgroup; values of one kind are alternatives. A comma without KIND: behind it belongs to the path before it. May be given more than once: the first that matches counts, and the entry of --profile comes last.",
         variable: Some("SENTINEL_MAP"),
         commands: SERVICES,
         group: Group::Service,
