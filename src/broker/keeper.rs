@@ -106,14 +106,19 @@ impl Keeper {
         threads.push(spawn("sentinel-clerk", move || round.run(&stopped))?);
         Ok(Self { stop, threads, ended: Mutex::new(ended) })
     }
-}
 
-impl Drop for Keeper {
-    fn drop(&mut self) {
+    /// Begins to end it, so that several end at the same time: the drop waits.
+    pub fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
         for thread in &self.threads {
             thread.thread().unpark();
         }
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop();
         let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Too late is no loss: the next start finds the session. Where there is none nobody is waited for.
         let _late = ended.recv_timeout(END_LIMIT);

@@ -91,7 +91,7 @@ pub(super) struct Purpose<'a> {
 }
 
 /// Reads the profile, the policy and the log's place, and gets the code of an MFA device where one is needed. Nothing is
-/// asked of AWS yet.
+/// asked of AWS yet, but for a policy that is a parameter, which is waited for up to [`START_LIMIT`].
 pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose<'_>) -> Result<Prepared> {
     common.policy.check_required()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

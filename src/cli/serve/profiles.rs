@@ -60,7 +60,8 @@ struct Running {
 const RETIRED_FOR: Duration = Duration::from_secs(5);
 
 impl Profiles {
-    /// Prepares what the entries lead to. Nothing is asked of AWS yet: a service starts before its network does.
+    /// Prepares what the entries lead to. Nothing is asked of AWS yet, but for a policy that is a parameter: a service starts before
+    /// its network does.
     pub(super) fn prepare(
         settings: &settings::Serve,
         entries: &[Resolved],
@@ -222,6 +223,9 @@ impl Drop for Running {
         for (profile, refresher) in self.profiles.iter().zip(&self.refreshers) {
             profile.vendor.stop();
             refresher.thread().unpark();
+            if let Some(keeper) = &profile.keeper {
+                keeper.stop();
+            }
         }
         for profile in &mut self.profiles {
             // Marks its session as ended.
