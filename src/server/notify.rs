@@ -55,11 +55,6 @@ impl Manager {
         self.tell(&format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
-    /// What people are shown.
-    pub fn status(&self, status: &str) {
-        self.tell(&format!("STATUS={}", one_line(status)));
-    }
-
     /// Settings are read again. [`Manager::ready`] ends it.
     pub fn reloading(&self) {
         self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}", sys::clock::monotonic().as_micros()));

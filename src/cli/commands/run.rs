@@ -20,10 +20,11 @@ pub(super) const CREDENTIALS: &[CommandInfo] = &[
              Everything from CMD on belongs to CMD, options too.",
             "The profile falls back to SENTINEL_PROFILE, then to AWS_PROFILE or AWS_DEFAULT_PROFILE. Every other source of \
              AWS credentials is removed from the environment of CMD.",
-            "Credentials reach CMD in one of three ways. Without a server, keys are in its environment and do not refresh. \
+            "Credentials reach CMD in one of four ways. Without a server, keys are in its environment and do not refresh. \
              With --server, the way to prefer, SDKs ask a port of 127.0.0.1, which finds out whose process is asking and \
              serves CMD's process tree alone. With --unix-socket, SDKs run `sentinel credentials`, which asks a socket; \
-             your other processes can read the pipe between the two. --ecs-server is for several roles: besides the profile's \
+             your other processes can read the pipe between the two. With --ec2-server, tools that know of nothing else ask for \
+             instance metadata. --ecs-server is for several roles: besides the profile's \
              own credentials it gives those of the role that a tool names in the URI, \
              http://127.0.0.1:PORT/role-arn/ARN.",
             "What is the same in every run may be in ~/.config/sentinel/config.json, under the options' names without \

@@ -1,8 +1,9 @@
-//! What `exec --ec2-server` is told, and what does not go with it.
+//! What the metadata endpoint of `exec --ec2-server` and `serve ec2` is told, and what does not go with that of `exec`.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::given::Given;
+use super::name_of;
 use super::run::{Bind, Transport};
 use crate::cli::flags::{Flag, Id};
 use crate::error::{Error, Result};
@@ -27,7 +28,7 @@ pub(super) fn is_wanted(given: &Given<'_>) -> Result<bool> {
         let (one, two) = match (given.parsed.has(Id::Ec2Server), given.parsed.has(other)) {
             (true, false) => continue,
             (false, true) => return Ok(false),
-            (true, true) => (dashed(Id::Ec2Server), dashed(other)),
+            (true, true) => (name_of(Id::Ec2Server), name_of(other)),
             (false, false) => match given.stronger(Id::Ec2Server, other) {
                 (Some(one), Some(two)) => (one.name, two.name),
                 (one, _) if one.is_some() => continue,
@@ -38,10 +39,6 @@ pub(super) fn is_wanted(given: &Given<'_>) -> Result<bool> {
             .hint("leave one out: the metadata endpoint is a port of its own"));
     }
     Ok(wanted)
-}
-
-fn dashed(id: Id) -> String {
-    Flag::of(id).map(Flag::dashed).unwrap_or_default()
 }
 
 /// Where the metadata endpoint is.
