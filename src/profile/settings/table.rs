@@ -98,7 +98,7 @@ const CLI: &str = "for the AWS CLI in the child";
 const PAIR: &str = "keys; both halves from one section of one file";
 const SSO: &str = "IAM Identity Center: not supported yet";
 const SSO_PART: &str = "decides nothing without the other sso keys";
-const INSTANCE: &str = "the child is told not to ask the instance, whose identity nobody chose";
+const INSTANCE: &str = "the instance, whose identity nobody chose, is never asked; with --ec2-server the environment names sentinel's endpoint";
 const VAULT: &str = "aws-vault's, which takes keys from other profiles; the AWS CLI ignores it too";
 
 const fn honoured(name: &'static str, reason: &'static str) -> Setting {
