@@ -250,7 +250,11 @@ impl Acceptor {
             let now = self.service.clock.boot();
             match self.slots.admit(stream, who, now) {
                 Admission::Admitted(slot) => return Some(slot),
-                Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => self.slots.wait(pause),
+                Admission::Later(pause) if now.saturating_sub(began) < ADMISSION_LIMIT => {
+                    self.slots.wait(pause);
+                    // All that time this thread turns, and a watchdog may not be as patient.
+                    self.give_sign();
+                }
                 Admission::Closed => return None,
                 Admission::Enough => {
                     self.service
