@@ -47,6 +47,19 @@ for path in sys.argv[1:]:
 }
 
 #[test]
+fn another_method_is_told_which_there_are() {
+    let script = r#"
+for method in [b"POST", b"DELETE", b"GET"]:
+    for path in [b"/latest/api/token", b"/latest/meta-data"]:
+        head = once(ask(TOKEN, method + b" " + path + b" HTTP/1.1")).decode().split("\r\n")
+        say(head[0].split()[1], *(line for line in head if line.startswith("Allow")))
+"#;
+    let done = served().inside(&[], script).run();
+    let (put, read) = ("405 Allow: PUT\n", "405 Allow: GET, HEAD\n");
+    assert_eq!(done.stdout, [put, read, put, read, put, "200\n"].concat(), "{done}");
+}
+
+#[test]
 fn documents_are_json_and_say_what_they_are() {
     let world = World::with_dev();
     let script = format!(

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use super::Service;
-use super::route::{Answer, Exchange};
+use super::route::{Answer, Endpoint, Exchange};
 use super::slots::Slot;
+use super::{Service, imds};
 use crate::auth::Visitor;
+use crate::http::refusal::Refusal;
 use crate::http::request::{HEAD_LIMIT_BYTES, Method, Parser, Progress};
 use crate::http::response::{ErrorAnswer, HEAD_BYTES, Success, success_head};
 use crate::stream::{Stream, Writer};
@@ -122,7 +123,11 @@ impl Connection<'_> {
                 }
                 Err(refusal) => {
                     self.service.operator.log("request", &format!("refused a request: {}", refusal.detail()));
-                    return write(self.stream, &Answer::Error(ErrorAnswer::from(refusal)), Method::Get, false);
+                    let answer = match (refusal, self.service.endpoint) {
+                        (Refusal::Method, Endpoint::Ec2(_)) => ErrorAnswer::MethodNotAllowed(imds::allowed(bytes)),
+                        (refusal, _) => ErrorAnswer::from(refusal),
+                    };
+                    return write(self.stream, &Answer::Error(answer), Method::Get, false);
                 }
             }
             // What has come already is looked at before this connection may have to make room. A head that comes in pieces

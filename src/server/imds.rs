@@ -26,6 +26,8 @@ const INSTANCE_ID: &str = "i-00000000000000000";
 const INSTANCE_PROFILE_ID: &str = "AIPASENTINEL00000000";
 /// The version of the identity document's form.
 const DOCUMENT_VERSION: &str = "2017-09-30";
+/// Where session tokens are asked for.
+const TOKEN_PATH: &str = "/latest/api/token";
 /// An IAM role's name is no longer.
 const ROLE_NAME_LIMIT: usize = 64;
 
@@ -81,7 +83,7 @@ pub enum Directory {
 impl<'a> Resource<'a> {
     /// What a decoded path names. AWS takes a slash behind most; what is written to is named exactly.
     pub fn of(path: &'a str) -> Option<Self> {
-        if path == "/latest/api/token" {
+        if path == TOKEN_PATH {
             return Some(Self::Token);
         }
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -105,6 +107,12 @@ impl<'a> Resource<'a> {
             }
         })
     }
+}
+
+/// The methods of what this head asks for, with a method that there is not.
+pub(super) fn allowed(head: &[u8]) -> Allowed {
+    let target = head.split(|byte| *byte == b' ').nth(1);
+    if target == Some(TOKEN_PATH.as_bytes()) { Allowed::Put } else { Allowed::GetHead }
 }
 
 /// Answers one request.
@@ -250,6 +258,14 @@ fn make(credentials: &Credentials) -> Result<Secret> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_put_and_all_else_is_read() {
+        assert_eq!(allowed(b"POST /latest/api/token HTTP/1.1\r\n\r\n"), Allowed::Put);
+        for head in ["POST /latest/api/token/ HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", "POST\r\n\r\n", ""] {
+            assert_eq!(allowed(head.as_bytes()), Allowed::GetHead, "{head}");
+        }
+    }
 
     #[test]
     fn paths_lead_where_imds_has_them_with_and_without_a_slash() {
