@@ -256,8 +256,23 @@ fn a_lazy_server_shows_the_code_at_start() {
     let setup = Setup::new();
     let done = setup.sandbox.shell(&["--profile", "dev", "--lazy", "-t", CODE], "exit 7").run();
     assert_eq!(done.code(), 7, "{done}");
+    assert_eq!(setup.shown().action, "GetSessionToken");
+    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 0, "the role is for the first request");
+}
+
+#[test]
+fn a_policy_that_gives_roles_alone_lets_a_lazy_server_start_with_a_code() {
+    let setup = Setup::new();
+    let chained = setup.sts.role("chained").trusts(&setup.role).allows_source_identity().arn();
+    let policy = format!(r#"{{"version":"1","rules":[{{"name":"r","effect":"allow","role_arns":["{chained}"]}}]}}"#);
+    let policy = setup.sandbox.write("policy.json", &policy, 0o600);
+    let policy = policy.to_str().expect("UTF-8");
+    let options = ["--ecs-server", "--lazy", "--policy", policy, "--profile", "dev", "-t", CODE];
+    let done = setup.sandbox.shell(&options, &format!(r#""$0" credentials --role-arn {chained}"#)).run();
+    let printed: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|_| panic!("{done}"));
+    let issued = setup.sts.issued(printed["AccessKeyId"].as_str().expect("text")).expect("issued");
+    assert!(issued.arn.contains(":assumed-role/chained/"), "{}", issued.arn);
     setup.shown();
-    assert_eq!(setup.sts.calls_of("AssumeRole").len(), 1);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         duration: server.duration,
         default_duration: DEFAULT_DURATION,
     };
-    let Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores } =
+    let Prepared { vendor, profile, clock, operator, coded, keeper, session_id, closer, stores } =
         prepare(&settings.common, env, &purpose)?;
     if server.duration_misplaced {
         operator.log("duration", "--duration has no effect on a server: give --server-duration");
@@ -57,7 +57,13 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     let vendor = vendor.bound(recorded);
     let place = Place::of(&server.transport)?;
     let mut token_file = rotation::place(server.token_file.as_ref())?;
-    if !server.lazy || has_code || settings.wait {
+    // At once, because it does not keep: on the session that roles are assumed with, or else on the first credentials.
+    let waits = server.lazy && !settings.wait;
+    let spent = match &coded {
+        Some(chain) if waits => chain.open_session()?,
+        coded => coded.is_none(),
+    };
+    if !waits || !spent {
         vend(&vendor, settings.wait, stores.as_ref(), clock.as_ref())?;
     }
     // From here on there are files to clean up, so signals are taken and not died of.

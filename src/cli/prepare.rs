@@ -41,8 +41,8 @@ pub(super) struct Prepared {
     pub(super) profile: Profile,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) operator: Arc<Operator>,
-    /// There is a code, which does not keep: the first credentials cannot wait for a request.
-    pub(super) has_code: bool,
+    /// What a code was given to. It does not keep: what it is for cannot wait for a request.
+    pub(super) coded: Option<Arc<Chain>>,
     /// Keeps the session and what was approved; ends the session when it is dropped.
     pub(super) keeper: Option<Keeper>,
     /// The session of a server.
@@ -142,6 +142,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose<'_>) -> Resu
         None => {}
     }
     let chain = Arc::new(chain);
+    let coded = has_code.then(|| Arc::clone(&chain));
     let standing = Arc::new(Standing::new(purpose.served, Arc::clone(&clock)));
     let closer = Arc::new(OnceLock::new());
     let session_id = if purpose.served { Some(keeper::session_id()?) } else { None };
@@ -175,7 +176,7 @@ pub(super) fn prepare(common: &Common, env: &Env, purpose: &Purpose<'_>) -> Resu
         .believing(standing);
     let vault = Vault::new(chain, Arc::clone(&clock));
     let vendor = Vendor::new(broker, vault, log, Arc::clone(&clock));
-    Ok(Prepared { vendor, profile, clock, operator, has_code, keeper, session_id, closer, stores: opening })
+    Ok(Prepared { vendor, profile, clock, operator, coded, keeper, session_id, closer, stores: opening })
 }
 
 /// Whether approvals or break-glass events may count. A policy that cannot be read any more says no to everything.

@@ -103,6 +103,17 @@ impl Chain {
         }
     }
 
+    /// Spends the code on the session that roles are assumed with, so that their credentials can wait. Returns whether that is
+    /// how it is spent: there may be no role, or the base keys be a session's already.
+    ///
+    /// # Errors
+    /// AWS refused the code, or there are no base keys.
+    pub fn open_session(&self) -> Result<bool> {
+        let base = self.base.keys(self.clock.as_ref())?;
+        let Some(factor) = self.opening(&base).filter(|_| !self.roles.is_empty()) else { return Ok(false) };
+        self.session_of(factor, &base, self.deadline()).map(|_| true)
+    }
+
     /// The second factor, where roles are assumed with the session that it opens.
     pub(super) fn opening(&self, base: &Held) -> Option<&Factor> {
         let long = !self.plan.served

@@ -164,7 +164,7 @@ pub(super) const SERVER: &[Flag] = &[
         value: None,
         choices: &[],
         help: "get credentials at the first request, not at start",
-        more: "With mfa_serial they are got at start nevertheless: a code is asked for there alone, and does not keep.",
+        more: "With mfa_serial a code is asked for at start nevertheless, and opens the session that roles are assumed with; where there is none to open, credentials are got at start.",
         variable: Some("SENTINEL_LAZY"),
         commands: EXEC,
         group: Group::Server,
