@@ -107,7 +107,7 @@ impl Peer {
             return Err(Unattested::ProgramChanged);
         }
         if let Some(link) = &self.link {
-            link.recheck(kernel)?;
+            link.recheck()?;
         }
         Ok(facts)
     }
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(Some(peer.process().pid()), own_pid());
         assert_eq!(peer.recheck(&kernel, &tree), Ok(()));
         drop(client);
-        assert_eq!(peer.recheck(&kernel, &tree), Err(Unattested::Gone));
+        assert_eq!(peer.recheck(&kernel, &tree), Err(Unattested::NotTheHolder));
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!((end.recheck(&kernel), peer.recheck_alone(&kernel)), (Ok(()), Ok(())));
         drop(client);
         assert_eq!(end.recheck(&kernel), Err(Unattested::Gone));
-        assert_eq!(peer.recheck_alone(&kernel), Err(Unattested::Gone));
+        assert_eq!(peer.recheck_alone(&kernel), Err(Unattested::NotTheHolder));
     }
 
     #[test]

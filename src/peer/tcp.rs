@@ -11,16 +11,13 @@ use super::holder::{self, Descriptor, Search};
 use super::kernel::{Kernel, Overflow};
 use super::process::Process;
 use super::tree::Tree;
-use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
+use crate::sys::netlink::{SockDiag, TcpSocket};
 use crate::sys::process::Pid;
 use crate::sys::user::Uid;
 
 /// How a TCP peer holds on to its connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    /// Its own address, and ours.
-    addresses: (SocketAddr, SocketAddr),
-    cookie: Cookie,
     inode: u64,
     descriptor: Descriptor,
 }
@@ -63,7 +60,7 @@ impl FarEnd {
         if overflow.holds_uid(self.socket.uid) { Err(ambiguous()) } else { Ok(()) }
     }
 
-    /// Whether it is still that socket, that somebody holds, and of that uid: asked at every request.
+    /// Whether it is still that socket, that somebody holds, and of that uid.
     ///
     /// # Errors
     /// It is not.
@@ -74,7 +71,7 @@ impl FarEnd {
 
     /// Who holds it, of the processes of its uid. Several may, as where a program has just forked, if they run one file.
     pub(super) fn holder(&self, kernel: &Kernel) -> Result<(Process, Link), Unattested> {
-        let TcpSocket { uid, inode, cookie, .. } = self.socket;
+        let TcpSocket { uid, inode, .. } = self.socket;
         let mut found: Option<(Process, Descriptor)> = None;
         for descriptor in holder::of_uid(uid, inode) {
             let process = Process::open(kernel, descriptor.pid)?;
@@ -85,8 +82,9 @@ impl FarEnd {
             }
         }
         let (process, descriptor) = found.ok_or(Unattested::NotFound(uid))?;
-        let link = Link { addresses: self.addresses, cookie, inode, descriptor };
-        link.recheck(kernel)?;
+        self.recheck(kernel)?;
+        let link = Link { inode, descriptor };
+        link.recheck()?;
         Ok((process, link))
     }
 }
@@ -111,13 +109,15 @@ impl<'a> FarEnds<'a> {
         self.search.seen_with(end.socket.inode)
     }
 
-    /// Establishes who holds one of them. Whether that is still so is asked at every request, the first one included.
+    /// Establishes who holds one of them. Whether they still do is asked at every request, the first one included.
     pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
         let end = self.ends.get(number).ok_or(Unattested::Gone)?;
-        let TcpSocket { uid, inode, cookie, .. } = end.socket;
+        let TcpSocket { uid, inode, .. } = end.socket;
         end.unambiguous(self.kernel.overflow())?;
         let (process, descriptor) = self.search.holder(inode, uid)?;
-        Ok((process, uid, Link { addresses: end.addresses, cookie, inode, descriptor }))
+        // What was found has this inode: is that still this socket's?
+        end.recheck(self.kernel)?;
+        Ok((process, uid, Link { inode, descriptor }))
     }
 }
 
@@ -126,12 +126,9 @@ fn ambiguous() -> Unattested {
 }
 
 impl Link {
-    /// Whether it is still that socket, and that process's.
-    pub(super) fn recheck(&self, kernel: &Kernel) -> Result<(), Unattested> {
-        let now = kernel.diag()?.tcp_socket(self.addresses.0, self.addresses.1, Some(self.cookie))?;
-        if now.is_none_or(|socket| socket.inode != self.inode || socket.cookie != self.cookie) {
-            return Err(Unattested::Gone);
-        }
+    /// Whether that process still holds it. The socket itself is not asked for again: a connection has one far end from its
+    /// beginning, no other socket gets its inode before it is closed, and then no answer reaches anybody.
+    pub(super) fn recheck(&self) -> Result<(), Unattested> {
         // A shell moves what it opened to the number that was asked for: it still holds the connection.
         if self.descriptor.is_of(self.inode) || holder::descriptor(self.descriptor.pid, self.inode)?.is_some() {
             Ok(())
@@ -171,17 +168,21 @@ mod tests {
         let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
-        let _clients = [connect(), connect()];
+        let clients = [connect(), connect()];
         let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
         let ends = FarEnds::of(
             servers.iter().map(|server| FarEnd::of(server, &kernel).expect("a socket")).collect(),
             &kernel,
             &tree,
         );
-        let [(_, _, mut link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
-        assert_eq!(link.recheck(&kernel), Ok(()));
+        let [(_, _, link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
+        assert_eq!((link.recheck(), other.recheck()), (Ok(()), Ok(())));
         // What a recycled port and a recycled inode would leave of it.
-        link.cookie = other.cookie;
-        assert_eq!(link.recheck(&kernel), Err(Unattested::Gone));
+        let FarEnds { mut ends, search, .. } = ends;
+        ends[0].socket.cookie = ends[1].socket.cookie;
+        let ends = FarEnds { ends, search, kernel: &kernel };
+        assert_eq!(ends.establish(0).err(), Some(Unattested::Gone));
+        drop(clients);
+        assert_eq!(link.recheck(), Err(Unattested::NotTheHolder));
     }
 }

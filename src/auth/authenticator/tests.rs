@@ -42,10 +42,10 @@ fn after_more_than_a_moment_the_peer_is_judged_again() {
     let token = token.expose_str().as_bytes();
     let caller = authenticator.authenticate(&visitor, true, Shown::Token(Some(token))).expect("a caller");
     drop(client);
-    let gone = Refusal::Unattested(Unattested::Gone);
-    assert_eq!(authenticator.confirm(&visitor, &caller, MOMENT * 2), Err(gone.clone()));
+    let refused = Refusal::Unattested(Unattested::NotTheHolder);
+    assert_eq!(authenticator.confirm(&visitor, &caller, MOMENT * 2), Err(refused.clone()));
     // And at the next request in any case.
-    assert_eq!(authenticator.authenticate(&visitor, true, Shown::Token(Some(token))).err(), Some(gone));
+    assert_eq!(authenticator.authenticate(&visitor, true, Shown::Token(Some(token))).err(), Some(refused));
 }
 
 fn service(selector: Selector, wants_token: bool) -> (Authenticator, Arc<Roster>) {
