@@ -22,9 +22,9 @@ say(json.dumps([[raw.decode(), times] for raw, times in answers.items()]))
 /// With these, a stranger sends 14 tokens to 7 paths by 2 methods in 2 ways.
 const REQUESTS: u64 = 14 * 7 * 2 * 2;
 
-/// Whether a role may be had, is nobody's or is none is told to nobody outside either. The metadata endpoint has none.
+/// Whether a role may be had, is nobody's or is none is told to nobody outside either.
 fn with_roles(served: &Served) -> &'static [&'static str] {
-    if served.transport == Transport::Imds { &[] } else { &["--ecs-server"] }
+    if served.transport == Transport::Unix { &["--ecs-server"] } else { &[] }
 }
 
 #[track_caller]
@@ -35,7 +35,8 @@ fn assert_all_forbidden(line: &str, requests: u64) {
 
 #[test]
 fn missing_malformed_and_unknown_tokens_are_refused_alike_inside_the_tree() {
-    Served::over_both(|served| {
+    // A service wants its file's token on a port, and on no other endpoint.
+    Served::over_each(&[Transport::Unix, Transport::Tcp, Transport::Ecs, Transport::TcpService], |served| {
         let script = format!("MORE = []\n{STRANGER}\nsay(status(once(ask())))");
         let mut inside = served.inside(with_roles(&served), &script).spawn();
         assert_all_forbidden(&inside.line(), REQUESTS);

@@ -1,5 +1,5 @@
 //! T8: a request names the listener, and is neither a browser's nor a proxy's; a port is where a page in a browser can
-//! connect at all. All of these have a good token and come from inside the tree.
+//! connect at all. All of these have a good token and come from inside the tree, or from whom a service serves.
 
 use crate::wire::{Served, Transport, closing, get};
 
@@ -67,13 +67,12 @@ const OTHERS_THAN_THE_PORT: &[&str] = &[
 
 #[test]
 fn only_hosts_that_name_the_listener_are_served() {
-    Served::over_all(|served| {
-        let (ours, others) = match served.transport {
-            Transport::Unix => ([" localhost", " LOCALHOST", " LocalHost", "localhost"], OTHERS_THAN_THE_SOCKET),
-            Transport::Tcp | Transport::Imds => (
-                [" 127.0.0.1:@PORT@", " localhost:@PORT@", " LOCALHOST:@PORT@", "localhost:@PORT@"],
-                OTHERS_THAN_THE_PORT,
-            ),
+    Served::over_every(|served| {
+        let (ours, others) = if served.transport.is_port() {
+            let ours = [" 127.0.0.1:@PORT@", " localhost:@PORT@", " LOCALHOST:@PORT@", "localhost:@PORT@"];
+            (ours, OTHERS_THAN_THE_PORT)
+        } else {
+            ([" localhost", " LOCALHOST", " LocalHost", "localhost"], OTHERS_THAN_THE_SOCKET)
         };
         let mut talker = served.talker();
         for host in ours {
@@ -90,7 +89,7 @@ fn only_hosts_that_name_the_listener_are_served() {
 
 #[test]
 fn browsers_and_proxies_are_refused() {
-    Served::over_all(|served| {
+    Served::over_every(|served| {
         let mut talker = served.talker();
         for line in [
             "Origin: http://localhost",
@@ -138,9 +137,12 @@ fn browsers_and_proxies_are_refused() {
             "GET / HTTP/1.1\r\nHost: @HOST@\r\nOrigin: https://evil.example\r\nSec-Fetch-Site: cross-site\r\n\r\n";
         assert_eq!(talker.until_closed(&[page.as_bytes()]), closing(400));
         // What an <img> without any of these headers sends has no token. Who is inside is told what the metadata endpoint wants.
+        // A service's Unix socket wants no token, and no page can connect to it.
         let bare = "GET / HTTP/1.1\r\nHost: @HOST@\r\nConnection: close\r\n\r\n";
-        let status = if served.transport == Transport::Imds { 401 } else { 403 };
-        assert_eq!(talker.until_closed(&[bare.as_bytes()]), closing(status));
+        let status = if served.transport.is_metadata() { 401 } else { 403 };
+        if served.transport != Transport::UnixService {
+            assert_eq!(talker.until_closed(&[bare.as_bytes()]), closing(status));
+        }
         talker.end();
     });
 }

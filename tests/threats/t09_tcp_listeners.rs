@@ -1,10 +1,10 @@
-//! T9: a port is on loopback, nobody else's, and answers only callers of its own network namespace.
+//! T9: a port is on loopback, nobody else's, and answers only callers of its own network namespace; whichever endpoint it is.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use crate::harness::{is_root, python, sentinel, skip};
-use crate::wire::{CLIENT, Served, Transport};
+use crate::harness::{is_root, python, skip};
+use crate::wire::{CLIENT, FETCHED, Served, Transport};
 
 /// Whether these programs are here.
 fn has(programs: &[&str]) -> bool {
@@ -13,9 +13,9 @@ fn has(programs: &[&str]) -> bool {
 
 #[test]
 fn a_port_is_on_loopback_alone() {
-    let served = Served::over(Transport::Tcp);
-    // /proc/net/tcp has local addresses as hexadecimal numbers in the host's order; 0A is LISTEN.
-    let script = r#"
+    Served::over_each(&Transport::PORTS, |served| {
+        // /proc/net/tcp has local addresses as hexadecimal numbers in the host's order; 0A is LISTEN.
+        let script = r#"
 port = f"{ADDRESS[1]:04X}"
 for name in ["tcp", "tcp6"]:
     with open(f"/proc/net/{name}") as table:
@@ -23,17 +23,18 @@ for name in ["tcp", "tcp6"]:
     say(name, *[row[1] for row in rows if row[3] == "0A" and row[1].endswith(":" + port)])
 say(port)
 "#;
-    let done = served.inside(&[], script).run();
-    assert_eq!(done.code(), 0, "{done}");
-    let port = done.stdout.trim().rsplit_once('\n').expect("lines").1;
-    let loopback = format!("{:08X}", u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()));
-    assert_eq!(done.stdout, format!("tcp {loopback}:{port}\ntcp6\n{port}\n"));
+        let done = served.inside(&[], script).run();
+        assert_eq!(done.code(), 0, "{done}");
+        let port = done.stdout.trim().rsplit_once('\n').expect("lines").1;
+        let loopback = format!("{:08X}", u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()));
+        assert_eq!(done.stdout, format!("tcp {loopback}:{port}\ntcp6\n{port}\n"));
+    });
 }
 
 #[test]
 fn no_other_address_of_the_host_leads_to_it() {
-    let served = Served::over(Transport::Tcp);
-    let script = r#"
+    Served::over_each(&Transport::PORTS, |served| {
+        let script = r#"
 addresses = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "::1", "::ffff:127.0.0.2"]
 # Every address of an interface.
 with open("/proc/net/fib_trie") as table:
@@ -47,8 +48,9 @@ for address in addresses:
         reached.add(address)
 say(len(addresses) >= 6, *reached)
 "#;
-    let done = served.inside(&[], script).run();
-    assert_eq!(done.stdout, "True 127.0.0.1\n", "{done}");
+        let done = served.inside(&[], script).run();
+        assert_eq!(done.stdout, "True 127.0.0.1\n", "{done}");
+    });
 }
 
 #[test]
@@ -57,14 +59,17 @@ fn a_namespace_of_its_own_has_another_loopback() {
     if !is_root() || !has(&["unshare"]) {
         return skip(NAME, "it takes root and unshare to make a network namespace");
     }
-    let served = Served::over(Transport::Tcp);
-    // In the tree, with the token.
-    let there = format!("{CLIENT}\nsay(errno.errorcode[socket.socket().connect_ex(ADDRESS)])\n");
-    let script = format!(
-        "import subprocess\nsubprocess.run(['unshare', '-n', sys.executable, '-c', {there:?}])\nsay(status(once(ask())))"
-    );
-    let done = served.inside(&[], &script).run();
-    assert_eq!((done.code(), done.stdout.as_str()), (0, "ENETUNREACH\n200\n"), "{done}");
+    Served::over_each(&Transport::PORTS, |served| {
+        // In the tree, with the token.
+        let there = "say(errno.errorcode[socket.socket().connect_ex(ADDRESS)])\n";
+        let script = format!(
+            "{FETCHED}import subprocess\nos.environ['STOLEN_SESSION_TOKEN'] = TOKEN.decode()\n\
+         subprocess.run(['unshare', '-n', sys.executable, '-c', {:?}])\nsay(status(once(ask())))",
+            format!("{CLIENT}\n{there}")
+        );
+        let done = served.inside(&[], &script).run();
+        assert_eq!((done.code(), done.stdout.as_str()), (0, "ENETUNREACH\n200\n"), "{done}");
+    });
 }
 
 /// The port can be reached from there, with the token, by a descendant of the command; and not a byte comes back.
@@ -74,38 +79,38 @@ fn a_caller_in_another_namespace_gets_not_a_byte() {
     if !is_root() || !has(&["unshare", "nsenter", "ip"]) {
         return skip(NAME, "it takes root, unshare, nsenter and ip to connect two network namespaces");
     }
-    let served = Served::over(Transport::Tcp);
-    // AWS is not in reach from there: credentials that somebody else made.
-    let given = served.sandbox.write(
+    Served::over_each(&Transport::PORTS, |served| {
+        // AWS is not in reach from there: credentials that somebody else made.
+        let given = served.sandbox.write(
         "given.sh",
         "#!/bin/sh\necho '{\"Version\":1,\"AccessKeyId\":\"ASIAGIVEN\",\"SecretAccessKey\":\"s\",\"SessionToken\":\"t\",\
          \"Expiration\":\"2100-01-01T00:00:00Z\"}'\n",
         0o700,
     );
-    served.sandbox.settings("given", &format!("region = us-east-1\ncredential_process = {}", given.display()));
-    let there = format!("{CLIENT}\ns = connect()\nsay('connected')\ntry_send(s, ask())\nsay(to_end(s))\n");
-    let script = format!(
-        "{CLIENT}\nimport subprocess\nsay(status(once(ask())))\n\
-         subprocess.run([*os.environ['NSENTER'].split(), sys.executable, '-c', {there:?}])\nsay(status(once(ask())))\n"
-    );
-    let attack = include_str!("attackers/other_namespace.py");
-    let run = served.sandbox.program("unshare").args(["-n", python(), "-c", attack, sentinel(), &script]);
-    let done = run.run();
-    assert_eq!((done.code(), done.stdout.as_str()), (0, "200\nconnected\nb''\n200\n"), "{done}");
+        served.sandbox.settings("given", &format!("region = us-east-1\ncredential_process = {}", given.display()));
+        let there = "s = connect()\nsay('connected')\ntry_send(s, ask())\nsay(to_end(s))\n";
+        // The metadata endpoint has the profile's name in its path.
+        let ask = "def own():\n    return once(ask(line=LINE.replace(b'/base ', b'/given ')))\n";
+        let script = format!(
+            "{CLIENT}\n{ask}import subprocess\nos.environ['STOLEN_SESSION_TOKEN'] = TOKEN.decode()\nsay(status(own()))\n\
+         subprocess.run([*os.environ['NSENTER'].split(), sys.executable, '-c', {:?}])\nsay(status(own()))\n",
+            format!("{CLIENT}\n{there}")
+        );
+        let attack = include_str!("attackers/other_namespace.py");
+        let run = served.sandbox.program("unshare").args(["-n", python(), "-c", attack]);
+        let done = run.args(served.before("given", &[])).args([python(), "-u", "-c", &script]).run();
+        assert_eq!((done.code(), done.stdout.as_str()), (0, "200\nconnected\nb''\n200\n"), "{done}");
+    });
 }
 
 #[test]
 fn nobody_else_can_listen_on_the_port() {
-    let served = Served::over(Transport::Tcp);
-    let script = r#"
-say(PATH, TOKEN.decode())
-sys.stdin.read()
-say(status(once(ask())))
-"#;
-    let mut inside = served.inside(&[], script).spawn();
-    let stolen = inside.line();
-    // Also sockets that would share: the kernel wants the consent of both.
-    let script = r#"
+    Served::over_each(&Transport::PORTS, |served| {
+        let script = format!("{FETCHED}say(PATH, TOKEN.decode())\nsys.stdin.read()\nsay(status(once(ask())))");
+        let mut inside = served.inside(&[], &script).spawn();
+        let stolen = inside.line();
+        // Also sockets that would share: the kernel wants the consent of both.
+        let script = r#"
 for address in ["127.0.0.1", "0.0.0.0"]:
     for options in [[], [socket.SO_REUSEADDR], [socket.SO_REUSEPORT], [socket.SO_REUSEADDR, socket.SO_REUSEPORT]]:
         s = socket.socket()
@@ -118,26 +123,35 @@ for address in ["127.0.0.1", "0.0.0.0"]:
         except OSError as error:
             say(errno.errorcode[error.errno])
 "#;
-    let done = served.outside(&stolen, script).run();
-    assert_eq!(done.stdout, "EADDRINUSE\n".repeat(8), "{done}");
-    inside.close_stdin();
-    assert_eq!(inside.line(), "200");
-    assert_eq!(inside.finish().code(), 0);
+        let done = served.outside(&stolen, script).run();
+        assert_eq!(done.stdout, "EADDRINUSE\n".repeat(8), "{done}");
+        inside.close_stdin();
+        assert_eq!(inside.line(), "200");
+        assert_eq!(inside.finish().code(), 0);
+    });
 }
 
 #[test]
 fn a_port_that_is_taken_is_told_before_aws_is_asked() {
-    let served = Served::over(Transport::Tcp);
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = taken.local_addr().expect("an address").port().to_string();
-    let before = served.sts.calls().len();
-    let done = served.inside(&["--server-port", &port], "say('started')").run();
-    let told = format!("cannot listen on 127.0.0.1:{port}");
-    done.failed_with(125, &[&told, "give another port with --server-port, or leave it out"]);
-    assert_eq!(done.stdout, "");
-    assert_eq!(served.sts.calls().len(), before, "AWS was asked");
-    // Free again, it is the one that is used.
-    drop(taken);
-    let done = served.inside(&["--server-port", &port], "say(PATH, status(once(ask())))").run();
-    assert_eq!(done.stdout, format!("http://127.0.0.1:{port}/ 200\n"), "{done}");
+    Served::over_each(&Transport::PORTS, |served| {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = taken.local_addr().expect("an address").port().to_string();
+        let before = served.sts.calls().len();
+        let address = format!("127.0.0.1:{port}");
+        let (options, status, hint): (&[&str], i32, &str) = match served.transport {
+            Transport::Imds => (&["--imds-address", &address], 125, "give another port, or leave it out"),
+            Transport::TcpService => (&[], 1, "give another port with --address"),
+            Transport::ImdsService => (&[], 1, "give another port, or leave it out"),
+            _ => (&["--server-port", &port], 125, "give another port with --server-port, or leave it out"),
+        };
+        let run = |script: &str| served.inside(options, script).env("SERVICE_PORT", &port).run();
+        let done = run("say('started')");
+        done.failed_with(status, &[&format!("cannot listen on {address}"), hint]);
+        assert_eq!(done.stdout, "");
+        assert_eq!(served.sts.calls().len(), before, "AWS was asked");
+        // Free again, it is the one that is used.
+        drop(taken);
+        let done = run(&format!("{FETCHED}say(HOST.decode(), status(once(ask())))"));
+        assert_eq!(done.stdout, format!("{address} 200\n"), "{done}");
+    });
 }

@@ -11,7 +11,7 @@ use sentinel::sys::user::effective_uid;
 
 use crate::harness::{Invocation, Running, is_root, process, python, sentinel, skip};
 use crate::wire::in_process::InProcess;
-use crate::wire::{CLIENT, Served, Transport, closing, get};
+use crate::wire::{CLIENT, FETCHED, Served, Transport, closing, get};
 
 /// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
 /// in ms, and every status.
@@ -77,7 +77,9 @@ fn a_thousand_slow_clients_keep_nobody_out() {
 
 #[test]
 fn a_thousand_slow_strangers_keep_nobody_out_over_tcp() {
-    for (transport, processes) in [(Transport::Tcp, "1"), (Transport::Tcp, "8"), (Transport::Imds, "8")] {
+    for (transport, processes) in
+        [(Transport::Tcp, "1"), (Transport::Tcp, "8"), (Transport::Ecs, "8"), (Transport::Imds, "8")]
+    {
         let served = Served::over(transport);
         let mut inside = served.inside(&[], RIGHTFUL).spawn();
         let stolen = inside.line();
@@ -209,8 +211,8 @@ while left:
 
 #[test]
 fn a_head_has_five_seconds_to_arrive() {
-    let served = Served::new();
-    let script = r#"
+    Served::over_every(|served| {
+        let script = r#"
 # A client that says nothing, one that says half a head, and one that sends a byte in every tenth of a second. The last
 # one says a first request properly.
 silent, half, drip, second = connect(), connect(), connect(), connect()
@@ -233,19 +235,20 @@ while left:
         if not piece:
             say(json.dumps([names[s], round(1000 * (time.monotonic() - began)), left.pop(s).decode()]))
 "#;
-    let mut inside = served.inside(&[], script).spawn();
-    assert_eq!(inside.line(), "200");
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        let (name, after_ms, text): (String, u32, String) = serde_json::from_str(&inside.line()).expect("JSON");
-        assert!((4900..8000).contains(&after_ms), "{name} was cut after {after_ms} ms");
-        // Who has sent nothing is not owed an answer.
-        assert_eq!(text, if name == "silent" { String::new() } else { closing(408) }, "{name}");
-        seen.push(name);
-    }
-    seen.sort();
-    assert_eq!(seen, ["drip", "half", "second", "silent"]);
-    assert_eq!(inside.finish().code(), 0);
+        let mut inside = served.inside(&[], &format!("{FETCHED}{script}")).spawn();
+        assert_eq!(inside.line(), "200");
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let (name, after_ms, text): (String, u32, String) = serde_json::from_str(&inside.line()).expect("JSON");
+            assert!((4900..8000).contains(&after_ms), "{name} was cut after {after_ms} ms");
+            // Who has sent nothing is not owed an answer.
+            assert_eq!(text, if name == "silent" { String::new() } else { closing(408) }, "{name}");
+            seen.push(name);
+        }
+        seen.sort();
+        assert_eq!(seen, ["drip", "half", "second", "silent"]);
+        assert_eq!(inside.finish().code(), 0);
+    });
 }
 
 /// A clock that the test moves.
@@ -284,35 +287,35 @@ fn a_connection_may_rest_for_a_minute() {
 
 #[test]
 fn heads_are_8_kib_and_64_headers_at_most() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    // What is sent in their place: a token has 43 characters.
-    let rest = get("X: \r\n").len() - "@TOKEN@".len() + 43 - "@HOST@".len() + "localhost".len();
-    let of_bytes = |bytes: usize| get(&format!("X: {}\r\n", "x".repeat(bytes - rest)));
-    let of_headers = |headers: usize| get(&"X: x\r\n".repeat(headers - 2));
-    for whole in [of_bytes(8192), of_headers(64)] {
-        let answer = talker.kept_alive(&[whole.as_bytes()]);
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    }
-    talker.refused("8193 bytes", of_bytes(8193).as_bytes(), 431);
-    talker.refused("65 headers", of_headers(65).as_bytes(), 431);
-    talker.refused("a long line without end", format!("GET /{}", "a".repeat(100_000)).as_bytes(), 431);
-    talker.refused("headers without end", format!("GET / HTTP/1.1\r\n{}", "X: x\r\n".repeat(9000)).as_bytes(), 431);
-    for method in ["GET", "HEAD", "PUT"] {
-        let body = get("Content-Length: 1\r\n").replacen("GET", method, 1) + "x";
-        talker.refused(&format!("a body of {method}"), body.as_bytes(), 413);
-    }
-    talker.end();
+    Served::over_every(|served| {
+        let mut talker = served.talker();
+        let of_bytes = |bytes: usize| get(&format!("X: @TO_{bytes}@\r\n"));
+        let of_headers = |headers: usize| get(&"X: x\r\n".repeat(headers - 2));
+        for whole in [of_bytes(8192), of_headers(64)] {
+            let answer = talker.kept_alive(&[whole.as_bytes()]);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        }
+        talker.refused("8193 bytes", of_bytes(8193).as_bytes(), 431);
+        talker.refused("65 headers", of_headers(65).as_bytes(), 431);
+        talker.refused("a long line without end", format!("GET /{}", "a".repeat(100_000)).as_bytes(), 431);
+        talker.refused("headers without end", format!("GET / HTTP/1.1\r\n{}", "X: x\r\n".repeat(9000)).as_bytes(), 431);
+        for method in ["GET", "HEAD", "PUT"] {
+            let body = get("Content-Length: 1\r\n").replacen("GET", method, 1) + "x";
+            talker.refused(&format!("a body of {method}"), body.as_bytes(), 413);
+        }
+        talker.end();
+    });
 }
 
 #[test]
 fn pipelined_requests_are_answered_in_order_and_end_with_the_first_refusal() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    let other = get("").replacen(" / ", " /other ", 1);
-    let requests = [get(""), other, get(""), get("Via: x\r\n"), get("")].concat();
-    let answers = talker.until_closed(&[requests.as_bytes()]);
-    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
-    assert_eq!(statuses, ["200", "404", "200", "400"], "{answers}");
-    talker.end();
+    Served::over_every(|served| {
+        let mut talker = served.talker();
+        let other = get("").replacen(" / ", " /other ", 1);
+        let requests = [get(""), other, get(""), get("Via: x\r\n"), get("")].concat();
+        let answers = talker.until_closed(&[requests.as_bytes()]);
+        let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
+        assert_eq!(statuses, ["200", "404", "200", "400"], "{answers}");
+        talker.end();
+    });
 }

@@ -1,5 +1,5 @@
 //! T12: what two HTTP parsers could read in two ways is refused. All of these have a good token and come from inside the
-//! tree; each gets exactly one answer, and the connection is closed with it.
+//! tree, or from whom a service serves; each gets exactly one answer, and the connection is closed with it.
 
 use crate::wire::{Served, closing, get};
 
@@ -97,7 +97,7 @@ const REQUEST_LINES: [(&str, u16); 40] = [
 
 #[test]
 fn ambiguous_headers_are_refused() {
-    Served::over_all(|served| {
+    Served::over_every(|served| {
         let mut talker = served.talker();
         for (lines, status) in LINES {
             talker.refused(lines, get(&format!("{lines}\r\n")).as_bytes(), status);
@@ -111,18 +111,19 @@ fn ambiguous_headers_are_refused() {
 
 #[test]
 fn ambiguous_request_lines_are_refused() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    for (line, status) in REQUEST_LINES {
-        let request = format!("{line}\r\nHost: localhost\r\nAuthorization: @TOKEN@\r\n\r\n");
-        talker.refused(line, request.as_bytes(), status);
-    }
-    talker.end();
+    Served::over_every(|served| {
+        let mut talker = served.talker();
+        for (line, status) in REQUEST_LINES {
+            let request = format!("{line}\r\nHost: @HOST@\r\nAuthorization: @TOKEN@\r\n\r\n");
+            talker.refused(line, request.as_bytes(), status);
+        }
+        talker.end();
+    });
 }
 
 #[test]
 fn no_request_is_smuggled_in_another() {
-    Served::over_all(|served| {
+    Served::over_every(|served| {
         let mut talker = served.talker();
         let inner = SMUGGLED;
         for (name, request, status) in [
@@ -157,20 +158,21 @@ fn no_request_is_smuggled_in_another() {
 
 #[test]
 fn other_protocols_are_refused() {
-    let served = Served::new();
-    let mut talker = served.talker();
-    let hello = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03";
-    let headers = "Host: localhost\r\nAuthorization: @TOKEN@\r\n\r\n";
-    talker.refused("a TLS hello", hello, 400);
-    talker.refused("the first byte of one", b"\x16", 400);
-    talker.refused("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 400);
-    talker.refused("HTTP/0.9", b"GET /\r\n\r\n", 400);
-    talker.refused("HTTP/0.9 with headers", format!("GET /\r\n{headers}").as_bytes(), 400);
-    talker.refused("a status line", format!("HTTP/1.1 200 OK\r\n{headers}").as_bytes(), 400);
-    talker.refused("a PROXY line", format!("PROXY UNKNOWN\r\n{SMUGGLED}").as_bytes(), 400);
-    talker.refused("a PROXY header", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 400);
-    talker.refused("SOCKS", b"\x05\x01\0", 400);
-    talker.end();
+    Served::over_every(|served| {
+        let mut talker = served.talker();
+        let hello = b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03";
+        let headers = "Host: @HOST@\r\nAuthorization: @TOKEN@\r\n\r\n";
+        talker.refused("a TLS hello", hello, 400);
+        talker.refused("the first byte of one", b"\x16", 400);
+        talker.refused("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", 400);
+        talker.refused("HTTP/0.9", b"GET /\r\n\r\n", 400);
+        talker.refused("HTTP/0.9 with headers", format!("GET /\r\n{headers}").as_bytes(), 400);
+        talker.refused("a status line", format!("HTTP/1.1 200 OK\r\n{headers}").as_bytes(), 400);
+        talker.refused("a PROXY line", format!("PROXY UNKNOWN\r\n{SMUGGLED}").as_bytes(), 400);
+        talker.refused("a PROXY header", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", 400);
+        talker.refused("SOCKS", b"\x05\x01\0", 400);
+        talker.end();
+    });
 }
 
 #[test]

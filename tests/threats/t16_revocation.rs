@@ -10,7 +10,7 @@ use sentinel::store::record::SessionStatus;
 
 use crate::gate::{Gate, ask};
 use crate::harness::Running;
-use crate::wire::{Served, Transport};
+use crate::wire::{FETCHED, Served, Transport};
 
 const LATEST: Duration = Duration::from_secs(10);
 
@@ -84,26 +84,44 @@ fn a_tree_whose_record_is_gone_is_refused_and_stays_so() {
 }
 
 /// Session tokens of the metadata endpoint are another kind of session: they outlive this one, and are worth nothing then.
-#[test]
-fn a_tree_whose_session_was_revoked_has_session_tokens_and_no_credentials() {
-    let served = Served::over(Transport::Imds);
-    let script = r#"
-say(os.environ["SENTINEL_SESSION_ID"])
+const UNTIL_THE_END: &str = r#"
 say(status(once(ask())))
 sys.stdin.readline()
 end = time.monotonic() + 10
 while once(ask()).startswith(b"HTTP/1.1 200 OK"):
     assert time.monotonic() < end, "served 10 s after the session's end"
-    time.sleep(0.02)
-fresh = session_token().rpartition(b"\n")[2]
-say(len(fresh), [b"SessionRevoked" in once(ask(token)) for token in [TOKEN, fresh]])
+    time.sleep(0.1)
+tokens = [TOKEN] if HEADER == b"Authorization: " else [TOKEN, session_token().rpartition(b"\n")[2]]
+say({b"SessionRevoked" in once(ask(token)) for token in tokens})
 "#;
-    let mut tree = served.inside(&[], script).spawn();
-    let id = tree.line();
-    assert_eq!(tree.line(), "200");
-    let revoked = served.sandbox.sentinel(["session", "revoke", &id, "--profile", "base"]).run();
-    assert_eq!(revoked.code(), 0, "{revoked}");
-    tree.send("");
-    assert_eq!(tree.line(), "59 [True, True]");
-    assert_eq!(tree.finish().code(), 0);
+
+/// Ends the session of each endpoint in this way.
+fn ended_by(end: impl Fn(&Served, &str) + Sync) {
+    Served::over_each(&[&Transport::OF_EXEC[2..], &Transport::OF_SERVICES].concat(), |served| {
+        let mut asking = served.inside(&[], &format!("{FETCHED}{UNTIL_THE_END}")).spawn();
+        assert_eq!(asking.line(), "200");
+        let listed = served.sandbox.sentinel(["session", "list", "--json"]).run();
+        let session: serde_json::Value = serde_json::from_str(listed.stdout.trim_end()).expect("one session");
+        end(&served, session["id"].as_str().expect("an id"));
+        let calls = served.sts.calls().len();
+        asking.send("");
+        assert_eq!(asking.line(), "{True}");
+        assert_eq!(served.sts.calls().len(), calls, "AWS was asked once more");
+        assert_eq!(asking.finish().code(), 0);
+    });
+}
+
+#[test]
+fn on_every_other_endpoint_a_session_that_was_revoked_has_ended() {
+    ended_by(|served, id| {
+        let revoked = served.sandbox.sentinel(["session", "revoke", id, "--profile", "base"]).run();
+        assert_eq!(revoked.code(), 0, "{revoked}");
+    });
+}
+
+#[test]
+fn on_every_other_endpoint_a_session_whose_record_is_gone_has_ended() {
+    ended_by(|served, id| {
+        fs::remove_file(served.sandbox.path(&format!("state/sentinel/sessions/{id}.json"))).expect("removed");
+    });
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::asker::Asker;
 use crate::fake_sts::Fault;
 use crate::harness::{Running, World, eventually, sentinel};
+use crate::wire::{CLIENT, FETCHED, Served};
 
 const UNTIL_REFUSED: &str = include_str!("attackers/until_refused.py");
 
@@ -96,11 +97,19 @@ fn broken_issues_are_errors() {
         let world = World::with_dev();
         world.sts.inject("AssumeRole", 20, fault.clone());
         nothing_is_given(&world, &format!("{fault:?}"), "dev");
-        let mut asker = Asker::start(&world.sandbox, &["--lazy"]);
-        let answer = asker.ask_until_answered();
-        assert!(answer.starts_with(r#"500 {"code":"CredentialsFailed","#), "{fault:?}: {answer}");
-        asker.end();
     }
+    Served::over_every(|served| {
+        // A service asks AWS for nothing before it is asked.
+        let lazy: &[&str] = if served.transport.is_service() { &[] } else { &["--lazy"] };
+        let script = "raw = once(ask())\nwhile status(raw) == 503:\n    raw = once(ask())\n\
+                      say(status(raw), raw.partition(b'\\r\\n\\r\\n')[2].decode())";
+        for fault in [Fault::AlreadyExpired, Fault::EmptySecret, Fault::Half] {
+            served.sts.mend();
+            served.sts.inject("GetSessionToken", 20, fault.clone());
+            let done = served.inside(lazy, script).run();
+            assert!(done.stdout.starts_with(r#"500 {"code":"CredentialsFailed","#), "{fault:?}: {done}");
+        }
+    });
 }
 
 /// AWS's clock is behind: what it issues has ended by ours.
@@ -205,32 +214,33 @@ fn broken_keys_are_errors() {
 
 /// While AWS hangs, what is there is served to its end and no longer; when AWS answers, the next is served.
 #[test]
-fn over_the_socket_they_last_until_they_end() {
-    let world = World::with_dev();
-    world.sts.lifetime_s(3);
-    // Who asks all the time would be told to come back later.
-    let generous =
-        r#"{"version":"1","limits":{"requests_per_second":1000000},"rules":[{"name":"all","effect":"allow"}]}"#;
-    let generous = world.sandbox.write("generous.json", generous, 0o600);
-    let options = ["--profile", "dev", "--unix-socket", "--policy", generous.to_str().expect("UTF-8")];
-    let mut running = world.sandbox.python(&options, UNTIL_REFUSED).spawn();
-    assert_eq!(running.line(), "ready");
-    let gate = world.sts.hang("AssumeRole");
-    let (before, refusal) = phase(&mut running);
-    assert!(refusal.starts_with(r#"{"code":"CredentialsPending","#), "{refusal}");
-    // A slow machine may have seen none, or more than one; never one that was issued behind the gate.
-    gate.open();
-    let (after, _) = phase(&mut running);
-    assert_eq!(after.len(), 1);
-    assert!(!before.contains(&after[0]), "{before:?} {after:?}");
-    assert_eq!(running.finish().code(), 0);
+fn from_every_server_they_last_until_they_end() {
+    Served::over_every(|served| {
+        served.sts.lifetime_s(3);
+        // Who asks all the time would be told to come back later.
+        let generous =
+            r#"{"version":"1","limits":{"requests_per_second":1000000},"rules":[{"name":"all","effect":"allow"}]}"#;
+        let generous = served.sandbox.write("generous.json", generous, 0o600);
+        let options = ["--policy", generous.to_str().expect("UTF-8")];
+        let mut running = served.inside(&options, &format!("{FETCHED}{UNTIL_REFUSED}")).spawn();
+        assert_eq!(running.line(), "ready");
+        let gate = served.sts.hang("GetSessionToken");
+        let (before, refusal) = phase(&mut running);
+        assert!(refusal.starts_with(r#"{"code":"CredentialsPending","#), "{refusal}");
+        // A slow machine may have seen none, or more than one; never one that was issued behind the gate.
+        gate.open();
+        let (after, _) = phase(&mut running);
+        assert_eq!(after.len(), 1);
+        assert!(!before.contains(&after[0]), "{before:?} {after:?}");
+        assert_eq!(running.finish().code(), 0);
+    });
 }
 
 #[test]
 fn through_the_helper_they_last_until_they_end() {
     let world = World::with_dev();
     world.sts.lifetime_s(4);
-    let run = world.sandbox.python(&["--profile", "dev", "--unix-socket"], UNTIL_REFUSED);
+    let run = world.sandbox.python(&["--profile", "dev", "--unix-socket"], &format!("{CLIENT}\n{UNTIL_REFUSED}"));
     let mut running = run.args([sentinel(), "credentials"]).spawn();
     assert_eq!(running.line(), "ready");
     world.sts.inject("AssumeRole", 1000, Fault::Refuse { status: 403, code: "AccessDenied", message: "gone" });

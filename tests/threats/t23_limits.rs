@@ -7,7 +7,7 @@ use sentinel::clock::{Clock, SystemClock};
 
 use super::ruled::{OFTEN, Ruled, denials, number};
 use crate::harness::{Running, eventually, python};
-use crate::wire::{Served, Transport};
+use crate::wire::{FETCHED, Served, Transport};
 
 const LIMITED: &str = "rate limit exceeded, ";
 
@@ -42,17 +42,38 @@ fn resident_kib(pid: u32) -> i64 {
 }
 
 #[test]
-fn credentials_of_the_metadata_endpoint_count_as_others_do() {
-    let served = Served::over(Transport::Imds);
-    let policy = served.sandbox.write("policy.json", &per_second(2), 0o600);
-    let script = r#"
+fn credentials_count_on_every_endpoint() {
+    Served::over_every(|served| {
+        let policy = served.sandbox.write("policy.json", &per_second(2), 0o600);
+        let script = r#"
 raws = [once(ask()) for _ in range(100)]
 say(sorted({status(raw) for raw in raws}), all(b"\r\nRetry-After: 1\r\n" in raw for raw in raws if status(raw) == 429))
 # What is no secret is not counted.
 say({status(once(ask(TOKEN, b"GET /latest/meta-data/instance-id HTTP/1.1"))) for _ in range(100)})
 "#;
-    let done = served.inside(&["--policy", policy.to_str().expect("UTF-8")], script).run();
-    assert_eq!(done.stdout, "[200, 429] True\n{200}\n", "{done}");
+        let done = served.inside(&["--policy", policy.to_str().expect("UTF-8")], &format!("{FETCHED}{script}")).run();
+        let (counted, other) = done.stdout.split_once('\n').expect("lines");
+        assert!(["[200, 429] True", "[429] True"].contains(&counted), "{done}");
+        assert_eq!(other, if served.transport.is_metadata() { "{200}\n" } else { "{404}\n" }, "{done}");
+    });
+}
+
+/// Neither who knows the token nor who does not, and neither is in the tree.
+#[test]
+fn strangers_do_not_use_up_the_allowance_of_other_endpoints_either() {
+    Served::over_each(&[Transport::Ecs, Transport::Imds], |served| {
+        let policy = served.sandbox.write("policy.json", &per_second(2), 0o600);
+        let script = "say(PATH, TOKEN.decode())\nsys.stdin.readline()\nsay(*[status(once(ask())) for _ in range(2)])";
+        let mut inside = served.inside(&["--policy", policy.to_str().expect("UTF-8")], script).spawn();
+        let stolen = inside.line();
+        let flood = "end = time.monotonic() + 1\nseen = set()\nwhile time.monotonic() < end:\n    \
+                     seen |= {status(once(ask())), status(once(ask(b'x')))}\nsay(*sorted(seen - {0}))";
+        let done = served.outside(&stolen, flood).run();
+        assert_eq!(done.stdout, "403\n", "{done}");
+        inside.send("");
+        assert_eq!(inside.line(), "200 200");
+        assert_eq!(inside.finish().code(), 0);
+    });
 }
 
 #[test]

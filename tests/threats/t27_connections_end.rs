@@ -10,14 +10,14 @@ use sentinel::sys::user::effective_uid;
 
 use crate::harness::{eventually, process};
 use crate::wire::in_process::InProcess;
-use crate::wire::{CLIENT, FORBIDDEN, Served, Transport};
+use crate::wire::{CLIENT, FETCHED, FORBIDDEN, Served, Transport};
 
 /// Gets credentials on a connection that is kept alive.
-const FETCHED: &str = "s = connect()\ns.sendall(ask())\nsay(status(answer(s)))\n";
+const KEPT: &str = "s = connect()\ns.sendall(ask())\nsay(status(answer(s)))\n";
 
 #[test]
 fn a_program_that_inherits_a_connection_gets_nothing() {
-    Served::over_all(|served| {
+    Served::over_every(|served| {
         let again = format!(
             "{CLIENT}\ns = socket.socket(fileno=int(sys.argv[1]))\ns.settimeout(LIMIT_S)\ntry_send(s, ask())\n\
          say(os.getpid())\nprint(to_end(s).decode(), end='')"
@@ -31,7 +31,7 @@ os.environ["ASK"] = ask().decode()
 os.execv("/bin/sh", ["sh", "-c", "echo $$; printf %s \"$ASK\" >&3; exec cat <&3"])
 "#;
         for execute in [same, shell] {
-            let script = format!("{FETCHED}say(os.getpid())\nos.set_inheritable(s.fileno(), True)\n{execute}");
+            let script = format!("{FETCHED}{KEPT}say(os.getpid())\nos.set_inheritable(s.fileno(), True)\n{execute}");
             let done = served.inside(&[], &script).args([&again]).run();
             let lines: Vec<&str> = done.stdout.splitn(4, '\n').collect();
             assert_eq!(lines[0], "200", "{done}");
@@ -55,6 +55,9 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
         (Transport::Tcp, "pass", role),
         (Transport::Imds, "exec", metadata),
         (Transport::Imds, "pass", metadata),
+        (Transport::UnixService, "exec", own),
+        (Transport::TcpService, "exec", own),
+        (Transport::ImdsService, "exec", metadata),
     ] {
         let served = Served::over(transport);
         served.sts.role("mine").trusts("*").allows_source_identity().arn();
@@ -73,7 +76,11 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
             "s = connect()\ns.sendall(ask(TOKEN, b'{line}'))\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
             if how == "exec" { exec } else { pass }
         );
-        let options: &[&str] = if action == "AssumeRole" { &["--lazy", "--ecs-server"] } else { &["--lazy"] };
+        let options: &[&str] = match action {
+            "AssumeRole" => &["--lazy", "--ecs-server"],
+            _ if transport.is_service() => &[],
+            _ => &["--lazy"],
+        };
         let mut inside = served.inside(options, &script).args([meeting]).spawn();
         let stolen = inside.line();
         served.sts.wait_for_calls(action, 1);
@@ -105,6 +112,31 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
 }
 
 #[test]
+fn the_end_of_a_service_closes_every_connection() {
+    Served::over_each(&Transport::OF_SERVICES, |served| {
+        let script = format!(
+            r#"{FETCHED}{KEPT}
+silent, half = connect(), connect()
+half.sendall(ask()[:9])
+os.kill(int(os.environ["SERVICE_PID"]), signal.SIGTERM)
+say(*[to_end(one) for one in (s, silent, half)])
+sent = try_send(s, ask())
+say(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))
+try:
+    connect()
+    say("connected")
+except OSError as error:
+    say(type(error).__name__)
+"#
+        );
+        let done = served.inside(&[], &script).run();
+        let error = if served.transport.is_port() { "ConnectionRefusedError" } else { "FileNotFoundError" };
+        assert_eq!(done.stdout, format!("200\nb'' b'' b''\nFalse b'' False\n{error}\n"), "{done}");
+        assert_eq!(done.code(), 0, "{done}");
+    });
+}
+
+#[test]
 fn a_connection_that_is_passed_out_of_the_tree_gets_nothing() {
     let served = Served::new();
     let meeting = served.sandbox.path("meeting");
@@ -129,7 +161,7 @@ fn a_connection_that_is_passed_out_of_the_tree_gets_nothing() {
             "outside",
         ),
     ] {
-        let mut tree = served.inside(&[], &format!("{FETCHED}{pass}{inside}")).args([meeting]).spawn();
+        let mut tree = served.inside(&[], &format!("{KEPT}{pass}{inside}")).args([meeting]).spawn();
         assert_eq!(tree.line(), "200");
         let stolen = tree.line();
         let mut thief = served.outside(&stolen, &format!("{receive}{outside}")).args([meeting]).spawn();
@@ -186,10 +218,7 @@ sys.exit(7)
         let done = served.inside(&[], script).args([&told]).run();
         assert_eq!(done.code(), 7, "{done}");
         let text = eventually("what the daemon found", || std::fs::read_to_string(&told).ok());
-        let error = match served.transport {
-            Transport::Unix => "FileNotFoundError",
-            Transport::Tcp | Transport::Imds => "ConnectionRefusedError",
-        };
+        let error = if served.transport.is_port() { "ConnectionRefusedError" } else { "FileNotFoundError" };
         assert_eq!(text, format!(r#"[200, "", "", "", false, "", "{error}"]"#));
     });
 }
@@ -198,7 +227,7 @@ sys.exit(7)
 fn the_wardens_end_closes_every_connection() {
     Served::over_all(|served| {
         let script = format!(
-            "{FETCHED}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\n\
+            "{KEPT}sys.stdin.readline()\nsay(to_end(s))\nsent = try_send(s, ask())\n\
              say(sent and FAMILY == socket.AF_UNIX, to_end(s), os.path.exists(PATH))"
         );
         let mut inside = served.inside(&[], &script).spawn();

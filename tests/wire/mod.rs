@@ -1,6 +1,7 @@
-//! Raw requests to the real program, from inside and outside its process tree.
+//! Raw requests to the real program, from inside and outside its process tree, or from whom a service serves.
 //!
-//! `client.py` goes in front of every attacker's script; `talk.py` sends whatever bytes a table in Rust holds.
+//! `client.py` goes in front of every attacker's script; `talk.py` sends whatever bytes a table in Rust holds; `service.py` runs
+//! a service around its client.
 
 pub(crate) mod in_process;
 
@@ -9,10 +10,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Invocation, Running, Sandbox, World, python};
+use crate::harness::{Invocation, Running, Sandbox, World, python, sentinel};
 
 /// What attackers' scripts start with.
 pub(crate) const CLIENT: &str = include_str!("client.py");
+
+/// Waits for AWS's first answer: a service asks nothing before it is asked.
+pub(crate) const FETCHED: &str = "while status(once(ask())) == 503:\n    pass\n";
 
 /// Every refusal to authenticate, byte for byte.
 pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
@@ -24,23 +28,54 @@ pub(crate) const FORBIDDEN: &str = "HTTP/1.1 403 Forbidden\r\n\
     {\"code\":\"Forbidden\",\"message\":\"invalid Authorization token\",\
     \"Code\":\"Forbidden\",\"Message\":\"invalid Authorization token\"}";
 
-/// What requests travel over.
+/// What requests travel over: an endpoint of `exec`, or a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transport {
     Unix,
     Tcp,
+    /// TCP, where roles are served as well.
+    Ecs,
     /// The metadata endpoint, with a session token.
     Imds,
+    /// `serve ecs` on a Unix socket, where no token is asked for.
+    UnixService,
+    /// `serve ecs` on a port, with a token file.
+    TcpService,
+    /// `serve ec2`.
+    ImdsService,
 }
 
 impl Transport {
-    /// The option of `exec` that asks for it.
+    /// Where the child of `exec` is served.
+    pub(crate) const OF_EXEC: [Self; 4] = [Self::Unix, Self::Tcp, Self::Ecs, Self::Imds];
+    /// Services, each of which serves the processes of one user and group.
+    pub(crate) const OF_SERVICES: [Self; 3] = [Self::UnixService, Self::TcpService, Self::ImdsService];
+    /// All that listen on a port.
+    pub(crate) const PORTS: [Self; 5] = [Self::Tcp, Self::Ecs, Self::Imds, Self::TcpService, Self::ImdsService];
+
+    /// The option of `exec` that asks for it; of a service, what service.py calls it.
     pub(crate) fn option(self) -> &'static str {
         match self {
             Self::Unix => "--unix-socket",
             Self::Tcp => "--server",
+            Self::Ecs => "--ecs-server",
             Self::Imds => "--ec2-server",
+            Self::UnixService => "unix",
+            Self::TcpService => "tcp",
+            Self::ImdsService => "imds",
         }
+    }
+
+    pub(crate) fn is_port(self) -> bool {
+        Self::PORTS.contains(&self)
+    }
+
+    pub(crate) fn is_metadata(self) -> bool {
+        matches!(self, Self::Imds | Self::ImdsService)
+    }
+
+    pub(crate) fn is_service(self) -> bool {
+        Self::OF_SERVICES.contains(&self)
     }
 }
 
@@ -62,18 +97,18 @@ impl Served {
         Self { sts, sandbox, transport }
     }
 
-    /// The same attack over both transports of the container endpoint.
-    pub(crate) fn over_both(attack: impl Fn(Self) + Sync) {
-        Self::over_each(&[Transport::Unix, Transport::Tcp], attack);
+    /// The same attack on every endpoint of `exec`.
+    pub(crate) fn over_all(attack: impl Fn(Self) + Sync) {
+        Self::over_each(&Transport::OF_EXEC, attack);
     }
 
-    /// The same attack over both, and on the metadata endpoint.
-    pub(crate) fn over_all(attack: impl Fn(Self) + Sync) {
-        Self::over_each(&[Transport::Unix, Transport::Tcp, Transport::Imds], attack);
+    /// The same attack on every endpoint of `exec` and of services.
+    pub(crate) fn over_every(attack: impl Fn(Self) + Sync) {
+        Self::over_each(&[&Transport::OF_EXEC[..], &Transport::OF_SERVICES].concat(), attack);
     }
 
     /// Each has a thread of its own, whose name a failure shows.
-    fn over_each(transports: &[Transport], attack: impl Fn(Self) + Sync) {
+    pub(crate) fn over_each(transports: &[Transport], attack: impl Fn(Self) + Sync) {
         let attack = &attack;
         thread::scope(|scope| {
             for &transport in transports {
@@ -83,16 +118,28 @@ impl Served {
         });
     }
 
-    /// A script inside the tree, behind `client.py`.
+    /// What a command to be served goes behind.
+    pub(crate) fn before<'a>(&self, profile: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+        let option = self.transport.option();
+        let start: &[&str] = if self.transport.is_service() {
+            &[python(), "-c", include_str!("service.py"), sentinel(), option, "--profile", profile]
+        } else {
+            &[sentinel(), "exec", option, "--profile", profile]
+        };
+        [start, options, &["--"]].concat()
+    }
+
+    /// A script inside the tree, or of a service's user, behind `client.py`.
     pub(crate) fn inside(&self, options: &[&str], script: &str) -> Invocation {
-        let options = [&["--profile", "base", self.transport.option()], options].concat();
-        self.sandbox.python(&options, &format!("{CLIENT}\n{script}"))
+        let words = self.before("base", options);
+        let run = self.sandbox.program(words[0]).args(&words[1..]);
+        run.args([python(), "-u", "-c", &format!("{CLIENT}\n{script}")])
     }
 
     /// The same, started, where any user can connect; with what a thief is told, which the script says first. A port is in
     /// everybody's reach; for a socket, whoever runs sentinel opens every door but the last.
     pub(crate) fn inside_in_reach_of_all(&self, script: &str) -> (Running, String) {
-        if self.transport != Transport::Unix {
+        if self.transport.is_port() {
             let mut inside = self.inside(&[], script).spawn();
             let stolen = inside.line();
             return (inside, stolen);

@@ -1,7 +1,7 @@
 # Follows the test's orders, one JSON object a line: {"pieces": [hex, ...], "closes": whether the answer ends the connection}.
 # Each piece is sent once the server has read those before it. "@TOKEN@" stands for the token, and
-# "@HOST@" and "@PORT@" for the listener's name and port. What is written for the container endpoint asks the metadata endpoint
-# for the same in its own way: another path, and another header.
+# "@HOST@" and "@PORT@" for the listener's name and port; "@TO_N@" fills its piece up to N bytes. What is written for the container
+# endpoint asks the metadata endpoint for the same in its own way: another path, and another header.
 import re
 
 
@@ -9,9 +9,13 @@ def translate(piece):
     if HEADER.startswith(b"X-aws"):
         piece = re.sub(rb"(?i)\bauthorization:", HEADER[:-1], piece)
         piece = piece.replace(b" / HTTP/1.1", LINE.removeprefix(b"GET"))
-    return piece.replace(b"@TOKEN@", TOKEN).replace(b"@HOST@", HOST).replace(b"@PORT@", HOST.rpartition(b":")[2])
+    piece = piece.replace(b"@TOKEN@", TOKEN).replace(b"@HOST@", HOST).replace(b"@PORT@", HOST.rpartition(b":")[2])
+    return re.sub(rb"@TO_(\d+)@", lambda found: b"x" * (int(found[1]) - len(piece) + len(found[0])), piece)
 
 
+# A service has asked AWS for nothing yet.
+while status(once(ask())) == 503:
+    pass
 for order in map(json.loads, sys.stdin):
     s = connect()
     for piece in order["pieces"]:

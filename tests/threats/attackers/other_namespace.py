@@ -1,5 +1,6 @@
 """sentinel in a network namespace of its own, with a cable to another one, and an attacker of its tree at the other end:
-argv is SENTINEL and SCRIPT, what the tree runs. Run it in the namespace that is sentinel's (`unshare -n`).
+argv is the command that has a sentinel and a script, which finds the way to the other end in NSENTER. Run it in the namespace that
+is sentinel's (`unshare -n`).
 
 The kernel is told to route 127.0.0.1 over the cable on both sides: an attacker who has done that reaches the port.
 """
@@ -37,7 +38,7 @@ route_loopback("there", NSENTER)
 ip("route add 127.0.0.1/32 via 10.77.0.1 dev there", NSENTER)
 
 environment = {**os.environ, "NSENTER": " ".join(NSENTER)}
-done = subprocess.run([sys.argv[1], "exec", "--profile", "given", "--server", "--", sys.executable, "-u", "-c", sys.argv[2]], env=environment)
+done = subprocess.run(sys.argv[1:], env=environment)
 other.stdin.close()
 other.wait()
 sys.exit(done.returncode)
