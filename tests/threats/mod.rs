@@ -38,6 +38,7 @@ mod t23_limits;
 mod t24_hostile_input;
 mod t25_not_in_the_tree;
 mod t26_attestation_failure;
+mod t26_callers_over_tcp;
 mod t26_selectors;
 mod t27_connections_end;
 mod t28_approvals;

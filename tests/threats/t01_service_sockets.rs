@@ -110,10 +110,10 @@ fn a_signal_ends_the_service_and_its_session_and_what_a_kill_leaves_is_replaced(
         let refused = UnixStream::connect(service.open.socket()).err();
         (refused?.kind() == ErrorKind::ConnectionRefused).then_some(())
     });
-    let Service { open, world, .. } = service;
+    let Service { open, world, found, .. } = service;
     let mut again = serve(&world, &[], &open.socket(), &options).spawn();
     again.error_line("serving on ");
-    let service = Service { running: again, open, world };
+    let service = Service { running: again, open, world, found };
     assert_eq!(service.told(WEB), "web");
     service.end();
 }

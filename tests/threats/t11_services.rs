@@ -1,11 +1,13 @@
 //! T11, and T16, T23 and T27, for services: neighbours do not keep each other out, and what has ended for one has not for the other.
+//! For the metadata endpoint the flood is in t10_services.rs.
 
 use std::time::Duration;
 
 use sentinel::clock::{Clock, SystemClock};
 
 use super::service::{DB, OTHER, Service, WEB, said};
-use crate::harness::{Running, World, eventually, is_root, skip};
+use crate::harness::{Running, World, eventually};
+use crate::wire::Transport;
 
 const BY_USER: [&str; 4] = ["--map", "uid:61001=web", "--map", "uid:61002=db"];
 const FLOOD: &str = include_str!("attackers/flood.py");
@@ -17,7 +19,7 @@ for line in sys.stdin:
     slowest, came = 0, set()
     for _ in range(int(line)):
         began = time.monotonic()
-        came.add(told(once(ask(None))))
+        came.add(told(once(ask())))
         slowest = max(slowest, time.monotonic() - began)
     say(round(slowest * 1000), *came)
 "#;
@@ -34,24 +36,26 @@ fn assert_served(client: &mut Running, requests: u32, meanwhile: &str) {
 #[test]
 fn a_thousand_slow_clients_of_any_user_keep_no_service_out() {
     const NAME: &str = "a_thousand_slow_clients_of_any_user_keep_no_service_out";
-    let Some(service) = Service::start(NAME, &BY_USER) else { return };
-    let mut client = service.client(WEB, RIGHTFUL).spawn();
-    assert_served(&mut client, 1, "alone");
-    for (uid, processes) in [(WEB, "1"), (WEB, "8"), (DB, "8"), (OTHER, "8"), (0, "8")] {
-        let what = format!("in a flood of {processes} processes of uid {uid}");
-        let mut flood = service.client(uid, FLOOD).args([processes, "1000"]).spawn();
-        for step in ["flooding", "reopened"] {
-            assert_eq!(flood.line(), step);
-            assert_served(&mut client, 20, &what);
+    let transports = [Transport::UnixService, Transport::TcpService];
+    Service::over_each(NAME, &transports, (&[], &BY_USER), |service, _| {
+        let mut client = service.client(WEB, RIGHTFUL).spawn();
+        assert_served(&mut client, 1, "alone");
+        for (uid, processes) in [(WEB, "1"), (WEB, "8"), (DB, "8"), (OTHER, "8"), (0, "8")] {
+            let what = format!("in a flood of {processes} processes of uid {uid}");
+            let mut flood = service.client(uid, FLOOD).args([processes, "1000"]).spawn();
+            for step in ["flooding", "reopened"] {
+                assert_eq!(flood.line(), step);
+                assert_served(&mut client, 20, &what);
+            }
+            flood.close_stdin();
+            flood.line();
+            assert_eq!(flood.finish().code(), 0);
         }
-        flood.close_stdin();
-        flood.line();
-        assert_eq!(flood.finish().code(), 0);
-    }
-    client.close_stdin();
-    assert_eq!(client.finish().code(), 0);
-    let stderr = service.end();
-    assert!(stderr.contains("more: foreign uid"), "{stderr}");
+        client.close_stdin();
+        assert_eq!(client.finish().code(), 0);
+        let stderr = service.end();
+        assert!(stderr.contains("more: foreign uid"), "{stderr}");
+    });
 }
 
 /// Who holds a TCP connection is looked for among all that its user runs: a user whom nobody named may have that without end.
@@ -69,32 +73,28 @@ fn over_tcp_nobodys_processes_are_looked_through_but_those_of_users_that_are_nam
 #[test]
 fn one_service_cannot_use_up_what_another_may_ask_for() {
     const NAME: &str = "one_service_cannot_use_up_what_another_may_ask_for";
-    if !is_root() {
-        return skip(NAME, "it takes root to be several users");
-    }
-    let world = World::new();
-    world.role("web", "base", "");
-    world.role("db", "base", "");
     let policy = r#"{"version":"1","limits":{"requests_per_second":4},"rules":[{"name":"r","effect":"allow"}]}"#;
-    let policy = world.sandbox.write("policy.json", policy, 0o600);
-    let service =
-        Service::start_with(world, &[], &[&BY_USER[..], &["--policy", policy.to_str().expect("UTF-8")]].concat());
-    assert_eq!(service.told(WEB), "web");
-    let flood =
-        "came = [told(once(ask(None))) for _ in range(200)]\nsay(came.count('429'), set(came) <= {'db', '429'})";
-    let told = said(&service.client(DB, flood).run());
-    let (limited, nothing_else) = told.split_once(' ').expect("two words");
-    assert!(limited.parse::<u32>().expect("a number") > 0 && nothing_else == "True", "{told}");
-    // While the other's allowance is used up at every moment.
-    let asking = "while True:\n    once(ask(None)); say('asked')";
-    let mut flood = service.client(DB, asking).spawn();
-    flood.line();
-    let mut client = service.client(WEB, RIGHTFUL).spawn();
-    assert_served(&mut client, 3, "while the other asks without end");
-    drop(flood);
-    client.close_stdin();
-    assert_eq!(client.finish().code(), 0);
-    service.end();
+    let of_policy = World::new();
+    let policy = of_policy.sandbox.write("policy.json", policy, 0o600);
+    let options = [&BY_USER[..], &["--policy", policy.to_str().expect("UTF-8")]].concat();
+    Service::over_each(NAME, &Transport::OF_SERVICES, (&[], &options), |service, _| {
+        assert_eq!(service.told(WEB), "web");
+        let flood =
+            "came = [told(once(ask())) for _ in range(200)]\nsay(came.count('429'), set(came) <= {'db', '429'})";
+        let told = said(&service.client(DB, flood).run());
+        let (limited, nothing_else) = told.split_once(' ').expect("two words");
+        assert!(limited.parse::<u32>().expect("a number") > 0 && nothing_else == "True", "{told}");
+        // While the other's allowance is used up at every moment.
+        let asking = "while True:\n    once(ask()); say('asked')";
+        let mut flood = service.client(DB, asking).spawn();
+        flood.line();
+        let mut client = service.client(WEB, RIGHTFUL).spawn();
+        assert_served(&mut client, 3, "while the other asks without end");
+        drop(flood);
+        client.close_stdin();
+        assert_eq!(client.finish().code(), 0);
+        service.end();
+    });
 }
 
 /// As many threads as argv says ask again and again, until standard input ends. Says so once every one has been put off.
@@ -141,43 +141,44 @@ const KEEPING: &str = r#"
 kept = connect()
 for line in sys.stdin:
     if line == "kept\n":
-        say(told(answer(kept)) if try_send(kept, ask(None)) else "closed")
+        say(told(answer(kept)) if try_send(kept, ask()) else "closed")
     elif line == "idle\n":
         kept.settimeout(0.2)
         try: say("closed" if kept.recv(1) == b"" else "more")
         except TimeoutError: say("open")
         kept.settimeout(LIMIT_S)
     else:
-        raw = once(ask(None)); say(told(raw), b'"SessionRevoked"' in raw)
+        raw = once(ask()); say(told(raw), b'"SessionRevoked"' in raw)
 "#;
 
 #[test]
 fn a_session_that_is_revoked_ends_for_its_entry_alone() {
     const NAME: &str = "a_session_that_is_revoked_ends_for_its_entry_alone";
-    let Some(service) = Service::start(NAME, &BY_USER) else { return };
-    // Who asks anew all the time makes its own connections give room: another process of the same user keeps one.
-    let mut clients = [WEB, WEB, DB].map(|uid| service.client(uid, KEEPING).spawn());
-    let tell = |client: &mut Running, what: &str| {
-        client.send(what);
-        client.line()
-    };
-    assert_eq!(clients.each_mut().map(|client| tell(client, "kept")), ["web", "web", "db"]);
-    let listed = service.world.sandbox.sentinel(["session", "list", "--json"]).run();
-    let sessions: Vec<serde_json::Value> =
-        listed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let web = sessions.iter().find(|session| session["profile"] == "web").expect("a session");
-    let id = web["id"].as_str().expect("an id");
-    let revoked = service.world.sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
-    assert_eq!(revoked.code(), 0, "{revoked}");
-    let [web, keeping, db] = &mut clients;
-    eventually("the end of the revoked session", || (tell(web, "new") == "403 True").then_some(()));
-    let since = SystemClock.boot();
-    eventually("the end of its connection", || (tell(keeping, "idle") == "closed").then_some(()));
-    let passed = SystemClock.boot() - since;
-    assert!(passed < Duration::from_secs(20), "it rested until its own end: {passed:?}");
-    assert_eq!(tell(db, "idle"), "open");
-    assert_eq!([tell(db, "kept"), tell(db, "new")], ["db", "db False"]);
-    assert_eq!(tell(web, "new"), "403 True");
-    drop(clients);
-    service.end();
+    Service::over_each(NAME, &Transport::OF_SERVICES, (&[], &BY_USER), |service, _| {
+        // Who asks anew all the time makes its own connections give room: another process of the same user keeps one.
+        let mut clients = [WEB, WEB, DB].map(|uid| service.client(uid, KEEPING).spawn());
+        let tell = |client: &mut Running, what: &str| {
+            client.send(what);
+            client.line()
+        };
+        assert_eq!(clients.each_mut().map(|client| tell(client, "kept")), ["web", "web", "db"]);
+        let listed = service.world.sandbox.sentinel(["session", "list", "--json"]).run();
+        let sessions: Vec<serde_json::Value> =
+            listed.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let web = sessions.iter().find(|session| session["profile"] == "web").expect("a session");
+        let id = web["id"].as_str().expect("an id");
+        let revoked = service.world.sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
+        assert_eq!(revoked.code(), 0, "{revoked}");
+        let [web, keeping, db] = &mut clients;
+        eventually("the end of the revoked session", || (tell(web, "new") == "403 True").then_some(()));
+        let since = SystemClock.boot();
+        eventually("the end of its connection", || (tell(keeping, "idle") == "closed").then_some(()));
+        let passed = SystemClock.boot() - since;
+        assert!(passed < Duration::from_secs(20), "it rested until its own end: {passed:?}");
+        assert_eq!(tell(db, "idle"), "open");
+        assert_eq!([tell(db, "kept"), tell(db, "new")], ["db", "db False"]);
+        assert_eq!(tell(web, "new"), "403 True");
+        drop(clients);
+        service.end();
+    });
 }
