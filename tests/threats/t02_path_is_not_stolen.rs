@@ -6,14 +6,19 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use crate::fake_sts::Sts;
-use crate::harness::{
-    Finished, Invocation, Running, Sandbox, World, eventually, is_root, process, python, sentinel, skip,
-};
+use crate::harness::{Invocation, Running, Sandbox, World, eventually, is_root, process, python, sentinel, skip};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const STEP: &str = include_str!("attackers/step.py");
 const STEAL: &str = include_str!("attackers/steal_path.py");
 const HINT: &str = "  give another path with --unix-socket-path (exec) or --socket (serve)\n";
+
+/// Who wants the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Exec,
+    Service,
+}
 
 struct Setup {
     _sts: Sts,
@@ -22,6 +27,8 @@ struct Setup {
 }
 
 impl Setup {
+    const BOTH: [Server; 2] = [Server::Exec, Server::Service];
+
     fn new() -> Self {
         let World { sts, sandbox, .. } = World::new();
         let path = sandbox.directory("own", 0o700).join("s.sock");
@@ -40,24 +47,56 @@ impl Setup {
         self.sandbox.sentinel(self.arguments()).args(["--"])
     }
 
+    /// Starts one that serves.
+    #[track_caller]
+    fn serves(&self, server: Server) -> Running {
+        let mut running = if server == Server::Exec { self.serving() } else { self.service().spawn() };
+        Self::wait_for(&mut running, server);
+        running
+    }
+
+    #[track_caller]
+    fn wait_for(running: &mut Running, server: Server) {
+        match server {
+            Server::Exec => assert_eq!(running.line(), "200"),
+            Server::Service => drop(running.error_line("serving on ")),
+        }
+    }
+
+    /// The status with which one ends that is told to.
+    fn end(running: Running, server: Server) -> i32 {
+        if server == Server::Service {
+            running.signal("TERM");
+        }
+        running.finish().code()
+    }
+
     /// Starts a child that asks the socket, says what it got, and stays until its input ends.
     fn serving(&self) -> Running {
         let script = format!("{CLIENT}\nprint(status(ask(connect())))\nsys.stdin.read()");
         self.sentinel().args([python(), "-u", "-c", &script]).spawn()
     }
 
-    fn refused(&self) -> Finished {
-        let done = self.sentinel().args(["touch", "ran"]).run();
-        assert!(!self.sandbox.path("home/ran").exists(), "the child ran: {done}");
-        done
+    fn service(&self) -> Invocation {
+        let uid = process::uid(std::process::id()).expect("a uid").to_string();
+        self.sandbox.sentinel(["serve", "ecs", "--profile", "base", "--allow-uid", &uid, "--socket", self.path()])
     }
 
+    /// Fails unless nobody can serve there, for this reason.
     #[track_caller]
     fn assert_refused(&self, why: &str) {
-        let done = self.refused();
-        assert_eq!(done.code(), 125, "{done}");
-        let expected = format!("sentinel: the socket path {} is taken: {why}\n{HINT}", self.path());
-        assert_eq!(done.stderr, expected);
+        for server in Self::BOTH {
+            let (run, status) = match server {
+                Server::Exec => (self.sentinel().args(["touch", "ran"]), 125),
+                Server::Service => (self.service(), 1),
+            };
+            let done = run.run();
+            assert!(!self.sandbox.path("home/ran").exists(), "the child ran: {done}");
+            assert_eq!(done.code(), status, "{done}");
+            let expected = format!("sentinel: the socket path {} is taken: {why}\n{HINT}", self.path());
+            // A service may have said more before that.
+            assert!(done.stderr == expected || server == Server::Service && done.stderr.ends_with(&expected), "{done}");
+        }
     }
 
     /// The names beside the socket's path.
@@ -113,8 +152,10 @@ fn a_live_server_keeps_its_socket() {
     let before = facts(&setup.path);
     setup.assert_refused(&format!("a server (pid {}) listens on it", std::process::id()));
     assert_eq!(facts(&setup.path), before);
-    // The first is sentinel's look.
-    drop(listener.accept().expect("a connection"));
+    // The first are their looks.
+    for _ in Setup::BOTH {
+        drop(listener.accept().expect("a connection"));
+    }
     let client = UnixStream::connect(&setup.path).expect("the server is still there");
     let (_, served) = listener.accept().map(|(stream, _)| (client, stream)).expect("a connection");
     assert!(served.peer_addr().is_ok());
@@ -123,11 +164,13 @@ fn a_live_server_keeps_its_socket() {
 #[test]
 fn a_dead_socket_of_ours_is_replaced() {
     let setup = Setup::new();
-    drop(UnixListener::bind(&setup.path).expect("a socket"));
-    let mut running = setup.serving();
-    assert_eq!(running.line(), "200");
-    assert_eq!(running.finish().code(), 0);
-    assert_eq!(setup.names(), [""; 0]);
+    for server in Setup::BOTH {
+        drop(UnixListener::bind(&setup.path).expect("a socket"));
+        let running = setup.serves(server);
+        drop(UnixStream::connect(&setup.path).expect("it listens"));
+        assert_eq!(Setup::end(running, server), 0);
+        assert_eq!(setup.names(), [""; 0]);
+    }
 }
 
 #[test]
@@ -146,22 +189,27 @@ fn a_dead_socket_of_another_user_is_left_alone() {
 
 #[test]
 fn of_many_that_race_for_a_path_one_wins() {
-    for _ in 0..4 {
+    for server in [Server::Exec, Server::Service].repeat(3) {
         let setup = Setup::new();
         drop(UnixListener::bind(&setup.path).expect("a socket"));
-        let mut racers: Vec<Running> = (0..4).map(|_| setup.serving()).collect();
+        let start = || if server == Server::Exec { setup.serving() } else { setup.service().spawn() };
+        let mut racers: Vec<Running> = (0..4).map(|_| start()).collect();
         let ended = |racer: &Running| process::state(racer.pid()) == Some('Z');
         eventually("three of four to lose", || (racers.iter().filter(|racer| ended(racer)).count() >= 3).then_some(()));
         let winner = racers.iter().position(|racer| !ended(racer)).expect("a winner");
         let mut winner = racers.remove(winner);
         for loser in racers {
             let done = loser.finish();
-            done.failed_with(125, &["is taken: "]);
-            assert_eq!((done.stdout.as_str(), done.stderr.lines().count()), ("", 2), "{done}");
+            done.failed_with(if server == Server::Exec { 125 } else { 1 }, &["is taken: "]);
+            // Services say more before they listen.
+            assert!(
+                done.stdout.is_empty() && (server == Server::Service || done.stderr.lines().count() == 2),
+                "{done}"
+            );
         }
-        assert_eq!(winner.line(), "200");
+        Setup::wait_for(&mut winner, server);
         UnixStream::connect(&setup.path).expect("the winner's socket");
-        assert_eq!(winner.finish().code(), 0);
+        assert_eq!(Setup::end(winner, server), 0);
         assert_eq!(setup.names(), [""; 0]);
     }
 }

@@ -234,6 +234,47 @@ fn without_numbers(line: &str) -> String {
     }
 }
 
+/// The metadata endpoint is on the port that it was asked for.
+#[test]
+fn what_sentinel_would_not_have_made_is_no_metadata_endpoint() {
+    let World { sandbox, .. } = World::new();
+    let at = sandbox.directory("own", 0o755).join("s");
+    let own = "'127.0.0.1:%d' % s.getsockname()[1]";
+    let not_listening = format!("{THE_SOCKET} is not a stream socket that listens");
+    for (make, address, wanted) in [
+        ("s = tcp('127.0.0.1')".to_owned(), own, "SERVED".to_owned()),
+        ("s = tcp('127.0.0.1', listening=False)".to_owned(), own, not_listening),
+        (
+            format!("s = unix('{}')", at.display()),
+            "'127.0.0.1:9'",
+            format!("{THE_SOCKET} is a Unix socket, and the metadata endpoint is on a port"),
+        ),
+        (
+            "s = tcp('127.0.0.1')".to_owned(),
+            "'127.0.0.1:9'",
+            format!("{THE_SOCKET} listens on 127.0.0.1:PORT, and --imds-address is 127.0.0.1:9"),
+        ),
+        (
+            "s = tcp('0.0.0.0')".to_owned(),
+            own,
+            format!("{THE_SOCKET} listens on 0.0.0.0:PORT, and --imds-address is 127.0.0.1:PORT"),
+        ),
+        (
+            "s = tcp('0.0.0.0')".to_owned(),
+            "'0.0.0.0:%d' % s.getsockname()[1]",
+            "0.0.0.0 is not an address of the loopback interface, and no other is served".to_owned(),
+        ),
+        (
+            "s = tcp('127.0.0.1', options=[socket.SO_REUSEPORT])".to_owned(),
+            own,
+            format!("{THE_SOCKET} lets other processes listen on 127.0.0.1:PORT beside it"),
+        ),
+    ] {
+        let asked = format!("{make}\nsys.argv[3:4] = ['ec2', '--imds-address', {address}]");
+        assert_eq!(without_numbers(&outcome(&sandbox, &asked, &[])), wanted, "{make}");
+    }
+}
+
 #[test]
 fn a_socket_or_directory_of_somebody_elses_is_not_served() {
     const NAME: &str = "a_socket_or_directory_of_somebody_elses_is_not_served";
