@@ -46,6 +46,10 @@ impl Peer {
         if facts.uid != uid {
             return Err(Unattested::UidChanged);
         }
+        // No gid comes with a TCP connection.
+        if kernel.overflow().holds(facts.uid, facts.gid) {
+            return Err(Unattested::FOREIGN_ID);
+        }
         let (image, executable) = (process.image(), process.executable());
         if !process.is_alive() {
             return Err(Unattested::Gone);

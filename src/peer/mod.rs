@@ -59,6 +59,11 @@ pub enum Unattested {
     Unreadable(String),
 }
 
+impl Unattested {
+    /// A uid or gid that may be anybody's.
+    const FOREIGN_ID: Self = Self::Ambiguous("an id outside of this user namespace's map");
+}
+
 impl fmt::Display for Unattested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

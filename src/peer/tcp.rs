@@ -57,7 +57,7 @@ impl FarEnd {
     /// # Errors
     /// It may be anybody's.
     pub fn unambiguous(&self, overflow: &Overflow) -> Result<(), Unattested> {
-        if overflow.holds_uid(self.socket.uid) { Err(ambiguous()) } else { Ok(()) }
+        if overflow.holds_uid(self.socket.uid) { Err(Unattested::FOREIGN_ID) } else { Ok(()) }
     }
 
     /// Whether it is still that socket, that somebody holds, and of that uid.
@@ -119,10 +119,6 @@ impl<'a> FarEnds<'a> {
         end.recheck(self.kernel)?;
         Ok((process, uid, Link { inode, descriptor }))
     }
-}
-
-fn ambiguous() -> Unattested {
-    Unattested::Ambiguous("an id outside of this user namespace's map")
 }
 
 impl Link {

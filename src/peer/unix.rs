@@ -56,7 +56,7 @@ pub fn unambiguous(stream: &UnixStream, overflow: &Overflow) -> Result<(PeerCred
 pub fn unambiguous_ids(stream: &UnixStream, overflow: &Overflow) -> Result<PeerCredentials, Unattested> {
     let noted = credentials(stream)?;
     if overflow.holds(noted.uid, noted.gid) {
-        return Err(Unattested::Ambiguous("an id outside of this user namespace's map"));
+        return Err(Unattested::FOREIGN_ID);
     }
     Ok(noted)
 }

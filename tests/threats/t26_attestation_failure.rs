@@ -69,6 +69,7 @@ fn a_proc_that_hides_processes_is_no_way_in_over_tcp() {
     }
     on_tiers_of_tcp("a_proc_that_hides_processes_is_no_way_in_over_tcp", |tier| {
         hides(tier, Transport::Tcp, "not dumpable, inside: refused");
+        hides(tier, Transport::Ecs, "not dumpable, inside: refused");
         hides(tier, Transport::Imds, "not dumpable, inside: refused");
     });
 }

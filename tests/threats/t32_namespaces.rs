@@ -2,14 +2,15 @@
 
 use super::arena::{Arena, assert_report, on_every_tier};
 use crate::harness::{is_root, skip};
+use crate::wire::Transport;
 
 #[test]
 fn process_0_and_what_comes_into_a_pid_namespace_are_refused() {
     if !is_root() {
         return skip("process_0_and_what_comes_into_a_pid_namespace_are_refused", "pid namespaces need root");
     }
-    on_every_tier("process_0_and_what_comes_into_a_pid_namespace_are_refused", |tier| {
-        let done = Arena::new().fight(&[], "namespaces.py", &["pids", tier]);
+    let attack = |tier, transport: Transport| {
+        let done = Arena::new().fight(&[], "namespaces.py", &["pids", tier, transport.option()]);
         let expected = [
             "inside: served",
             "process 0: refused",
@@ -17,7 +18,12 @@ fn process_0_and_what_comes_into_a_pid_namespace_are_refused() {
             "came in, and was adopted by sentinel: refused",
         ];
         assert_report(&done, &expected);
-    });
+    };
+    on_every_tier("process_0_and_what_comes_into_a_pid_namespace_are_refused", |tier| attack(tier, Transport::Unix));
+    // Over TCP no number comes with a connection: who holds it is looked for.
+    for transport in [Transport::Tcp, Transport::Ecs, Transport::Imds] {
+        attack("pidfs inode", transport);
+    }
 }
 
 #[test]
@@ -39,7 +45,7 @@ fn process_0_is_refused_also_where_the_user_is_enough() {
     if !is_root() {
         return skip("process_0_is_refused_also_where_the_user_is_enough", "pid namespaces need root");
     }
-    let done = Arena::new().fight(&[], "namespaces.py", &["pids", "pidfs inode", "--bind", "uid"]);
+    let done = Arena::new().fight(&[], "namespaces.py", &["pids", "pidfs inode", "--unix-socket", "--bind", "uid"]);
     let expected = [
         "inside: served",
         "process 0: refused",
@@ -53,13 +59,18 @@ fn process_0_is_refused_also_where_the_user_is_enough() {
 #[test]
 fn an_id_that_may_be_anybodys_is_refused() {
     const NAME: &str = "an_id_that_may_be_anybodys_is_refused";
-    // The map's ids, who is inside, the same user outside, and root outside.
-    for (map, inside, outside, root) in [
-        ("uid+gid", "served", "served", "dropped"),
-        ("uid", "refused", "refused", "dropped"),
-        ("", "refused", "refused", "refused"),
+    // The endpoint, the map's ids, who is inside, the same user outside, and root outside.
+    for (transport, map, inside, outside, root) in [
+        (Transport::Unix, "uid+gid", "served", "served", "dropped"),
+        (Transport::Unix, "uid", "refused", "refused", "dropped"),
+        (Transport::Unix, "", "refused", "refused", "refused"),
+        // Over TCP who is outside is not found.
+        (Transport::Tcp, "uid+gid", "served", "refused", "dropped"),
+        (Transport::Tcp, "uid", "refused", "refused", "dropped"),
+        (Transport::Tcp, "", "refused", "refused", "refused"),
+        (Transport::Ecs, "", "refused", "refused", "refused"),
     ] {
-        let done = Arena::new().fight(&[], "namespaces.py", &["users", map]);
+        let done = Arena::new().fight(&[], "namespaces.py", &["users", map, transport.option()]);
         if done.stderr.contains("no user namespaces here") {
             return skip(NAME, "this host allows no user namespaces");
         }

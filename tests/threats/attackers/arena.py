@@ -81,7 +81,7 @@ class Tree(Peer):
             if "by /proc" in tier and self.has_get_info():
                 raise SystemExit(f"this is not the tier {tier}: PIDFD_GET_INFO works")
         # What everybody gets who is refused. The metadata endpoint tells those inside that they lack a session token.
-        refused = Peer(user=user) if transport == "--ec2-server" else self
+        refused = Peer() if transport == "--ec2-server" else self
         self.refusal = refused.ask(self.socket, "x" * 43)
         if not self.refusal.startswith("HTTP/1.1 403 Forbidden\r\n"):
             raise SystemExit(f"no refusal: {self.refusal!r}")

@@ -1,4 +1,5 @@
-"""T32: namespaces in which process ids and user ids are not what they seem. Arguments: what is attacked, and the tier."""
+"""T32: namespaces in which process ids and user ids are not what they seem. Arguments: what is attacked, the tier or the map, and
+the transport."""
 
 import ctypes
 import os
@@ -21,9 +22,9 @@ def child_of(pid):
     return child
 
 
-def pids(tier, options):
+def pids(tier, transport, *options):
     """sentinel is process 1 of a pid namespace; attackers are outside, or come in from there."""
-    tree = Tree(tier, options, user=None, prefix=OWN_PIDS)
+    tree = Tree(tier, options, user=None, prefix=OWN_PIDS, transport=transport)
     judge("inside", tree, tree.ask(tree.socket, tree.token))
     judge("process 0", tree, Peer().ask(tree.socket, tree.token))
     sentinel = child_of(tree.process.pid)
@@ -41,11 +42,11 @@ def foreign_proc(tier):
     report("a foreign /proc", f"{code} {output!r} {errors.splitlines()[0]}")
 
 
-def users(maps):
+def users(maps, transport):
     """sentinel is in a user namespace with these of the maps `uid` and `gid`."""
     prefix = [PYTHON, f"{HERE}/namespaces.py", "enter", maps]
     # The user is all that counts, so that nothing but the user's ambiguity can be the reason for a refusal.
-    tree = Tree("pidfs inode", ["--bind", "uid"], prefix=prefix)
+    tree = Tree("pidfs inode", ["--bind", "uid"], prefix=prefix, transport=transport)
     judge("inside", tree, tree.ask(tree.socket, tree.token))
     judge("the same user, outside", tree, Peer().ask(tree.socket, tree.token))
     if ROOT:
@@ -90,9 +91,9 @@ def nobody():
 
 what, *rest = sys.argv[1:]
 if what == "pids":
-    pids(rest[0], rest[1:])
+    pids(*rest)
 elif what == "users":
-    users(rest[0])
+    users(*rest)
 elif what == "enter":
     enter(*rest)
 elif what == "proc":
