@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Running, Sandbox, UNDER_TEST, is_root, process, python, sentinel, skip};
+use crate::harness::{Running, Sandbox, UNDER_TEST, copy_program, is_root, process, python, sentinel, skip};
 
 fn sandbox() -> Sandbox {
     Sandbox::with_endpoint("http://127.0.0.1:9")
@@ -56,6 +56,18 @@ fn a_test_can_talk_with_a_running_program() {
     assert_eq!(running.error_line("end"), "end");
     let done = running.finish();
     assert_eq!(done.stdout, "ready\ngot one\ngot two\n");
+}
+
+#[test]
+fn a_program_that_is_written_has_its_mode_and_can_be_copied() {
+    let sandbox = sandbox();
+    let script = sandbox.write("script", "#!/bin/sh\necho ran\n", 0o750);
+    let copy = sandbox.path("copy");
+    copy_program(&script, &copy);
+    for path in [script, copy] {
+        assert_eq!(std::fs::metadata(&path).expect("it is there").mode() & 0o7777, 0o750);
+        assert_eq!(sandbox.program(path.to_str().expect("UTF-8")).run().stdout, "ran\n");
+    }
 }
 
 #[test]

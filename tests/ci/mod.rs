@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::clients::moto::programs;
 use crate::fake_sts::{ACCOUNT, Keys, Sts};
-use crate::harness::{Invocation, Sandbox, is_root, sentinel, skip};
+use crate::harness::{Invocation, Sandbox, copy_program, is_root, sentinel, skip};
 
 const SYSTEMS: [&str; 2] = ["github", "gitlab"];
 const MODES: [&str; 2] = ["--server", "--unix-socket"];
@@ -45,7 +45,7 @@ impl Machine {
         }
         sandbox.write("runner.py", &read("tests/ci/runner.py"), 0o600);
         sandbox.write("job/workspace/deploy.sh", &read("tests/ci/steps/deploy.sh"), 0o755);
-        fs::copy(sentinel(), sandbox.path("program")).expect("copied");
+        copy_program(Path::new(sentinel()), &sandbox.path("program"));
         Self { sandbox, sts, user }
     }
 

@@ -17,7 +17,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -83,10 +83,13 @@ impl Sandbox {
         path
     }
 
-    /// Writes a file with exactly this mode.
+    /// Writes a file with exactly this mode; what may be run with it, as a program.
     pub(crate) fn write(&self, relative: &str, content: &str, mode: u32) -> PathBuf {
         let path = self.path(relative);
-        fs::write(&path, content).expect("write a file");
+        match mode & 0o111 {
+            0 => fs::write(&path, content).expect("write a file"),
+            _ => write_program(&path, content),
+        }
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("chmod");
         path
     }
@@ -194,6 +197,22 @@ impl Drop for Sandbox {
             panic!("cannot remove {}: {error}", self.root.display());
         }
     }
+}
+
+/// Copies a program and its mode. By a process of its own: what this one has open to write, every child that another test is
+/// starting has open too for a moment, and the kernel runs nothing that somebody may be writing (ETXTBSY).
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-p").args([from, to]).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot copy {} to {}", from.display(), to.display());
+}
+
+/// The same for a script.
+fn write_program(path: &Path, content: &str) {
+    let mut shell = Command::new("sh");
+    let shell = shell.args(["-c", r#"cat >"$1""#, "sh"]).arg(path).stdin(Stdio::piped());
+    let mut shell = shell.spawn().expect("a shell");
+    shell.stdin.take().expect("piped").write_all(content.as_bytes()).expect("write a program");
+    assert!(shell.wait().is_ok_and(|status| status.success()), "cannot write {}", path.display());
 }
 
 /// Says, past the test runner's capture, that a test did not run. Call it, then return.

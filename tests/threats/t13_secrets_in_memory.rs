@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use crate::fake_sts::Fault;
-use crate::harness::{Invocation, Running, Sandbox, World, is_root, process, python, sentinel, skip};
+use crate::harness::{Invocation, Running, Sandbox, World, copy_program, is_root, process, python, sentinel, skip};
 
 const CLIENT: &str = include_str!("attackers/client.py");
 const INSPECT: &str = include_str!("attackers/inspect_process.py");
@@ -156,7 +157,7 @@ fn a_process_of_the_same_user_cannot_look_into_broker_or_warden() {
     let sandbox = &world.sandbox;
     let (sentinel, attacker, control) = if is_root() {
         let program = sandbox.path("tmp/sentinel-program");
-        fs::copy(sentinel(), &program).expect("a copy");
+        copy_program(Path::new(sentinel()), &program);
         sandbox.give_to_nobody();
         let as_nobody = |program: &str| sandbox.as_nobody(program).expect("root");
         (as_nobody(program.to_str().expect("UTF-8")), as_nobody(PYTHON), as_nobody("cat"))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sentinel::digest::{hex, sha256};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Sandbox, World, python, sentinel, skip};
+use crate::harness::{Sandbox, World, copy_program, python, sentinel, skip};
 
 /// Asks once with each program that is named, and prints the status of its answer.
 const OVER_TCP: &str = r#"for program; do
@@ -63,7 +63,7 @@ impl Setup {
 
     fn copy(&self) -> PathBuf {
         let copy = self.sandbox.path("curl");
-        fs::copy(&self.curl, &copy).expect("a copy");
+        copy_program(&self.curl, &copy);
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
         copy
     }

@@ -1,11 +1,12 @@
 //! T26, and T6 and T32, for services: who is selected gets the role of the entry, and nobody else gets anything.
 
 use std::fs;
+use std::path::Path;
 
 use sentinel::digest::{hex, sha256};
 
 use super::service::{DB, OTHER, Open, PYTHON, Service, WEB, said, serve};
-use crate::harness::{World, is_root, sentinel, skip};
+use crate::harness::{World, copy_program, is_root, sentinel, skip};
 use crate::wire::FORBIDDEN;
 
 const BY_USER: [&str; 4] = ["--map", "uid:61001=web", "--map", "uid:61002=db"];
@@ -209,7 +210,7 @@ fn what_only_looks_like_the_program_is_refused() {
     // An impostor of the attacker's own, at the same path of a mount namespace of its own.
     let evil = Open::new();
     let evil = evil.0.join("evil");
-    fs::copy(&curl, &evil).expect("a copy");
+    copy_program(Path::new(&curl), &evil);
     let impostor =
         r#"mount --bind "$0" /mnt/app && exec setpriv --reuid 61001 --regid 61001 --clear-groups -- /mnt/app "$@""#;
     let enter =
