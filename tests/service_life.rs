@@ -1,12 +1,12 @@
 //! `sentinel serve` under a service manager: what it is told, and settings that are read again while clients are served.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Running, World, eventually, is_root, process, python, skip};
+use crate::harness::{REQUEST, Running, World, eventually, is_root, process, python, read_answer, skip};
 
 /// A service on `own/s` that serves the profile `base`, or `dev`, to whom the user's settings file names.
 struct Service {
@@ -69,7 +69,10 @@ impl Service {
         let id = session["id"].as_str().expect("an id");
         let revoke = self.world.sandbox.sentinel(["session", "revoke", "--profile", "base", id]).run();
         assert_eq!(revoke.code(), 0, "{revoke}");
-        eventually("the end of the session", || (self.client().ask().0 == 403).then_some(()));
+        // With its session a profile's connections end, of which one may be waiting for its answer.
+        eventually("the end of the session", || {
+            self.client().ask_once().is_ok_and(|answer| answer.0 == 403).then_some(())
+        });
     }
 
     fn end(self) {
@@ -84,20 +87,16 @@ impl Service {
 struct Client(UnixStream);
 
 impl Client {
-    /// The status of one more request, and its body.
+    /// The status of one more request, and its body. Who is told that credentials are still being fetched asks again: the
+    /// first request does that, and the first after a reload.
     fn ask(&mut self) -> (u16, String) {
-        self.0.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("the connection is open");
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).expect("a whole head");
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8(head).expect("ASCII");
-        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).expect("a length");
-        let mut body = vec![0; length.parse().expect("a number")];
-        self.0.read_exact(&mut body).expect("a whole body");
-        (head[9..12].parse().expect("a status"), String::from_utf8(body).expect("UTF-8"))
+        eventually("an answer", || Some(self.ask_once().expect("a whole answer")).filter(|answer| answer.0 != 503))
+    }
+
+    /// The same, whatever comes of it.
+    fn ask_once(&mut self) -> std::io::Result<(u16, String)> {
+        self.0.write_all(REQUEST)?;
+        read_answer(&mut self.0)
     }
 }
 
@@ -204,7 +203,7 @@ fn no_connection_is_dropped_and_no_request_refused_while_settings_change() {
             let (done, asked) = (&done, &asked);
             scope.spawn(move || {
                 while !done.load(Ordering::SeqCst) {
-                    let (status, body) = client.ask();
+                    let (status, body) = client.ask_once().expect("the connection is open");
                     // `Ask again` is no refusal: a profile that is new has no credentials yet, and has a limit.
                     assert!(matches!(status, 200 | 429 | 503), "{status} {body}");
                     asked.fetch_add(1, Ordering::SeqCst);

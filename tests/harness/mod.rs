@@ -8,6 +8,7 @@
 //! assert_eq!(world.sts.calls_of("AssumeRole").len(), 1);
 //! ```
 
+mod http;
 mod invocation;
 pub(crate) mod process;
 mod running;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
+pub(crate) use http::{REQUEST, read_answer};
 pub(crate) use invocation::{Finished, Invocation};
 pub(crate) use running::Running;
 pub(crate) use world::World;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::fake_sts::Sts;
-use crate::harness::{Finished, Invocation, Sandbox, World, sentinel};
+use crate::harness::{Finished, Invocation, Running, Sandbox, World, eventually, sentinel};
 
 /// The ways to credentials: with words, the mode as policies name it, and the status of a refusal.
 pub(super) const WAYS: [(&[&str], &str, i32); 4] = [
@@ -79,11 +79,21 @@ impl Ruled {
     }
 
     /// A tree that is served in this way and asks when it is told to: see attackers/often.py.
-    pub(super) fn tree(&self, way: &[&str], options: &[&str]) -> crate::harness::Running {
+    pub(super) fn tree(&self, way: &[&str], options: &[&str]) -> Running {
         let run = self.sandbox.sentinel(way).args(["--profile", "dev", "--policy"]).args([&self.policy]).args(options);
         let run = run.args(["--", crate::harness::python(), "-u", "-c", OFTEN]).args([sentinel()]);
         run.spawn()
     }
+}
+
+/// Has a tree ask what it is told, and gives what came of it: once more as often as anything was put off (503), because AWS and
+/// the session's record have as long as a busy machine takes.
+#[track_caller]
+pub(super) fn answered(tree: &mut Running, order: &str) -> String {
+    eventually("an answer", || {
+        tree.send(order);
+        Some(tree.line()).filter(|line| number(line, "503") == 0.0)
+    })
 }
 
 /// Asks as often as it is told.

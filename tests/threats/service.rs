@@ -16,8 +16,18 @@ pub(super) const WEB: u32 = 61_001;
 pub(super) const DB: u32 = 61_002;
 pub(super) const OTHER: u32 = 61_003;
 
-/// Says what came of one request: the role whose credentials came, else the status, else `dropped`.
+/// Says what came of one request: the role whose credentials came, else the status, else `dropped`. `once` asks again while it
+/// is told that the credentials are still being fetched, which a service does at the first request: that is no refusal.
 pub(super) const ASKING: &str = r#"
+at_once = once
+
+
+def once(*words):
+    while (raw := at_once(*words))[9:12] == b"503":
+        pass
+    return raw
+
+
 def told(raw):
     if raw[9:12] != b"200":
         return raw[9:12].decode() or "dropped"

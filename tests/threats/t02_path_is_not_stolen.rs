@@ -73,7 +73,9 @@ impl Setup {
 
     /// Starts a child that asks the socket, says what it got, and stays until its input ends.
     fn serving(&self) -> Running {
-        let script = format!("{CLIENT}\nprint(status(ask(connect())))\nsys.stdin.read()");
+        // Who asks first may be told that the credentials are still being fetched.
+        let ask = "stream = connect()\nwhile (found := status(ask(stream))) == '503': pass\nprint(found)";
+        let script = format!("{CLIENT}\n{ask}\nsys.stdin.read()");
         self.sentinel().args([python(), "-u", "-c", &script]).spawn()
     }
 

@@ -38,6 +38,8 @@ fn a_thousand_slow_clients_of_any_user_keep_no_service_out() {
     const NAME: &str = "a_thousand_slow_clients_of_any_user_keep_no_service_out";
     let transports = [Transport::UnixService, Transport::TcpService];
     Service::over_each(NAME, &transports, (&[], &BY_USER), |service, _| {
+        // The first request waits for AWS as well.
+        assert_eq!(service.told(WEB), "web");
         let mut client = service.client(WEB, RIGHTFUL).spawn();
         assert_served(&mut client, 1, "alone");
         for (uid, processes) in [(WEB, "1"), (WEB, "8"), (DB, "8"), (OTHER, "8"), (0, "8")] {
@@ -155,6 +157,8 @@ for line in sys.stdin:
 fn a_session_that_is_revoked_ends_for_its_entry_alone() {
     const NAME: &str = "a_session_that_is_revoked_ends_for_its_entry_alone";
     Service::over_each(NAME, &Transport::OF_SERVICES, (&[], &BY_USER), |service, _| {
+        // A connection that stays does not ask again for what AWS has not given yet.
+        assert_eq!([WEB, DB].map(|uid| service.told(uid)), ["web", "db"]);
         // Who asks anew all the time makes its own connections give room: another process of the same user keeps one.
         let mut clients = [WEB, WEB, DB].map(|uid| service.client(uid, KEEPING).spawn());
         let tell = |client: &mut Running, what: &str| {

@@ -1,6 +1,6 @@
 //! T14: what a rule gives is no more than it says, in every mode: accounts, roles, session policies, durations.
 
-use super::ruled::{Ruled, WAYS, one_rule, serves};
+use super::ruled::{Ruled, WAYS, answered, one_rule, serves};
 use crate::fake_sts::ACCOUNT;
 
 const ALLOW: &str = r#""effect":"allow""#;
@@ -115,8 +115,7 @@ fn a_stricter_rule_does_not_hand_out_what_a_looser_one_fetched() {
         [(1, ""), (2, r#","max_server_duration":"15m""#), (3, &format!(r#","session_policy":{narrow}"#))]
     {
         ruled.rule(&one_rule(&format!("{ALLOW}{members}")));
-        tree.send("2");
-        assert!(tree.line().starts_with("200=2 "), "{members}");
+        assert!(answered(&mut tree, "2").starts_with("200=2 "), "{members}");
         assert_eq!(ruled.sts.calls_of("AssumeRole").len(), count, "{members}");
     }
     assert_eq!(tree.finish().code(), 0);

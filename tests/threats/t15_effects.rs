@@ -14,7 +14,7 @@ use sentinel::store::record::{EventStatus, RequestStatus};
 use sentinel::store::{Engine, Event, Local, Record, Request};
 use serde_json::{Value, json};
 
-use super::ruled::{Ruled, WAYS, number, serves};
+use super::ruled::{Ruled, WAYS, answered, number, serves};
 use crate::fake_sts::wire::{Answer, Response, Server};
 
 const SERVER: &str = "the rule wants a server: give --server or --unix-socket";
@@ -61,8 +61,7 @@ fn try_all(ruled: &Ruled, what: &str, gives: Gives, options: &[&str]) {
         assert!(tree.line().starts_with("ready "));
         let (answer, helper) =
             if gives.denial(way).is_none() { ("200=1 ", "helper 0") } else { ("403=1 ", "helper 1") };
-        tree.send("1");
-        let line = tree.line();
+        let line = answered(&mut tree, "1");
         assert!(line.starts_with(answer), "{what}: {way:?}: {line}");
         if way.contains(&"--unix-socket") {
             tree.send("helper");
@@ -374,8 +373,7 @@ fn no_request_waits_for_a_table() {
     let ruled = in_tables("require_server_session", &tables);
     let mut tree = ruled.tree(&["exec", "--unix-socket"], &["--session-table", "sessions"]);
     assert!(tree.line().starts_with("ready "));
-    tree.send("1");
-    assert!(tree.line().starts_with("200=1 "));
+    assert!(answered(&mut tree, "1").starts_with("200=1 "));
     tables.is_silent(true);
     let (before, began) = (tables.calls().len(), SystemClock.boot());
     tree.send("200");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sentinel::clock::{Clock, SystemClock};
 
-use super::ruled::{OFTEN, Ruled, denials, number};
+use super::ruled::{OFTEN, Ruled, answered, denials, number};
 use crate::harness::{Running, eventually, python};
 use crate::wire::{FETCHED, Served, Transport};
 
@@ -231,7 +231,7 @@ fn many_terms_do_not_make_more_exchanges_and_what_is_kept_is_given() {
     let mut given = Vec::new();
     for index in 0..12 {
         of(index);
-        let line = told(&mut tree, "1");
+        let line = answered(&mut tree, "1");
         if line.starts_with("200=1 ") {
             given.push(index);
         } else {

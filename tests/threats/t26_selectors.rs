@@ -26,7 +26,8 @@ fn two_services_get_their_own_role_and_no_other() {
     let done = service.as_user(OTHER, &[sentinel(), "credentials"]).without("SENTINEL_AUTH_TOKEN").run();
     assert_eq!((done.code(), done.stdout.as_str()), (1, ""), "{done}");
     let decisions = service.world.sandbox.decisions();
-    for (decision, (uid, profile)) in decisions.iter().zip([(WEB, "web"), (DB, "db")]) {
+    for (uid, profile) in [(WEB, "web"), (DB, "db")] {
+        let decision = decisions.iter().find(|one| one["peer"]["uid"] == uid).expect("a decision");
         let seen = (&decision["peer"]["uid"], &decision["profile"], &decision["binding"], &decision["deployment"]);
         assert_eq!(seen, (&uid.into(), &profile.into(), &"selector".into(), &"enforced".into()));
     }
@@ -79,6 +80,8 @@ fn who_changes_user_or_group_after_connecting_is_refused() {
     let Some(service) = Service::start("who_changes_user_or_group_after_connecting_is_refused", &options) else {
         return;
     };
+    // Credentials are there then, and no answer has to be waited for.
+    assert_eq!(service.told(WEB), "web");
     let script = r#"
 def as_who(uid, gid):
     os.setresgid(gid, gid, 0); os.setresuid(uid, uid, 0)
@@ -104,6 +107,8 @@ for uid, gid in [(61001, 61001), (61002, 61001), (61001, 61002), (0, 61001), (61
 #[test]
 fn who_hands_a_connection_on_hands_nothing_on() {
     let Some(service) = Service::start("who_hands_a_connection_on_hands_nothing_on", &BY_USER) else { return };
+    // Credentials are there then, and no answer has to be waited for.
+    assert_eq!(service.told(WEB), "web");
     let script = r#"
 import array
 ours, theirs = socket.socketpair()
@@ -133,6 +138,10 @@ const STAGE: &str = r#"mount -t tmpfs -o mode=755 none /mnt && cp "$0" /mnt/app 
     exec "$@""#;
 /// Asks with curl, which gets what to ask once its standard input says so, and prints the status.
 const LATER: [&str; 3] = ["-s", "-K", "-"];
+/// Credentials that are still being fetched (503) are asked for again; a refusal is not.
+const PATIENT: &str = "retry = 10\n";
+/// The same at once.
+const NOW: [&str; 8] = ["-s", "--retry", "10", "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/"];
 
 /// Runs in a service's mount namespace, as the web service's user.
 fn staged<'a>(pid: &'a str, program: &[&'a str]) -> Vec<&'a str> {
@@ -158,8 +167,9 @@ fn a_program_that_is_not_the_one_named_is_refused() {
     let pid = service.running.pid().to_string();
     let socket = service.open.socket();
     let socket = socket.to_str().expect("UTF-8");
-    let config =
-        format!("unix-socket = {socket}\nurl = http://localhost/\noutput = /dev/null\nwrite-out = %{{http_code}}\n");
+    let config = format!(
+        "unix-socket = {socket}\nurl = http://localhost/\noutput = /dev/null\nwrite-out = %{{http_code}}\n{PATIENT}"
+    );
     let ask = |program: &[&str], meanwhile: &[&str]| {
         let words = staged(&pid, &[program, &LATER].concat());
         let mut asking = service.knowing(words[0]).args(&words[1..]).spawn();
@@ -202,7 +212,7 @@ fn what_only_looks_like_the_program_is_refused() {
     let pid = service.running.pid().to_string();
     let socket = service.open.socket();
     let socket = socket.to_str().expect("UTF-8");
-    let ask = ["-s", "--unix-socket", socket, "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/"];
+    let ask = [&NOW[..], &["--unix-socket", socket]].concat();
     let run = |words: &[&str]| said(&service.knowing(words[0]).args(&words[1..]).run());
     let as_web = |program: &[&str]| run(&staged(&pid, program));
     let with = |program: &str| as_web(&[&[program], &ask[..]].concat());
@@ -288,7 +298,7 @@ fn another_digest_is_another_program() {
         let Some(service) = Service::start(NAME, &options) else { return };
         let socket = service.open.socket();
         let socket = socket.to_str().expect("UTF-8");
-        let ask = [&curl, "-s", "--unix-socket", socket, "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/"];
+        let ask = [&[curl.as_str()], &NOW[..], &["--unix-socket", socket]].concat();
         assert_eq!(said(&service.as_user(WEB, &ask).run()), status);
         assert_eq!(service.told(WEB), "403", "an interpreter has a digest, and attests nothing");
         service.end();
@@ -385,7 +395,7 @@ fn what_cannot_be_established_any_more_is_refused() {
     let pid = service.running.pid().to_string();
     let socket = service.open.socket();
     let socket = socket.to_str().expect("UTF-8");
-    let ask = ["/mnt/app", "-s", "--unix-socket", socket, "-o", "/dev/null", "-w", "%{http_code}", "http://localhost/"];
+    let ask = [&["/mnt/app"], &NOW[..], &["--unix-socket", socket]].concat();
     let words = staged(&pid, &ask);
     let status = || said(&service.knowing(words[0]).args(&words[1..]).run());
     assert_eq!(status(), "200");
