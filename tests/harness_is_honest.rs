@@ -3,7 +3,9 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::fake_sts::Sts;
-use crate::harness::{Running, Sandbox, UNDER_TEST, copy_program, is_root, process, python, sentinel, skip};
+use crate::harness::{
+    Running, Sandbox, UNDER_TEST, copy_program, is_root, one_of_three, process, python, sentinel, skip,
+};
 
 fn sandbox() -> Sandbox {
     Sandbox::with_endpoint("http://127.0.0.1:9")
@@ -68,6 +70,22 @@ fn a_program_that_is_written_has_its_mode_and_can_be_copied() {
         assert_eq!(std::fs::metadata(&path).expect("it is there").mode() & 0o7777, 0o750);
         assert_eq!(sandbox.program(path.to_str().expect("UTF-8")).run().stdout, "ran\n");
     }
+}
+
+#[test]
+fn what_has_three_runs_may_fail_twice() {
+    let mut runs = 0;
+    let said = one_of_three(|| {
+        runs += 1;
+        if runs == 3 { Ok("in time") } else { Err("late".to_owned()) }
+    });
+    assert_eq!((said, runs), ("in time", 3));
+}
+
+#[test]
+#[should_panic(expected = "three times: late; late; late")]
+fn what_fails_three_times_fails() {
+    one_of_three(|| Err::<(), _>("late".to_owned()));
 }
 
 #[test]

@@ -254,3 +254,17 @@ pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T
         std::thread::sleep(Duration::from_millis(2));
     }
 }
+
+/// Runs it until it says Ok, three times at most: for what has to come within some seconds, which a stall of the whole machine may
+/// take once. What is broken fails every time.
+#[track_caller]
+pub(crate) fn one_of_three<T>(mut run: impl FnMut() -> Result<T, String>) -> T {
+    let mut failures = Vec::new();
+    while failures.len() < 3 {
+        match run() {
+            Ok(result) => return result,
+            Err(why) => failures.push(why),
+        }
+    }
+    panic!("three times: {}", failures.join("; "));
+}

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::tables::{Fixed, Place, clock};
 use super::{error, session};
 use crate::fake_sts::wire::{Answer, Response, Server};
+use crate::harness::one_of_three;
 
 /// What was asked, in order: the operation and its body.
 type Asked = Arc<Mutex<Vec<(String, Value)>>>;
@@ -219,11 +220,14 @@ fn a_dynamodb_that_hangs_is_not_waited_for() {
         Answer::Reset
     });
     let engine = engine(&server);
-    let began = SystemClock.boot();
-    let said = error(engine.get(Kind::Session, &session().id)).to_string();
-    let took = SystemClock.boot() - began;
+    let said = one_of_three(|| {
+        let began = SystemClock.boot();
+        let said = error(engine.get(Kind::Session, &session().id)).to_string();
+        let took = SystemClock.boot() - began;
+        assert!(took >= Duration::from_secs(4), "{took:?}");
+        if took < Duration::from_secs(7) { Ok(said) } else { Err(format!("{took:?}")) }
+    });
     drop(release);
-    assert!(took >= Duration::from_secs(4) && took < Duration::from_secs(7), "{took:?}");
     assert!(said.contains("did not answer GetItem in time"), "{said}");
 }
 
@@ -232,10 +236,12 @@ fn a_dynamodb_that_hangs_is_not_waited_for() {
 fn a_listing_without_end_ends() {
     let page = json!({"Items": [], "LastEvaluatedKey": {"id": {"S": "0123456789abcdef"}}});
     let server = Server::start(move |_| answer(200, &page));
-    let began = SystemClock.boot();
-    let said = error(engine(&server).list(Kind::Session, None, 10)).to_string();
-    let took = SystemClock.boot() - began;
-    assert!(took < Duration::from_secs(7), "{took:?}");
+    let said = one_of_three(|| {
+        let began = SystemClock.boot();
+        let said = error(engine(&server).list(Kind::Session, None, 10)).to_string();
+        let took = SystemClock.boot() - began;
+        if took < Duration::from_secs(7) { Ok(said) } else { Err(format!("{took:?}")) }
+    });
     assert_eq!(
         said,
         "the DynamoDB table `sessions` has more records than are read in 5 s\n  ask for fewer: those of a user, a profile \

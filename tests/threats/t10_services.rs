@@ -168,12 +168,13 @@ fn a_flood_of_slow_clients_keeps_no_service_out_over_tcp() {
     let rightful = r#"
 import time
 for line in sys.stdin:
-    slowest, came = 0, set()
+    times, came = [], set()
     for _ in range(20):
         began = time.monotonic()
         came.add(len(session()) > 20)
-        slowest = max(slowest, time.monotonic() - began)
-    print(round(slowest * 1000), *came)
+        times.append(time.monotonic() - began)
+    # The slowest but one: one may meet a stall of the whole machine.
+    print(round(sorted(times)[-2:][0] * 1000), *came)
 "#;
     let mut client =
         service.as_user(WEB, &[PYTHON, "-u", "-c", &format!("{CLIENT}\n{rightful}"), &service.port]).spawn();

@@ -9,27 +9,27 @@ use sentinel::auth::Binding;
 use sentinel::clock::{Clock, SystemClock};
 use sentinel::sys::user::effective_uid;
 
-use crate::harness::{Invocation, Running, is_root, process, python, sentinel, skip};
+use crate::harness::{Invocation, Running, is_root, one_of_three, process, python, sentinel, skip};
 use crate::wire::in_process::InProcess;
 use crate::wire::{CLIENT, FETCHED, Served, Transport, closing, get};
 
-/// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
-/// in ms, and every status.
+/// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest but one
+/// took, in ms, and every status. One may meet a stall of the whole machine; who is kept out is so more often than once.
 const RIGHTFUL: &str = r#"
 say(PATH, TOKEN.decode())
 for line in sys.stdin:
-    slowest, statuses = 0, set()
+    times, statuses = [], set()
     for _ in range(int(line)):
         began = time.monotonic()
         statuses.add(status(once(ask())))
-        slowest = max(slowest, time.monotonic() - began)
-    say(round(slowest * 1000), *statuses)
+        times.append(time.monotonic() - began)
+    say(round(sorted(times)[-2:][0] * 1000), *statuses)
 "#;
 
 const FLOOD: &str = include_str!("attackers/flood.py");
 
-/// Has the rightful client ask so many times. Fails unless each request was served within a second, and sentinel is no
-/// larger than it may be.
+/// Has the rightful client ask so many times. Fails unless each request was served, all but one within a second, and sentinel is
+/// no larger than it may be.
 #[track_caller]
 fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
     inside.send(&requests.to_string());
@@ -235,19 +235,25 @@ while left:
         if not piece:
             say(json.dumps([names[s], round(1000 * (time.monotonic() - began)), left.pop(s).decode()]))
 "#;
-        let mut inside = served.inside(&[], &format!("{FETCHED}{script}")).spawn();
-        assert_eq!(inside.line(), "200");
-        let mut seen = Vec::new();
-        for _ in 0..4 {
-            let (name, after_ms, text): (String, u32, String) = serde_json::from_str(&inside.line()).expect("JSON");
-            assert!((4900..8000).contains(&after_ms), "{name} was cut after {after_ms} ms");
-            // Who has sent nothing is not owed an answer.
-            assert_eq!(text, if name == "silent" { String::new() } else { closing(408) }, "{name}");
-            seen.push(name);
-        }
-        seen.sort();
-        assert_eq!(seen, ["drip", "half", "second", "silent"]);
-        assert_eq!(inside.finish().code(), 0);
+        one_of_three(|| {
+            let mut inside = served.inside(&[], &format!("{FETCHED}{script}")).spawn();
+            assert_eq!(inside.line(), "200");
+            let (mut seen, mut late) = (Vec::new(), String::new());
+            for _ in 0..4 {
+                let (name, after_ms, text): (String, u32, String) = serde_json::from_str(&inside.line()).expect("JSON");
+                assert!(after_ms >= 4900, "{name} was cut after {after_ms} ms");
+                if after_ms >= 8000 {
+                    late.push_str(&format!("{name} was cut after {after_ms} ms, "));
+                }
+                // Who has sent nothing is not owed an answer.
+                assert_eq!(text, if name == "silent" { String::new() } else { closing(408) }, "{name}");
+                seen.push(name);
+            }
+            seen.sort();
+            assert_eq!(seen, ["drip", "half", "second", "silent"]);
+            assert_eq!(inside.finish().code(), 0);
+            if late.is_empty() { Ok(()) } else { Err(late) }
+        });
     });
 }
 

@@ -12,16 +12,16 @@ use crate::wire::Transport;
 const BY_USER: [&str; 4] = ["--map", "uid:61001=web", "--map", "uid:61002=db"];
 const FLOOD: &str = include_str!("attackers/flood.py");
 
-/// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest took,
-/// in ms, and what came.
+/// For each number on standard input: as many requests, each on a connection of its own; says how long the slowest but one
+/// took, in ms, and what came. One may meet a stall of the whole machine; who is kept out is so more often than once.
 const RIGHTFUL: &str = r#"
 for line in sys.stdin:
-    slowest, came = 0, set()
+    times, came = [], set()
     for _ in range(int(line)):
         began = time.monotonic()
         came.add(told(once(ask())))
-        slowest = max(slowest, time.monotonic() - began)
-    say(round(slowest * 1000), *came)
+        times.append(time.monotonic() - began)
+    say(round(sorted(times)[-2:][0] * 1000), *came)
 "#;
 
 #[track_caller]
