@@ -223,7 +223,8 @@ fn after_the_mfa_session_nothing_is_served_and_the_person_is_told() {
     for profile in ["dev", "own"] {
         let setup = Setup::new();
         setup.sandbox.profile("own", &setup.alice, &format!("region = us-east-1\nmfa_serial = {}", setup.serial));
-        setup.sts.lifetime_s(3);
+        // Long enough for a busy machine to start the command.
+        setup.sts.lifetime_s(8);
         let script = r#"echo began; while "$0" credentials >/dev/null 2>&1; do :; done; "$0" credentials"#;
         let done = setup.sandbox.shell(&["--profile", profile, "-t", CODE], script).run();
         assert_eq!((done.code(), done.stdout.as_str()), (1, "began\n"), "{done}");

@@ -48,9 +48,11 @@ fn roles(sandbox: &Sandbox, first: &str, second: &str) {
     sandbox.settings("second", &format!("region = us-east-1\nrole_arn = {second}\nsource_profile = dev"));
 }
 
-/// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones.
+/// `sentinel exec --profile PROFILE OPTIONS -- COMMAND`, where `aws` and `python` are the pinned ones. On an instance boto
+/// asks once and waits a second for the answer, which a busy machine may take.
 pub(super) fn exec(sandbox: &Sandbox, profile: &str, options: &[&str], command: &[&str]) -> Invocation {
-    sandbox.exec(&[&["--profile", profile], options].concat(), command).env("PATH", path())
+    let run = sandbox.exec(&[&["--profile", profile], options].concat(), command).env("PATH", path());
+    run.env("AWS_METADATA_SERVICE_TIMEOUT", "60")
 }
 
 /// Does `work` on each of `items`, two at a time: a client mostly waits, and is heavy when it starts.

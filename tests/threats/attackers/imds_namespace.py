@@ -48,6 +48,8 @@ BOTO3 = (
     ONLY
     + """
 import boto3
+# It asks once, and waits a second.
+os.environ["AWS_METADATA_SERVICE_TIMEOUT"] = "60"
 credentials = boto3.Session().get_credentials()
 print("boto3:", credentials.method, credentials.get_frozen_credentials().access_key, flush=True)
 """
