@@ -144,14 +144,12 @@ fn a_role_that_does_not_trust_us_is_named() {
 
 #[test]
 fn an_sts_that_does_not_answer_is_named() {
-    // A port that was free a moment ago, on an address that only this host has.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    drop(listener);
+    // Nobody serves TCPMUX, and no port that is bound to 0 becomes this one.
+    let url = "http://127.0.0.1:1";
     let world = world();
     let run = world.sandbox.sentinel(["exec", "--profile", "base", "--", "true"]);
-    run.env("AWS_ENDPOINT_URL_STS", &url).run().failed_with(125, &[url.trim_start_matches("http://")]);
-    let run = world.sandbox.sentinel(["credentials", "--profile", "base"]).env("AWS_ENDPOINT_URL_STS", &url);
+    run.env("AWS_ENDPOINT_URL_STS", url).run().failed_with(125, &[url.trim_start_matches("http://")]);
+    let run = world.sandbox.sentinel(["credentials", "--profile", "base"]).env("AWS_ENDPOINT_URL_STS", url);
     run.run().failed_with(1, &[url.trim_start_matches("http://")]);
 }
 

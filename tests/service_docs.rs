@@ -177,15 +177,17 @@ fn a_sidecar_serves_another_pid_namespace() {
     let token = world.sandbox.directory("own", 0o755).join("token");
     let token = token.to_str().expect("UTF-8").to_owned();
     open_to_others(&world, "");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
     let words = command("sentinel serve ecs --address").into_iter().map(|word| match word.as_str() {
-        "127.0.0.1:9911" => format!("127.0.0.1:{port}"),
+        "127.0.0.1:9911" => "127.0.0.1:0".to_owned(),
         "1001" => "65533".to_owned(),
         "/run/sentinel/token" => token.clone(),
         _ => word,
     });
     let words: Vec<String> = words.chain(["--profile".to_owned(), "base".to_owned()]).collect();
-    let service = started(world.sandbox.sentinel(&words).spawn());
+    let mut service = world.sandbox.sentinel(&words).spawn();
+    let line = service.error_line("serving on 127.0.0.1:");
+    let (_, port) = line.split_once("127.0.0.1:").expect("a port");
+    let port: String = port.chars().take_while(char::is_ascii_digit).collect();
     let client = |uid: &str, more: &[&str]| {
         let program = ["unshare", "-pf", "--mount-proc", "--kill-child", "setpriv", "--reuid", uid, "--regid", uid];
         let run = world.sandbox.program(program[0]).args(&program[1..]).args(["--clear-groups", "--"]);

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::Command;
 
-use crate::harness::{is_root, python, skip};
+use crate::harness::{eventually, is_root, python, skip};
 use crate::wire::{CLIENT, FETCHED, Served, Transport};
 
 /// Whether these programs are here.
@@ -134,24 +134,31 @@ for address in ["127.0.0.1", "0.0.0.0"]:
 #[test]
 fn a_port_that_is_taken_is_told_before_aws_is_asked() {
     Served::over_each(&Transport::PORTS, |served| {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = taken.local_addr().expect("an address").port().to_string();
-        let before = served.sts.calls().len();
-        let address = format!("127.0.0.1:{port}");
-        let (options, status, hint): (&[&str], i32, &str) = match served.transport {
-            Transport::Imds => (&["--imds-address", &address], 125, "give another port, or leave it out"),
-            Transport::TcpService => (&[], 1, "give another port with --address"),
-            Transport::ImdsService => (&[], 1, "give another port, or leave it out"),
-            _ => (&["--server-port", &port], 125, "give another port with --server-port, or leave it out"),
-        };
-        let run = |script: &str| served.inside(options, script).env("SERVICE_PORT", &port).run();
-        let done = run("say('started')");
-        done.failed_with(status, &[&format!("cannot listen on {address}"), hint]);
-        assert_eq!(done.stdout, "");
-        assert_eq!(served.sts.calls().len(), before, "AWS was asked");
-        // Free again, it is the one that is used.
-        drop(taken);
-        let done = run(&format!("{FETCHED}say(HOST.decode(), status(once(ask())))"));
-        assert_eq!(done.stdout, format!("{address} 200\n"), "{done}");
+        // Free again, it is the one that is used, unless somebody else was given it meanwhile.
+        eventually("a port that stays free", || {
+            let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let port = taken.local_addr().expect("an address").port().to_string();
+            let before = served.sts.calls().len();
+            let address = format!("127.0.0.1:{port}");
+            let (options, status, hint): (&[&str], i32, &str) = match served.transport {
+                Transport::Imds => (&["--imds-address", &address], 125, "give another port, or leave it out"),
+                Transport::TcpService => (&[], 1, "give another port with --address"),
+                Transport::ImdsService => (&[], 1, "give another port, or leave it out"),
+                _ => (&["--server-port", &port], 125, "give another port with --server-port, or leave it out"),
+            };
+            let run = |script: &str| served.inside(options, script).env("SERVICE_PORT", &port).run();
+            let done = run("say('started')");
+            let told = format!("cannot listen on {address}");
+            done.failed_with(status, &[&told, hint]);
+            assert_eq!(done.stdout, "");
+            assert_eq!(served.sts.calls().len(), before, "AWS was asked");
+            drop(taken);
+            let done = run(&format!("{FETCHED}say(HOST.decode(), status(once(ask())))"));
+            if done.stderr.contains(&told) {
+                return None;
+            }
+            assert_eq!(done.stdout, format!("{address} 200\n"), "{done}");
+            Some(())
+        });
     });
 }
