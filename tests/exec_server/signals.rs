@@ -121,6 +121,8 @@ fn sentinel_stays_stopped_while_the_child_is() {
     process::signal(warden, "STOP");
     wait_for_state(warden, 'T');
     process::signal(child, "CONT");
+    // It has seen that and waits for a line: a stop drops a SIGCONT that nobody has taken yet.
+    wait_for_state(child, 'S');
     process::signal(child, "STOP");
     wait_for_state(child, 'T');
     process::signal(warden, "CONT");
