@@ -140,7 +140,9 @@ fn a_server_follows_a_rotation_and_the_files_are_whole_together() {
     fs::rename(&path, &older).expect("rotated");
     // The name is looked at once a second at most.
     eventually("a new file", || {
-        assert!(ask(&mut running).starts_with("200 "));
+        // On a fast machine that is more than a tree may ask for, and a refusal is on record as well.
+        let answer = ask(&mut running);
+        assert!(answer.starts_with("200 ") || answer.starts_with("429 "), "{answer}");
         path.exists().then_some(())
     });
     assert_eq!(running.finish().code(), 0);

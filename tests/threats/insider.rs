@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 
@@ -22,6 +23,7 @@ const LIAR: &str = "liar.example";
 struct Nowhere {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    over: Arc<AtomicBool>,
 }
 
 impl Nowhere {
@@ -29,16 +31,22 @@ impl Nowhere {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind a loopback port");
         let address = listener.local_addr().expect("the bound address");
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let of_thread = Arc::clone(&asked);
+        let over = Arc::new(AtomicBool::new(false));
+        let (of_thread, is_over) = (Arc::clone(&asked), Arc::clone(&over));
         let serve = move || {
             for stream in listener.incoming().flatten() {
-                let mut line = String::new();
-                let Ok(1..) = BufReader::new(stream).read_line(&mut line) else { return };
-                of_thread.lock().expect("lock").push(line.split(' ').nth(1).unwrap_or_default().to_owned());
+                if is_over.load(Ordering::SeqCst) {
+                    return;
+                }
+                // Kept until it is written down: who is hung up on ends, and is looked for in the list.
+                let (mut stream, mut line) = (BufReader::new(stream), String::new());
+                if stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+                    of_thread.lock().expect("lock").push(line.split(' ').nth(1).unwrap_or_default().to_owned());
+                }
             }
         };
         drop(Builder::new().name("nowhere".to_owned()).spawn(serve).expect("a thread"));
-        Self { address, asked }
+        Self { address, asked, over }
     }
 
     fn url(&self) -> String {
@@ -56,7 +64,8 @@ impl Nowhere {
 
 impl Drop for Nowhere {
     fn drop(&mut self) {
-        // Its thread ends at a connection that says nothing.
+        // Its thread looks at that when somebody comes.
+        self.over.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
     }
 }
