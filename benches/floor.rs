@@ -11,16 +11,19 @@ use sentinel::peer::{Kernel, Peer, Process, Tree};
 use sentinel::stream::Stream;
 use sentinel::sys::process::own_pid;
 
+use crate::crowd::Crowd;
 use crate::responder::{start, whole_answer};
-use crate::{Failure, server};
+use crate::shape::Shape;
+use crate::{Failure, library};
 
 /// The part that serves: this process is the root of the tree, the client a child.
-pub(crate) fn run(transport: &str, policy: &str, bare: [&str; 2]) -> Result<(), Failure> {
+pub(crate) fn run(shape: &str, crowd: &str, policy: &str, bare: [&str; 2]) -> Result<(), Failure> {
+    let (shape, crowd) = (Shape::named(shape)?, Crowd::parse(crowd)?);
     let kernel = Kernel::probe()?;
     kernel.probe_tcp()?;
     let root = Process::open(&kernel, own_pid().ok_or("this process has no pid")?).map_err(|why| why.to_string())?;
     let known = Arc::new((kernel, Tree::under(root), PathBuf::from(policy)));
-    let (listener, socket) = server::listener(transport)?;
+    let (listener, socket) = library::listener(shape)?;
     let address = listener.address();
     start(move || {
         while let Ok(stream) = listener.accept() {
@@ -28,7 +31,7 @@ pub(crate) fn run(transport: &str, policy: &str, bare: [&str; 2]) -> Result<(), 
             start(move || drop(answer(&stream, &known)));
         }
     });
-    server::run_client(address, &socket, "none", bare)
+    library::run_client((shape, crowd), (address, &socket, "none"), bare)
 }
 
 fn answer(stream: &Stream, (kernel, tree, policy): &(Kernel, Tree, PathBuf)) -> Result<(), Failure> {

@@ -18,10 +18,12 @@ use sentinel::server::{Listener, Listening, Server, SocketAccess};
 use sentinel::store::{Engine, Local};
 
 use crate::client::{Case, Round};
+use crate::crowd::Crowd;
 use crate::report::{Report, Wanted};
 use crate::sandbox::Sandbox;
+use crate::shape::Shape;
 use crate::stats::Spread;
-use crate::{Failure, roles, server};
+use crate::{Failure, library, roles};
 
 /// Counted at once, because one is too short for a clock.
 const COUNTED: u32 = 10_000;
@@ -29,14 +31,19 @@ const ROUNDS: usize = 50;
 
 /// Measures it.
 pub(crate) fn measure(sandbox: &Sandbox, report: &mut Report) -> Result<(), Failure> {
-    let mut command = sandbox.program(&roles::own_path());
-    command.arg("gate").arg(sandbox.path("policy.json")).arg(sandbox.path("gate"));
-    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
-    if !output.status.success() {
-        return Err(format!("the two servers failed: {}", output.status).into());
+    let mut rounds: Vec<Round> = Vec::new();
+    for crowd in Crowd::each() {
+        let mut command = sandbox.dressed(crowd.server().command(&roles::own_path()));
+        command.args(["gate", &crowd.word()]).arg(sandbox.path("policy.json"));
+        command.arg(sandbox.path(&format!("gate-{}", crowd.clients)));
+        let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+        if !output.status.success() {
+            return Err(format!("the two servers failed: {}", output.status).into());
+        }
+        for line in String::from_utf8(output.stdout)?.lines() {
+            rounds.push(Round::parse(line)?);
+        }
     }
-    let rounds: Result<Vec<Round>, Failure> = String::from_utf8(output.stdout)?.lines().map(Round::parse).collect();
-    let rounds = rounds?;
     for (keep, clients) in [(true, 1), (true, 8), (false, 1), (false, 8)] {
         let of_case = || rounds.iter().filter(|round| round.case == Case { clients, keep });
         let name = if keep { "keep-alive" } else { "connection per request" };
@@ -74,7 +81,8 @@ fn count(report: &mut Report) {
 
 /// The part that serves: this process is the root of the tree, the client a child. Neither server asks for less than the other but
 /// the session.
-pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
+pub(crate) fn serve(crowd: &str, policy: &str, state: &Path) -> Result<(), Failure> {
+    let crowd = Crowd::parse(crowd)?;
     std::fs::DirBuilder::new().mode(0o700).create(state)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let standing = Arc::new(Standing::new(true, Arc::clone(&clock)));
@@ -97,7 +105,8 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
         clock: Arc::clone(&clock),
         operator: Arc::new(Operator::stderr(clock, false)),
     })?;
-    let mut client = roles::command("compare");
+    let mut client = crowd.client().command(&roles::own_path());
+    client.args(["compare", &crowd.word()]);
     let mut servers = Vec::new();
     for (name, standing) in [("without", None), ("with", Some(standing))] {
         let socket = state.join(name);
@@ -105,7 +114,7 @@ pub(crate) fn serve(policy: &str, state: &Path) -> Result<(), Failure> {
         let options = Options { file: Some(state.join(format!("{name}.jsonl"))), ..Options::default() };
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let log = DecisionLog::open(&options, clock, operator)?;
-        let (service, token) = server::service(policy, None, log, standing)?;
+        let (service, token) = library::service(Shape::Unix, policy, None, log, standing)?;
         servers
             .push(Server::start(Listener::Unix(Listening::bind(&socket, &SocketAccess::PRIVATE)?), Arc::new(service))?);
         client.arg(&socket).arg(token);

@@ -3,11 +3,12 @@
 //! | file | subject |
 //! |---|---|
 //! | `server` | answers a second, with and without the decision log, against the bare `responder` |
+//! | `library` | the parts that serve from the library |
 //! | `floor` | the bare responder with the questions to the kernel that are promised for every request |
 //! | `log` | what a line of the decision log costs |
 //! | `start` | what is added to the start of a command |
 //! | `gate` | what a session, limits and approvals add to an answer |
-//! | `memory` | what stays in memory at rest |
+//! | `memory` | what stays in memory at rest, and with many connections |
 //! | `attest` | naming the peer of a TCP connection |
 //! | `store` | listing many session records |
 //! | `policy` | an answer of a policy of a thousand rules |
@@ -17,22 +18,27 @@
 
 mod attest;
 mod client;
+mod crowd;
 #[path = "../tests/fake_sts/mod.rs"]
 #[expect(dead_code, reason = "the tests' stand-in for STS does more than is needed here")]
 mod fake_sts;
 mod floor;
 mod gate;
+mod library;
 mod log;
 mod memory;
 mod policy;
+mod product;
 mod report;
 mod responder;
 mod roles;
 mod sandbox;
 mod server;
+mod shape;
 mod start;
 mod stats;
 mod store;
+mod target;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +50,14 @@ use sandbox::Sandbox;
 
 /// Why a measurement could not be made.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// A build of the program.
+pub(crate) struct Build {
+    pub(crate) program: PathBuf,
+    pub(crate) name: &'static str,
+    /// Whether what is promised is promised of it: of the static program, and without one of the other.
+    pub(crate) goals: bool,
+}
 
 /// The program as cargo built it for this run.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
@@ -68,12 +82,15 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<(), Failure> {
     match words {
         ["responder", socket] => responder::run(Path::new(socket)),
-        ["client", socket, port] => client::run(socket, port),
-        ["hold"] => client::hold(),
-        ["floor", transport, policy, socket, port] => floor::run(transport, policy, [socket, port]),
-        ["library", transport, policy, socket, port] => server::library(transport, policy, [socket, port]),
-        ["gate", policy, state] => gate::serve(policy, Path::new(state)),
-        ["compare", one, its_token, other, others_token] => client::compare([one, its_token], [other, others_token]),
+        ["client", shape, crowd, socket, port] => client::run(shape, crowd, [socket, port]),
+        ["hold", shape, connections] => client::hold(shape, connections),
+        ["hold-many", shape, processes, connections] => client::hold_many(shape, processes, connections),
+        ["floor", shape, crowd, policy, socket, port] => floor::run(shape, crowd, policy, [socket, port]),
+        ["library", shape, crowd, policy, socket, port] => library::run(shape, crowd, policy, [socket, port]),
+        ["gate", crowd, policy, state] => gate::serve(crowd, policy, Path::new(state)),
+        ["compare", crowd, one, its_token, other, others_token] => {
+            client::compare(crowd, [one, its_token], [other, others_token])
+        }
         ["fetch", noop, program] => start::fetch(noop, program),
         ["descendant", port] => attest::descendant(port),
         // cargo says --bench when it means to measure, and nothing when it only tests that this runs.
@@ -91,15 +108,13 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     let mut report = Report::new();
     let sandbox = Sandbox::new()?;
     let fixed = fixed_program();
-    // What is promised is promised of the static program; without one, of the other.
-    let mut builds = vec![(PathBuf::from(PROGRAM), "dynamic", fixed.is_none())];
-    builds.extend(fixed.map(|path| (path, "static", true)));
+    let mut builds = vec![Build { program: PROGRAM.into(), name: "dynamic", goals: fixed.is_none() }];
+    builds.extend(fixed.map(|program| Build { program, name: "static", goals: true }));
 
     if wanted("server") {
         std::thread::sleep(SETTLED);
         report.heading("Answers, as a share of the bare responder's speed");
-        let programs: Vec<(&Path, &str)> = builds.iter().map(|(path, build, _)| (path.as_path(), *build)).collect();
-        server::measure(&sandbox, &programs, &mut report)?;
+        server::measure(&sandbox, &builds, &mut report)?;
     }
     if wanted("gate") {
         std::thread::sleep(SETTLED);
@@ -120,14 +135,14 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     }
     if wanted("start") {
         report.heading("Added to the start of a program that does nothing");
-        for (program, build, goals) in &builds {
-            start::measure(&sandbox, program, build, *goals, &mut report)?;
+        for build in &builds {
+            start::measure(&sandbox, build, &mut report)?;
         }
     }
     if wanted("memory") {
-        report.heading("Memory at rest");
-        for (program, build, goals) in &builds {
-            memory::measure(&sandbox, program, build, *goals, &mut report)?;
+        report.heading("Memory at rest, and with a thousand connections");
+        for build in &builds {
+            memory::measure(&sandbox, build, &mut report)?;
         }
     }
     if builds.len() < 2 {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::process::Command;
 
+use crate::crowd::Crowd;
 use crate::stats::Spread;
 
 /// What a figure should be.
@@ -78,7 +79,14 @@ impl Report {
              in one run, and the median of the rounds decides; the machine's own speed is not in it. The bare responder reads a request\n\
              without looking at it and writes 700 bytes, one thread a connection. The promised calls alone are the same with the questions to the\n\
              kernel that are promised for every request (benches/floor.rs): what most of the difference is spent on. They are no bound:\n\
-             that server makes a thread a connection, and where one client asks, who runs on which processor decides more.\n\n",
+             that server makes a thread a connection.\n\n",
+        );
+        let [one, _] = Crowd::each();
+        let _never_fails = writeln!(
+            text,
+            "Where one client asks, who runs on which processor decides more than what is measured: {}.\n\
+             Eight clients, and what serves them, run where the scheduler likes.\n",
+            one.described()
         );
         let _never_fails = writeln!(text, "Machine: {}", self.machine);
         text.push_str(&self.table);

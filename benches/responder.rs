@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, Stdio};
 use std::thread::Builder;
 
 use crate::Failure;
+use crate::crowd::Crowd;
 use crate::roles;
 
 /// As long as an answer of ours with credentials.
@@ -17,15 +18,23 @@ pub(crate) const ANSWER_BYTES: usize = 700;
 /// The running responder, in a process of its own. Ends when dropped.
 pub(crate) struct Responder {
     child: Child,
-    pub(crate) port: u16,
+    socket: String,
+    port: String,
 }
 
 impl Responder {
-    /// Starts it on the Unix socket at `path` and on a port of 127.0.0.1.
-    pub(crate) fn start(path: &Path) -> Result<Self, Failure> {
-        let mut child = roles::command("responder").arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let port = roles::first_line(child.stdout.take().map(|stdout: ChildStdout| stdout))?.parse()?;
-        Ok(Self { child, port })
+    /// Starts it on the Unix socket at `path` and on a port of 127.0.0.1, where this crowd's server runs.
+    pub(crate) fn start(path: &Path, crowd: Crowd) -> Result<Self, Failure> {
+        let mut command = crowd.server().command(&roles::own_path());
+        let mut child = command.arg("responder").arg(path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let port = roles::first_line(child.stdout.take())?;
+        let socket = path.to_str().ok_or("the sandbox's path is not UTF-8")?.to_owned();
+        Ok(Self { child, socket, port })
+    }
+
+    /// Its socket and port.
+    pub(crate) fn place(&self) -> [&str; 2] {
+        [&self.socket, &self.port]
     }
 }
 

@@ -1,11 +1,13 @@
 //! A private directory with all that a run of sentinel reads and writes, and nothing of the person who measures.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
+use crate::shape::role_arn;
 
 /// Removed when dropped.
 pub(crate) struct Sandbox {
@@ -52,7 +54,20 @@ impl Sandbox {
         sandbox
             .write("home/.aws/config", "[profile dev]\nregion = us-east-1\n[profile static]\nregion = us-east-1\n")?;
         sandbox.write("policy.json", POLICY)?;
+        let role = format!(r#"{{ "role_arns": ["{}"], "name": "every day""#, role_arn());
+        let roles = POLICY.replace(r#"{ "name": "every day""#, &role).replace(r#"["dev"]"#, r#"["roles"]"#);
+        sandbox.write("roles.json", &roles)?;
         Ok(sandbox)
+    }
+
+    /// Adds a profile with these keys, an id and a secret.
+    pub(crate) fn profile(&self, name: &str, (id, secret): (&str, &str)) -> Result<(), Failure> {
+        let section = format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        for (file, text) in [("credentials", section), ("config", format!("[profile {name}]\nregion = us-east-1\n"))] {
+            let path = self.path(&format!("home/.aws/{file}"));
+            fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// A path in it.
@@ -67,7 +82,11 @@ impl Sandbox {
 
     /// A program with the sandbox's environment and nothing else.
     pub(crate) fn program(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        self.dressed(Command::new(program))
+    }
+
+    /// The same of a command that has nothing of its own in its environment.
+    pub(crate) fn dressed(&self, mut command: Command) -> Command {
         command.env_clear().current_dir(self.path("home"));
         command
             .env("PATH", "/usr/bin:/bin")

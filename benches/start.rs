@@ -9,23 +9,18 @@ use sentinel::clock::{Clock, SystemClock};
 use crate::report::{Report, Wanted};
 use crate::sandbox::Sandbox;
 use crate::stats::Spread;
-use crate::{Failure, roles};
+use crate::{Build, Failure, roles};
 
 /// Rounds of each pair; the first is not counted.
 const ROUNDS: usize = 101;
 /// The public authorities' certificates, where Debian has them.
 const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Measures all of it for one build of the program. `goals`: whether what is promised is promised of this build.
-pub(crate) fn measure(
-    sandbox: &Sandbox,
-    program: &Path,
-    build: &str,
-    goals: bool,
-    report: &mut Report,
-) -> Result<(), Failure> {
+/// Measures all of it for one build of the program.
+pub(crate) fn measure(sandbox: &Sandbox, build: &Build, report: &mut Report) -> Result<(), Failure> {
+    let Build { program, name: build, goals } = build;
     let noop = noop(sandbox)?;
-    let goal = |limit_ms: f64| if goals { Wanted::AtMost(limit_ms, "ms") } else { Wanted::Told("ms") };
+    let goal = |limit_ms: f64| if *goals { Wanted::AtMost(limit_ms, "ms") } else { Wanted::Told("ms") };
     let alone = || quiet(sandbox.program(&noop));
     let exec = |options: &[&str]| {
         let mut command = sandbox.program(program);
