@@ -143,8 +143,13 @@ fn ask_until(target: &Target, end: Duration, mut kept: Option<&mut Stream>, keep
 /// them are still served, or this fails.
 pub(crate) fn hold(shape: &str, connections: &str) -> Result<(), Failure> {
     let target = Target::product(Shape::named(shape)?)?;
-    let mut held: Vec<Stream> = (0..connections.parse()?).map(|_| target.open()).collect::<Result<_, _>>()?;
-    held.iter_mut().try_for_each(|stream| target.ask(stream))?;
+    let served = |_| {
+        let mut stream = target.open()?;
+        target.ask(&mut stream)?;
+        Ok(stream)
+    };
+    // One after the other: of many that come together and say nothing, a service closes some.
+    let mut held: Vec<Stream> = (0..connections.parse()?).map(served).collect::<Result<_, Failure>>()?;
     println!("served");
     roles::wait_for_end_of_input();
     held.iter_mut().try_for_each(|stream| target.ask(stream))

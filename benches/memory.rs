@@ -38,7 +38,12 @@ pub(crate) fn measure(sandbox: &Sandbox, build: &Build, report: &mut Report) -> 
                     program: &build.program,
                     shape,
                     crowd: Crowd::anywhere(1),
-                    options: vec!["--max-connections".into(), CONNECTIONS.to_string().into()],
+                    options: vec![
+                        "--policy".into(),
+                        sandbox.path(shape.policy()).into(),
+                        "--max-connections".into(),
+                        CONNECTIONS.to_string().into(),
+                    ],
                     sts: &sts,
                 },
                 build,

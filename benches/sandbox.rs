@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
-use crate::shape::role_arn;
+use crate::shape::{OWN_ROLE, ROLE, role_arn};
 
 /// Removed when dropped.
 pub(crate) struct Sandbox {
@@ -54,16 +54,18 @@ impl Sandbox {
         sandbox
             .write("home/.aws/config", "[profile dev]\nregion = us-east-1\n[profile static]\nregion = us-east-1\n")?;
         sandbox.write("policy.json", POLICY)?;
-        let role = format!(r#"{{ "role_arns": ["{}"], "name": "every day""#, role_arn());
-        let roles = POLICY.replace(r#"{ "name": "every day""#, &role).replace(r#"["dev"]"#, r#"["roles"]"#);
+        let given = format!(r#"{{ "role_arns": ["{}", "{}"], "name": "every day""#, role_arn(OWN_ROLE), role_arn(ROLE));
+        let roles = POLICY.replace(r#"{ "name": "every day""#, &given).replace(r#"["dev"]"#, r#"["roles"]"#);
         sandbox.write("roles.json", &roles)?;
         Ok(sandbox)
     }
 
-    /// Adds a profile with these keys, an id and a secret.
-    pub(crate) fn profile(&self, name: &str, (id, secret): (&str, &str)) -> Result<(), Failure> {
-        let section = format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
-        for (file, text) in [("credentials", section), ("config", format!("[profile {name}]\nregion = us-east-1\n"))] {
+    /// Adds the profile `roles`, whose role is assumed with these keys, an id and a secret.
+    pub(crate) fn roles(&self, (id, secret): (&str, &str)) -> Result<(), Failure> {
+        let keys = format!("[user]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        let role = format!("role_arn = {}\nsource_profile = user\n", role_arn(OWN_ROLE));
+        for (file, text) in [("credentials", keys), ("config", format!("[profile roles]\nregion = us-east-1\n{role}"))]
+        {
             let path = self.path(&format!("home/.aws/{file}"));
             fs::OpenOptions::new().append(true).open(path)?.write_all(text.as_bytes())?;
         }

@@ -11,7 +11,7 @@ use crate::product::Product;
 use crate::report::{Report, Wanted as Goal};
 use crate::responder::Responder;
 use crate::sandbox::Sandbox;
-use crate::shape::{ROLE, Shape};
+use crate::shape::{OWN_ROLE, ROLE, Shape};
 use crate::stats::Spread;
 use crate::{Build, Failure, roles};
 
@@ -70,8 +70,9 @@ impl<'a> Scene<'a> {
     fn new(sandbox: &'a Sandbox) -> Result<Self, Failure> {
         let sts = Sts::start();
         let alice = sts.user("alice");
-        sts.role(ROLE).trusts(&alice.arn).allows_source_identity().arn();
-        sandbox.profile("roles", (&alice.access_key_id, &alice.secret_access_key))?;
+        let own = sts.role(OWN_ROLE).trusts(&alice.arn).allows_source_identity().arn();
+        sts.role(ROLE).trusts(&own).allows_source_identity().arn();
+        sandbox.roles((&alice.access_key_id, &alice.secret_access_key))?;
         let bare = Crowd::each().into_iter().map(|crowd| {
             let path = sandbox.path(&format!("tmp/bare-{}", crowd.clients));
             Ok((crowd, Responder::start(&path, crowd)?))

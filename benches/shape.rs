@@ -27,8 +27,9 @@ pub(crate) enum Shape {
     ServeEc2,
 }
 
-/// The role that is asked for by its ARN.
+/// The role that is asked for by its ARN, and the profile's own, with whose credentials it is assumed.
 pub(crate) const ROLE: &str = "bench";
+pub(crate) const OWN_ROLE: &str = "own";
 
 /// What a client has to know of a server.
 pub(crate) enum Reach {
@@ -104,13 +105,13 @@ impl Shape {
 
     /// What is asked for of a container endpoint.
     pub(crate) fn path(self) -> String {
-        if self == Self::Ecs { format!("/role-arn/{}", role_arn()) } else { "/".to_owned() }
+        if self == Self::Ecs { format!("/role-arn/{}", role_arn(ROLE)) } else { "/".to_owned() }
     }
 }
 
-/// The ARN of [`ROLE`].
-pub(crate) fn role_arn() -> String {
-    format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}")
+/// A role's ARN.
+pub(crate) fn role_arn(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/{name}")
 }
 
 impl Reach {
