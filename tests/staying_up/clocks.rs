@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::fake_sts::Fault;
 use crate::harness::{Running, eventually};
 use crate::wire::Served;
-use crate::wire::in_process::InProcess;
+use crate::wire::in_process::{InProcess, Whom};
 
 const HOUR_S: i64 = 3600;
 /// Of the sessions that `InProcess` asks for. They are renewed after a third.
@@ -48,13 +48,16 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Self {
-        Self::of(Served::new())
+    /// A run of `exec`, and a service.
+    fn each(test: impl Fn(Self)) {
+        for whom in [Whom::Tree, Whom::Selected] {
+            test(Self::of(Served::new(), whom));
+        }
     }
 
-    fn of(served: Served) -> Self {
+    fn of(served: Served, whom: Whom) -> Self {
         let clock = Moved::default();
-        let server = InProcess::with_clock(&served, Arc::new(clock.clone()));
+        let server = InProcess::with_clock(&served, whom, Arc::new(clock.clone()));
         let registered = server.authenticator.registry().register(effective_uid(), Binding::Tree);
         let (token, registered) = registered.expect("a token");
         let script = "for line in sys.stdin:\n    print(once(ask(more=b'Connection: close\\r\\n')).decode().partition('\\r\\n\\r\\n')[2])";
@@ -103,47 +106,49 @@ fn is_key(answer: &str) -> bool {
 /// AWS refuses a clock that is an hour ahead. What is there seems to have ended, and has not.
 #[test]
 fn a_clock_that_is_set_forward_and_mended_costs_the_time_between() {
-    let mut scene = Scene::new();
-    let first = scene.ask_until("credentials", is_key);
-    scene.set_clock(HOUR_S);
-    scene.ask_until("a failure", |answer| answer == "CredentialsFailed");
-    let began = SystemClock.boot();
-    for _ in 0..100 {
-        let answer = scene.ask();
-        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-    }
-    // One attempt each time, and pauses from half a second up between them.
-    let most = 3 + 2 * (SystemClock.boot() - began).as_secs();
-    let answers = scene.answers();
-    assert!(u64::try_from(answers.len()).expect("few") <= most, "{answers:?}");
-    assert_eq!(answers.iter().filter(|answer| *answer == "ok").count(), 1, "{answers:?}");
-    scene.set_clock(-HOUR_S);
-    assert_eq!(scene.ask(), first);
-    // In time they are renewed.
-    scene.pass(LIFETIME_S * 2 / 3);
-    scene.ask_until("renewed credentials", |answer| is_key(answer) && answer != first);
+    Scene::each(|mut scene| {
+        let first = scene.ask_until("credentials", is_key);
+        scene.set_clock(HOUR_S);
+        scene.ask_until("a failure", |answer| answer == "CredentialsFailed");
+        let began = SystemClock.boot();
+        for _ in 0..100 {
+            let answer = scene.ask();
+            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+        }
+        // One attempt each time, and pauses from half a second up between them.
+        let most = 3 + 2 * (SystemClock.boot() - began).as_secs();
+        let answers = scene.answers();
+        assert!(u64::try_from(answers.len()).expect("few") <= most, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| *answer == "ok").count(), 1, "{answers:?}");
+        scene.set_clock(-HOUR_S);
+        assert_eq!(scene.ask(), first);
+        // In time they are renewed.
+        scene.pass(LIFETIME_S * 2 / 3);
+        scene.ask_until("renewed credentials", |answer| is_key(answer) && answer != first);
+    });
 }
 
 /// AWS refuses a clock that is an hour behind as well. By it nothing would ever have ended.
 #[test]
 fn a_clock_that_is_set_back_lets_nothing_outlive_its_end() {
-    let mut scene = Scene::new();
-    let first = scene.ask_until("credentials", is_key);
-    scene.set_clock(-HOUR_S);
-    assert_eq!(scene.ask(), first);
-    scene.pass(LIFETIME_S - 60);
-    assert_eq!(scene.ask(), first, "they have a minute left");
-    scene.pass(60);
-    for _ in 0..20 {
-        let answer = scene.ask();
-        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-    }
-    assert!(scene.answers().len() <= 5, "{:?}", scene.answers());
-    scene.set_clock(HOUR_S);
-    // The longest pause after a failure.
-    scene.pass(60);
-    let second = scene.ask_until("credentials", is_key);
-    assert_ne!(second, first);
+    Scene::each(|mut scene| {
+        let first = scene.ask_until("credentials", is_key);
+        scene.set_clock(-HOUR_S);
+        assert_eq!(scene.ask(), first);
+        scene.pass(LIFETIME_S - 60);
+        assert_eq!(scene.ask(), first, "they have a minute left");
+        scene.pass(60);
+        for _ in 0..20 {
+            let answer = scene.ask();
+            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+        }
+        assert!(scene.answers().len() <= 5, "{:?}", scene.answers());
+        scene.set_clock(HOUR_S);
+        // The longest pause after a failure.
+        scene.pass(60);
+        let second = scene.ask_until("credentials", is_key);
+        assert_ne!(second, first);
+    });
 }
 
 /// Keys that are handed out as they came: AWS, which would refuse them, is not asked.
@@ -151,7 +156,8 @@ fn a_clock_that_is_set_back_lets_nothing_outlive_its_end() {
 fn given_keys_have_no_more_left_by_a_clock_that_is_set_back() {
     let keys = "aws_access_key_id = ASIAGIVEN\naws_secret_access_key = s\naws_session_token = t";
     let json = r#""Version":1,"AccessKeyId":"ASIAGIVEN","SecretAccessKey":"s","SessionToken":"t""#;
-    for by_helper in [false, true] {
+    for (by_helper, whom) in [(false, Whom::Tree), (true, Whom::Tree), (false, Whom::Selected), (true, Whom::Selected)]
+    {
         let served = Served::new();
         let end = SystemClock.wall() + SignedDuration::from_secs(LIFETIME_S);
         if by_helper {
@@ -163,7 +169,7 @@ fn given_keys_have_no_more_left_by_a_clock_that_is_set_back() {
         } else {
             served.sandbox.credentials(&format!("[base]\n{keys}\naws_credential_expiration = {end:.0}\n"));
         }
-        let mut scene = Scene::of(served);
+        let mut scene = Scene::of(served, whom);
         assert_eq!(scene.ask_until("credentials", is_key), "ASIAGIVEN");
         scene.set_clock(-HOUR_S);
         // They are looked at again, by the clock of now.
@@ -172,7 +178,10 @@ fn given_keys_have_no_more_left_by_a_clock_that_is_set_back() {
         scene.pass(LIFETIME_S / 3);
         for _ in 0..20 {
             let answer = scene.ask();
-            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{by_helper}: {answer}");
+            assert!(
+                ["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()),
+                "{by_helper}, {whom:?}: {answer}"
+            );
         }
     }
 }
@@ -180,47 +189,50 @@ fn given_keys_have_no_more_left_by_a_clock_that_is_set_back() {
 /// AWS takes what is signed up to five minutes off. By this host's clock its sessions last as much longer than they do.
 #[test]
 fn a_clock_that_is_behind_lets_nothing_outlive_its_end() {
-    let mut scene = Scene::new();
-    scene.passed_s = 250;
-    scene.served.sts.shift_clock_s(250);
-    let first = scene.ask_until("credentials", is_key);
-    let refusal = Fault::Refuse { status: 403, code: "AccessDenied", message: "no more" };
-    scene.served.sts.inject("GetSessionToken", 1000, refusal);
-    scene.pass(LIFETIME_S - 60);
-    assert_eq!(scene.ask(), first, "they have a minute left");
-    scene.pass(60);
-    for _ in 0..20 {
-        let answer = scene.ask();
-        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-    }
+    Scene::each(|mut scene| {
+        scene.passed_s = 250;
+        scene.served.sts.shift_clock_s(250);
+        let first = scene.ask_until("credentials", is_key);
+        let refusal = Fault::Refuse { status: 403, code: "AccessDenied", message: "no more" };
+        scene.served.sts.inject("GetSessionToken", 1000, refusal);
+        scene.pass(LIFETIME_S - 60);
+        assert_eq!(scene.ask(), first, "they have a minute left");
+        scene.pass(60);
+        for _ in 0..20 {
+            let answer = scene.ask();
+            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+        }
+    });
 }
 
 /// All clocks go on while a host sleeps, but for the one that waits are measured by.
 #[test]
 fn a_host_that_slept_serves_no_key_of_the_evening_before() {
-    let mut scene = Scene::new();
-    let first = scene.ask_until("credentials", is_key);
-    scene.pass(8 * HOUR_S);
-    let second = scene.ask_until("credentials", is_key);
-    assert_ne!(second, first);
-    assert_eq!(scene.answers(), ["ok", "ok"]);
-    // A nap costs nothing.
-    scene.pass(300);
-    assert_eq!(scene.ask(), second);
+    Scene::each(|mut scene| {
+        let first = scene.ask_until("credentials", is_key);
+        scene.pass(8 * HOUR_S);
+        let second = scene.ask_until("credentials", is_key);
+        assert_ne!(second, first);
+        assert_eq!(scene.answers(), ["ok", "ok"]);
+        // A nap costs nothing.
+        scene.pass(300);
+        assert_eq!(scene.ask(), second);
+    });
 }
 
 /// The answer never comes: the other end has forgotten the connection.
 #[test]
 fn a_host_that_fell_asleep_in_the_middle_of_a_call_asks_again() {
-    let mut scene = Scene::new();
-    let first = scene.ask_until("credentials", is_key);
-    scene.pass(LIFETIME_S / 2);
-    let _asleep = scene.served.sts.hang("GetSessionToken");
-    assert_eq!(scene.ask(), first);
-    scene.served.sts.wait_for_calls("GetSessionToken", 2);
-    scene.pass(8 * HOUR_S);
-    let answer = scene.ask();
-    assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-    let second = scene.ask_until("credentials", is_key);
-    assert_ne!(second, first);
+    Scene::each(|mut scene| {
+        let first = scene.ask_until("credentials", is_key);
+        scene.pass(LIFETIME_S / 2);
+        let _asleep = scene.served.sts.hang("GetSessionToken");
+        assert_eq!(scene.ask(), first);
+        scene.served.sts.wait_for_calls("GetSessionToken", 2);
+        scene.pass(8 * HOUR_S);
+        let answer = scene.ask();
+        assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+        let second = scene.ask_until("credentials", is_key);
+        assert_ne!(second, first);
+    });
 }

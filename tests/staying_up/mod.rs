@@ -4,35 +4,39 @@
 mod aws;
 mod clocks;
 mod scarcity;
+mod shape;
 
 use serde_json::Value;
 
-use crate::harness::{Invocation, Running, eventually, python};
+use crate::harness::{Invocation, Running, eventually};
 
-/// A client that asks all the time, and the sentinel above it.
-struct Watcher(Running);
+/// A client that asks all the time, below its sentinel or beside a service.
+struct Watcher {
+    service: Option<Running>,
+    client: Running,
+}
 
 /// What it has seen so far.
 struct Seen(Value);
 
 impl Watcher {
-    /// The client's command, to come after `sentinel exec OPTIONS --`.
-    fn command(every_s: &str) -> [&str; 5] {
-        [python(), "-u", "-c", include_str!("watcher.py"), every_s]
+    /// Starts the client, and waits until it was served.
+    #[track_caller]
+    fn start(service: Option<Running>, client: Invocation) -> Self {
+        let mut client = client.spawn();
+        assert_eq!(client.line(), "ready");
+        Self { service, client }
     }
 
-    /// Starts it, and waits until it was served.
-    #[track_caller]
-    fn start(exec: Invocation) -> Self {
-        let mut running = exec.spawn();
-        assert_eq!(running.line(), "ready");
-        Self(running)
+    /// The sentinel that serves it.
+    fn sentinel(&mut self) -> &mut Running {
+        self.service.as_mut().unwrap_or(&mut self.client)
     }
 
     #[track_caller]
     fn seen(&mut self) -> Seen {
-        self.0.send("");
-        Seen(serde_json::from_str(&self.0.line()).expect("JSON"))
+        self.client.send("");
+        Seen(serde_json::from_str(&self.client.line()).expect("JSON"))
     }
 
     /// What it has seen once that fits.
@@ -49,10 +53,14 @@ impl Watcher {
         self.wait("answers with credentials", |seen| seen.with_status("200") >= served)
     }
 
-    /// Ends it. Returns what sentinel said.
+    /// Ends both. Returns what sentinel said.
     #[track_caller]
     fn end(self) -> String {
-        let done = self.0.finish();
+        let done = self.client.finish();
+        assert_eq!(done.code(), 0, "{done}");
+        let Some(service) = self.service else { return done.stderr };
+        service.signal("TERM");
+        let done = service.finish();
         assert_eq!(done.code(), 0, "{done}");
         done.stderr
     }

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::Watcher;
-use crate::harness::{Invocation, World, sentinel, skip};
+use super::shape::{Shape, User};
+use crate::harness::{Invocation, World, is_root, skip};
 
 /// Sets a soft limit of a running process, with a `prlimit` of its own user.
 #[track_caller]
@@ -21,43 +21,46 @@ fn assert_few(said: &str, part: &str) {
 
 #[test]
 fn when_descriptors_are_there_again_it_serves_again() {
-    let world = World::with_dev();
-    let exec = world.sandbox.exec(&["--profile", "dev", "--server"], &Watcher::command("0.05"));
-    let mut watcher = Watcher::start(exec);
-    let pid = watcher.0.pid();
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("descriptors").count();
-    let limit = |soft| limit(world.sandbox.program("prlimit"), pid, "nofile", soft);
-    for _ in 0..2 {
-        // Less than there are already.
-        limit(open / 2);
-        watcher.0.error_line("cannot accept a connection");
-        limit(256);
-        watcher.wait_until_served();
-    }
-    assert_few(&watcher.end(), "cannot accept a connection");
+    Shape::each(&Shape::ALL, |shape| {
+        let world = World::with_dev();
+        let mut watcher = shape.watch(&world.sandbox, &["--profile", "dev"], "0.05");
+        let pid = watcher.sentinel().pid();
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).expect("descriptors").count();
+        let limit = |soft| limit(world.sandbox.program("prlimit"), pid, "nofile", soft);
+        for _ in 0..2 {
+            // Less than there are already.
+            limit(open / 2);
+            watcher.sentinel().error_line("cannot accept a connection");
+            limit(256);
+            watcher.wait_until_served();
+        }
+        assert_few(&watcher.end(), "cannot accept a connection");
+    });
 }
 
 #[test]
 fn when_threads_are_there_again_it_serves_again() {
     let name = "when_threads_are_there_again_it_serves_again";
-    let world = World::with_dev();
-    let Some(run) = world.sandbox.as_nobody(sentinel()) else {
+    if !is_root() {
         return skip(name, "root has as many threads as it likes, and it takes root to become another user");
-    };
-    world.sandbox.give_to_nobody();
-    let run = run.args(["exec", "--profile", "dev", "--server", "--"]).args(Watcher::command("0.05"));
-    let mut watcher = Watcher::start(run);
-    let pid = watcher.0.pid();
-    let limit = |soft| limit(world.sandbox.as_nobody("prlimit").expect("root"), pid, "nproc", soft);
-    for _ in 0..2 {
-        limit(1);
-        // Threads that are there already are used.
-        watcher.wait_until_served();
-        watcher.0.send("crowd 20");
-        watcher.0.error_line("cannot start a thread for a connection");
-        assert_eq!(watcher.0.line(), "gone");
-        limit(4096);
-        watcher.wait_until_served();
     }
-    assert_few(&watcher.end(), "cannot start a thread for a connection");
+    Shape::each(&[Shape::Exec, Shape::Unix, Shape::Ec2], |shape| {
+        let world = World::with_dev();
+        world.sandbox.give_to_nobody();
+        let options = ["--profile", "dev"];
+        let mut watcher = shape.watch_as(User::Nobody, &world.sandbox, &options, "0.05", |sentinel| sentinel);
+        let pid = watcher.sentinel().pid();
+        let limit = |soft| limit(world.sandbox.as_nobody("prlimit").expect("root"), pid, "nproc", soft);
+        for _ in 0..2 {
+            limit(1);
+            // Threads that are there already are used.
+            watcher.wait_until_served();
+            watcher.client.send("crowd 20");
+            watcher.sentinel().error_line("cannot start a thread for a connection");
+            assert_eq!(watcher.client.line(), "gone");
+            limit(4096);
+            watcher.wait_until_served();
+        }
+        assert_few(&watcher.end(), "cannot start a thread for a connection");
+    });
 }

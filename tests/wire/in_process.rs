@@ -1,9 +1,10 @@
 //! The server as a library, for what `exec` does not do on request: revoke a token in the middle, or move the clock.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel::auth::Authenticator;
+use sentinel::auth::{Authenticator, Naming, Roster, Selector, Served as Entry};
 use sentinel::broker::Broker;
 use sentinel::clock::{Clock, SystemClock};
 use sentinel::env::Env;
@@ -17,6 +18,7 @@ use sentinel::server::{Desk, Desks, Endpoint, Listener, Listening, Server, Servi
 use sentinel::source::plan::{Plan, SessionPolicies, SourceIdentityRule};
 use sentinel::source::{Chain, Vault};
 use sentinel::sys::process::own_pid;
+use sentinel::sys::user::effective_uid;
 use sentinel::vending::Vendor;
 
 use super::Served;
@@ -28,18 +30,27 @@ pub(crate) struct InProcess {
     pub(crate) socket: String,
 }
 
+/// Whom it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// What this process starts, as `exec` does.
+    Tree,
+    /// Whom an entry selects, as `serve` does.
+    Selected,
+}
+
 impl InProcess {
     /// Serves the profile `base` to what this process starts. `connections` is the clock of the connections' deadlines.
     pub(crate) fn start(served: &Served, connections: impl Clock + 'static) -> Self {
-        Self::build(served, Arc::new(SystemClock), Arc::new(connections))
+        Self::build(served, Whom::Tree, Arc::new(SystemClock), Arc::new(connections))
     }
 
-    /// The same, with this clock for everything.
-    pub(crate) fn with_clock(served: &Served, clock: Arc<dyn Clock>) -> Self {
-        Self::build(served, Arc::clone(&clock), clock)
+    /// The same for these, with this clock for everything.
+    pub(crate) fn with_clock(served: &Served, whom: Whom, clock: Arc<dyn Clock>) -> Self {
+        Self::build(served, whom, Arc::clone(&clock), clock)
     }
 
-    fn build(served: &Served, clock: Arc<dyn Clock>, connections: Arc<dyn Clock>) -> Self {
+    fn build(served: &Served, whom: Whom, clock: Arc<dyn Clock>, connections: Arc<dyn Clock>) -> Self {
         let text = |path: &str| served.sandbox.path(path).to_str().expect("UTF-8").to_owned();
         let (home, socket, url) = (text("home"), text("run/s"), served.sts.url());
         let env = Env::from_iter([("HOME", home.as_str()), ("AWS_ENDPOINT_URL_STS", url.as_str())]);
@@ -60,12 +71,24 @@ impl InProcess {
         let log = DecisionLog::open(&log, Arc::clone(&clock), Arc::clone(&operator)).expect("a log");
         let vault = Vault::new(Arc::new(chain), Arc::clone(&clock));
         let kernel = Kernel::probe().expect("a kernel that names peers");
-        // This test's process stands for the warden: what it starts is the tree.
-        let root = Process::open(&kernel, own_pid().expect("a pid")).expect("this process");
-        let authenticator = Arc::new(Authenticator::attested(kernel, Tree::under(root)));
+        let desk = Desk::new(Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))));
+        let (authenticator, desks) = match whom {
+            Whom::Tree => {
+                // This test's process stands for the warden: what it starts is the tree.
+                let root = Process::open(&kernel, own_pid().expect("a pid")).expect("this process");
+                (Authenticator::attested(kernel, Tree::under(root)), Desks::One(desk))
+            }
+            Whom::Selected => {
+                let selector = Selector { uids: vec![effective_uid()], ..Selector::default() };
+                let roster = Arc::new(Roster::new(vec![Entry { selector, profile: "base".into() }]));
+                let authenticator = Authenticator::selecting(Some(kernel), Naming::Process, roster, false);
+                (authenticator, Desks::by_profile(HashMap::from([("base".into(), desk)])))
+            }
+        };
+        let authenticator = Arc::new(authenticator);
         let service = Service {
             authenticator: Arc::clone(&authenticator),
-            desks: Desks::One(Desk::new(Arc::new(Vendor::new(broker, vault, log, Arc::clone(&clock))))),
+            desks,
             endpoint: Endpoint::Container,
             hosts: Hosts::unix(),
             max_connections: 8,
