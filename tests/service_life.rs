@@ -95,7 +95,15 @@ impl Client {
 
     /// The same, whatever comes of it.
     fn ask_once(&mut self) -> std::io::Result<(u16, String)> {
-        self.0.write_all(REQUEST)?;
+        self.send()?;
+        self.answer()
+    }
+
+    fn send(&mut self) -> std::io::Result<()> {
+        self.0.write_all(REQUEST)
+    }
+
+    fn answer(&mut self) -> std::io::Result<(u16, String)> {
         read_answer(&mut self.0)
     }
 }
@@ -300,6 +308,45 @@ fn a_service_manager_hears_of_start_reload_and_end() {
     assert!(ready.starts_with(&format!("READY=1\nSTATUS=serving on {at} as before: ")), "{ready}");
     service.end();
     assert_eq!(manager.news(), "STOPPING=1\nSTATUS=ending");
+}
+
+/// What was replaced serves on for as long as a request may take that it let in: its log would refuse the line of one that waits
+/// for AWS.
+#[test]
+fn who_waits_for_aws_is_answered_by_what_was_replaced_meanwhile() {
+    let (manager, service) = managed("61000000");
+    assert!(manager.news().starts_with("READY=1\n"));
+    let reload = |text: &str| {
+        settings(&service.world, text);
+        service.running.signal("HUP");
+        assert!(manager.news().starts_with("RELOADING=1\n"));
+    };
+    let (sts, own) = (&service.world.sts, own_uid());
+    for attempt in 0..10 {
+        let role = format!("role{attempt}");
+        service.world.role(&role, "base", "");
+        reload(&format!(r#"{{"map": ["uid:{own}={role}"], "allow-uid": ["{own}"]}}"#));
+        assert!(manager.news().starts_with("READY=1\n"));
+        let (hanging, calls) = (sts.hang("AssumeRole"), sts.calls_of("AssumeRole").len());
+        let mut client = service.client();
+        client.send().expect("the connection is open");
+        sts.wait_for_calls("AssumeRole", calls + 1);
+        // Before a signal is looked at, what was replaced and has had its time is ended: the second one is seen after that.
+        reload(&allowing(own));
+        assert!(manager.news().starts_with("READY=1\n"));
+        reload(&allowing(own));
+        hanging.open();
+        let (status, body) = client.answer().expect("a whole answer");
+        assert!(manager.news().starts_with("READY=1\n"));
+        // It waits for less than a second, which may be too short for all this.
+        if status != 503 {
+            assert!(status == 200 && body.contains(&format!("role/{role}")), "{status} {body}");
+            let (status, body) = client.ask();
+            assert!(status == 200 && !body.contains("role/"), "{status} {body}");
+            return service.end();
+        }
+    }
+    panic!("each time AWS was waited for in vain");
 }
 
 /// Stops one thread of a process, and nothing else of it, until a line comes.
