@@ -13,7 +13,7 @@ use sentinel::peer::kernel::Tier;
 use super::arena::Arena;
 use crate::harness::{is_root, skip};
 
-const MODES: [&str; 3] = ["exec", "--unix-socket", "--server"];
+const MODES: [&str; 4] = ["exec", "--unix-socket", "--server", "--ec2-server"];
 
 /// Kernels, by the first version of Linux that names processes so; tier.py's name for it; and what `exec` needs to serve.
 const KERNELS: [(&str, &str, Tier, &[&str]); 7] = [
@@ -30,13 +30,13 @@ const KERNELS: [(&str, &str, Tier, &[&str]); 7] = [
 const ATTACKERS: [(&str, &str); 10] = [
     ("tree", "none: the command, and what it starts"),
     ("after", "what the command leaves behind, once the command has ended"),
-    ("token", "another process of yours, which reads the command's environment"),
+    ("token", "another process of yours, with what the command has: its environment, and a session token"),
     ("given", "... with a connection that the command opened and gave away"),
     ("shared", "... with a connection that the command opened and holds, too"),
     ("taken", "... which gives a connection of its own to the command"),
     ("pipe", "... which opens the pipe between an SDK and its helper"),
     ("sentinel", "... which reads or traces sentinel"),
-    ("user", "another user of this host, with the token"),
+    ("user", "another user of this host, with the same"),
     ("page", "a web page, in a browser that the command started"),
 ];
 
@@ -126,8 +126,8 @@ fn by_kernel(findings: &Findings) -> String {
 /// Rows of attackers, a column a mode, on the best kernel.
 fn by_mode(findings: &Findings) -> String {
     let mut table = String::new();
-    row(&mut table, ["attacker", "`exec`", "`exec --unix-socket`", "`exec --server`"]);
-    row(&mut table, ["---"; 4]);
+    row(&mut table, ["attacker", "`exec`", "`exec --unix-socket`", "`exec --server`", "`exec --ec2-server`"]);
+    row(&mut table, ["---"; MODES.len() + 1]);
     for (attacker, text) in ATTACKERS {
         row(&mut table, [text].into_iter().chain(MODES.map(|mode| cell(findings, mode, attacker, KERNELS[0].0))));
     }

@@ -103,7 +103,8 @@ def server_mode():
 
     judge("tree", tree.ask_as_daemon(path, token))
     found = as_user(USER, read_environment, tree.pid())
-    if found != "token":
+    # The metadata endpoint gives a session token to whoever is inside, and to the thief one that it gave.
+    if found != ("nothing" if mode == "--ec2-server" else "token"):
         raise SystemExit(f"the child's environment gives {found}")
     judge("token", stranger.ask(path, token))
 
