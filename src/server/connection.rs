@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::route::{Answer, Endpoint, Exchange};
 use super::slots::Slot;
@@ -25,6 +25,10 @@ const WRITE_LIMIT: Duration = Duration::from_secs(5);
 /// A read returns at least this often, so that the idle limit is looked at. One setsockopt a connection, not one a request.
 const READ_TICK: Duration = Duration::from_secs(5);
 
+/// Room for a request as SDKs send it. The whole limit's is made when more comes: on the stacks of a thousand connections that rest
+/// it would be 8 MiB.
+const USUAL_HEAD_BYTES: usize = 1024;
+
 /// Serves until the peer, a bound, a refusal or the server ends it. A peer that was not attested before is attested first.
 pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Option<Visitor>) {
     let visitor = visitor.unwrap_or_else(|| service.authenticator.visitor(stream));
@@ -34,9 +38,8 @@ pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Op
         slot,
         service,
         visitor,
-        buffer: [0; HEAD_LIMIT_BYTES],
+        buffer: vec![0; USUAL_HEAD_BYTES],
         filled: 0,
-        touched: 0,
         writers_agree: true,
     };
     if let Err(error) = connection.run() {
@@ -58,20 +61,11 @@ struct Connection<'a> {
     slot: &'a Slot,
     service: &'a Service,
     visitor: Visitor,
-    buffer: [u8; HEAD_LIMIT_BYTES],
+    /// It holds tokens. The allocator wipes it when it is given back, at the end or because it grows.
+    buffer: Vec<u8>,
     filled: usize,
-    /// How much of the buffer ever held something: what is wiped at the end. To wipe all of it would take as long as three
-    /// system calls.
-    touched: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
-}
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        // It held tokens.
-        self.buffer.get_mut(..self.touched).unwrap_or_default().zeroize();
-    }
 }
 
 /// What one attempt to read brought.
@@ -162,12 +156,14 @@ impl Connection<'_> {
             let left = deadline.saturating_sub(self.service.clock.boot());
             self.stream.set_read_timeout(left.clamp(Duration::from_millis(1), READ_TICK))?;
         }
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(HEAD_LIMIT_BYTES, 0);
+        }
         let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
         let outcome = match self.stream.read(room) {
             Ok((0, _)) => Read::End,
             Ok((read, writer)) => {
                 self.filled = self.filled.saturating_add(read);
-                self.touched = self.touched.max(self.filled);
                 self.writers_agree &= match writer {
                     Writer::Named(writer) => self.visitor.wrote(writer),
                     // Who holds the connection is looked at instead, at every request.
