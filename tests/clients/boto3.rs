@@ -96,9 +96,9 @@ fn a_client_is_served_across_rotations_of_its_token() {
 const SIGNATURES_A_SECOND: usize = 50;
 const SECONDS: usize = 6;
 
-/// Signs, and returns how many different keys it signed with, and how many seconds that took.
+/// Signs, and returns how many different keys it signed with.
 #[track_caller]
-fn sign(sandbox: &Sandbox, options: &[&str], threads: usize) -> (usize, usize) {
+fn sign(sandbox: &Sandbox, options: &[&str], threads: usize) -> usize {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/sign.py");
     let count = SIGNATURES_A_SECOND * SECONDS;
     let [count_text, rate, threads] = [count, SIGNATURES_A_SECOND, threads].map(|number| number.to_string());
@@ -109,7 +109,7 @@ fn sign(sandbox: &Sandbox, options: &[&str], threads: usize) -> (usize, usize) {
     assert_eq!(signed as usize, count, "{done}");
     // A machine that is busy otherwise holds boto up for longer than a call to us that hangs would: that one is an error.
     assert!(seconds < 10.0 * SECONDS as f64, "{done}");
-    (keys as usize, seconds as usize)
+    keys as usize
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn fifty_signatures_a_second_cost_one_fetch_and_one_exchange() {
     for threads in [1, 8] {
         two_at_a_time(SERVERS, |mode| {
             let (sandbox, sts) = at_the_fake(true);
-            assert_eq!(sign(&sandbox, mode, threads).0, 1);
+            assert_eq!(sign(&sandbox, mode, threads), 1);
             assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{mode:?}, {threads} threads");
             assert_eq!(fetches(&sandbox), 1, "{mode:?}, {threads} threads");
         });
@@ -129,7 +129,7 @@ fn fifty_signatures_a_second_cost_one_fetch_and_one_exchange() {
 fn fifty_fetches_a_second_are_all_answered_from_one_exchange() {
     for threads in [1, 8] {
         let (sandbox, sts) = at_the_fake(true);
-        assert_eq!(sign(&sandbox, &["--server", "--server-duration", "15m"], threads).0, 1);
+        assert_eq!(sign(&sandbox, &["--server", "--server-duration", "15m"], threads), 1);
         assert_eq!(sts.calls_of("AssumeRole").len(), 1, "{threads} threads");
         let fetches = fetches(&sandbox);
         assert!(fetches >= SIGNATURES_A_SECOND * SECONDS / threads, "{threads} threads: {fetches}");
@@ -140,12 +140,13 @@ fn fifty_fetches_a_second_are_all_answered_from_one_exchange() {
 #[test]
 fn there_are_no_more_exchanges_than_refreshes() {
     let (sandbox, sts) = at_the_fake(true);
-    // Refreshed when two thirds are left: every 3 s.
+    // Refreshed when two thirds are left, in whole seconds: after 2 to 3 s.
     sts.lifetime_s(9);
-    let (keys, seconds) = sign(&sandbox, &["--server"], 8);
+    let keys = sign(&sandbox, &["--server"], 8);
     let exchanges = sts.calls_of("AssumeRole");
-    assert!((2..=seconds / 3 + 2).contains(&keys), "{keys} in {seconds} s");
-    assert!(exchanges.len() <= keys + 1, "{keys} keys: {exchanges:?}");
+    // A busy machine is slow to start to sign, and slow to sign: some are renewed before they were seen.
+    assert!((2..=exchanges.len()).contains(&keys), "{keys} keys: {exchanges:?}");
+    // Of two that are anything else than refreshes the second would come sooner.
     let times: Vec<i64> = exchanges.iter().map(|call| call.at.as_second()).collect();
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 2), "{times:?}");
 }
