@@ -2,7 +2,7 @@
 //! whom an entry selects.
 
 use super::service::{DB, OTHER, PYTHON, WEB, said};
-use crate::harness::{Invocation, Running, World, is_root, skip};
+use crate::harness::{Invocation, Running, World, is_root, one_of_three, skip};
 
 /// What clients of the metadata endpoint speak.
 const CLIENT: &str = r#"
@@ -186,11 +186,15 @@ for line in sys.stdin:
         let mut flood = run.spawn();
         for step in ["flooding", "reopened"] {
             assert_eq!(flood.line(), step);
-            client.send("go");
-            let line = client.line();
-            let (slowest_ms, came) = line.split_once(' ').expect("a time and what came");
-            assert_eq!(came, "True", "in a flood of uid {uid}");
-            assert!(slowest_ms.parse::<u32>().expect("ms") < 1000, "{slowest_ms} ms in a flood of uid {uid}");
+            // A client that is not scheduled for some milliseconds between its connection and its request looks like a slow
+            // one, and may have to make room.
+            one_of_three(|| {
+                client.send("go");
+                let line = client.line();
+                let (slowest_ms, came) = line.split_once(' ').expect("a time and what came");
+                let is_in_time = slowest_ms.parse::<u32>().expect("ms") < 1000;
+                if came == "True" && is_in_time { Ok(()) } else { Err(format!("{line} in a flood of uid {uid}")) }
+            });
         }
         flood.close_stdin();
         flood.line();

@@ -32,12 +32,14 @@ const FLOOD: &str = include_str!("attackers/flood.py");
 /// no larger than it may be.
 #[track_caller]
 fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
-    inside.send(&requests.to_string());
-    let line = inside.line();
-    let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
-    assert_eq!(statuses, "200", "{meanwhile}");
-    let slowest_ms: u32 = slowest_ms.parse().expect("ms");
-    assert!(slowest_ms < 1000, "{slowest_ms} ms {meanwhile}");
+    one_of_three(|| {
+        inside.send(&requests.to_string());
+        let line = inside.line();
+        let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
+        assert_eq!(statuses, "200", "{meanwhile}");
+        let is_in_time = slowest_ms.parse::<u32>().expect("ms") < 1000;
+        if is_in_time { Ok(()) } else { Err(format!("{slowest_ms} ms {meanwhile}")) }
+    });
     let number = |name: &str| -> u32 {
         let field = process::status_field(inside.pid(), name).expect("a field");
         field.split(' ').next().expect("a number").parse().expect("a number")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sentinel::clock::{Clock, SystemClock};
 
 use super::service::{DB, OTHER, Service, WEB, said};
-use crate::harness::{Running, World, eventually};
+use crate::harness::{Running, World, eventually, one_of_three};
 use crate::wire::Transport;
 
 const BY_USER: [&str; 4] = ["--map", "uid:61001=web", "--map", "uid:61002=db"];
@@ -26,11 +26,14 @@ for line in sys.stdin:
 
 #[track_caller]
 fn assert_served(client: &mut Running, requests: u32, meanwhile: &str) {
-    client.send(&requests.to_string());
-    let line = client.line();
-    let (slowest_ms, came) = line.split_once(' ').expect("a time and what came");
-    assert_eq!(came, "web", "{meanwhile}");
-    assert!(slowest_ms.parse::<u32>().expect("ms") < 1000, "{slowest_ms} ms {meanwhile}");
+    one_of_three(|| {
+        client.send(&requests.to_string());
+        let line = client.line();
+        let (slowest_ms, came) = line.split_once(' ').expect("a time and what came");
+        assert_eq!(came, "web", "{meanwhile}");
+        let is_in_time = slowest_ms.parse::<u32>().expect("ms") < 1000;
+        if is_in_time { Ok(()) } else { Err(format!("{slowest_ms} ms {meanwhile}")) }
+    });
 }
 
 #[test]
