@@ -98,6 +98,10 @@ fn broken_issues_are_errors() {
         world.sts.inject("AssumeRole", 20, fault.clone());
         nothing_is_given(&world, &format!("{fault:?}"), "dev");
     }
+}
+
+#[test]
+fn broken_issues_are_errors_on_every_endpoint() {
     Served::over_every(|served| {
         // A service asks AWS for nothing before it is asked.
         let lazy: &[&str] = if served.transport.is_service() { &[] } else { &["--lazy"] };

@@ -4,6 +4,8 @@
 //! Known limit over a Unix socket: a process of the tree that gives its connection away while its request is answered gives
 //! the answer away.
 
+use std::thread;
+
 use sentinel::auth::Binding;
 use sentinel::clock::SystemClock;
 use sentinel::sys::user::effective_uid;
@@ -47,7 +49,10 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
     let own = ("GET / HTTP/1.1", "GetSessionToken");
     let role = ("GET /role-arn/arn:aws:iam::123456789012:role/mine HTTP/1.1", "AssumeRole");
     let metadata = ("GET /latest/meta-data/iam/security-credentials/base HTTP/1.1", "GetSessionToken");
-    for (transport, how, (line, action)) in [
+    let rows = [
+        (Transport::UnixService, "exec", own),
+        (Transport::TcpService, "exec", own),
+        (Transport::ImdsService, "exec", metadata),
         (Transport::Unix, "exec", own),
         (Transport::Tcp, "exec", own),
         (Transport::Tcp, "pass", own),
@@ -55,60 +60,68 @@ fn a_request_whose_connection_changes_hands_while_it_is_answered_gets_nothing() 
         (Transport::Tcp, "pass", role),
         (Transport::Imds, "exec", metadata),
         (Transport::Imds, "pass", metadata),
-        (Transport::UnixService, "exec", own),
-        (Transport::TcpService, "exec", own),
-        (Transport::ImdsService, "exec", metadata),
-    ] {
-        let served = Served::over(transport);
-        served.sts.role("mine").trusts("*").allows_source_identity().arn();
-        // AWS is slow with the first credentials, so the request is still being answered meanwhile.
-        let gate = served.sts.hang(action);
-        let meeting = served.sandbox.path("meeting");
-        let meeting = meeting.to_str().expect("UTF-8");
-        let exec = "fd = s.fileno()\ns.setblocking(True)\nos.set_inheritable(fd, True)\n\
-             os.execv('/bin/sh', ['sh', '-c', f'echo gone; exec head -n 1 <&{fd}'])";
-        let pass = "m = socket.socket(socket.AF_UNIX)\nm.connect(sys.argv[1])\nsocket.send_fds(m, [b'x'], [s.fileno()])\n\
-             s.close()\nm.close()\nsay('gone')\nsys.stdin.read()";
-        let receive = "l = socket.socket(socket.AF_UNIX)\nl.bind(sys.argv[1])\nl.listen()\nsay('listening')\n\
-             m, _ = l.accept()\n_, fds, _, _ = socket.recv_fds(m, 1, 1)\ns = socket.socket(fileno=fds[0])\n\
-             s.settimeout(LIMIT_S)\nprint(s.recv(65536).decode(), end='')";
-        let script = format!(
-            "s = connect()\ns.sendall(ask(TOKEN, b'{line}'))\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
-            if how == "exec" { exec } else { pass }
-        );
-        let options: &[&str] = match action {
-            "AssumeRole" => &["--lazy", "--ecs-server"],
-            _ if transport.is_service() => &[],
-            _ => &["--lazy"],
-        };
-        let mut inside = served.inside(options, &script).args([meeting]).spawn();
-        let stolen = inside.line();
-        served.sts.wait_for_calls(action, 1);
-        let thief = (how == "pass").then(|| {
-            let mut thief = served.outside(&stolen, receive).args([meeting]).spawn();
-            assert_eq!(thief.line(), "listening");
-            thief
+    ];
+    // Few at a time: each has to come between a request and its answer.
+    for rows in rows.chunks(3) {
+        thread::scope(|scope| {
+            for &(transport, how, request) in rows {
+                let named = thread::Builder::new().name(format!("over {transport:?}, {how}"));
+                named.spawn_scoped(scope, move || changes_hands(transport, how, request)).expect("a thread");
+            }
         });
-        inside.send("go");
-        assert_eq!(inside.line(), "gone");
-        gate.open();
-        // A 503 comes where the machine was too busy to get here within 0.9 s; it holds no credentials either.
-        let first = match thief {
-            None => inside.line(),
-            Some(thief) => thief
-                .finish()
-                .stdout
-                .split_once("listening\n")
-                .map_or(String::new(), |(_, rest)| rest.lines().next().unwrap_or_default().to_owned()),
-        };
-        let first = first.trim_end();
-        assert!(
-            first == "HTTP/1.1 403 Forbidden" || first == "HTTP/1.1 503 Service Unavailable",
-            "{transport:?}, {how}: {first:?}"
-        );
-        inside.close_stdin();
-        inside.finish();
     }
+}
+
+fn changes_hands(transport: Transport, how: &str, (line, action): (&str, &str)) {
+    let served = Served::over(transport);
+    served.sts.role("mine").trusts("*").allows_source_identity().arn();
+    // AWS is slow with the first credentials, so the request is still being answered meanwhile.
+    let gate = served.sts.hang(action);
+    let meeting = served.sandbox.path("meeting");
+    let meeting = meeting.to_str().expect("UTF-8");
+    let exec = "fd = s.fileno()\ns.setblocking(True)\nos.set_inheritable(fd, True)\n\
+         os.execv('/bin/sh', ['sh', '-c', f'echo gone; exec head -n 1 <&{fd}'])";
+    let pass = "m = socket.socket(socket.AF_UNIX)\nm.connect(sys.argv[1])\nsocket.send_fds(m, [b'x'], [s.fileno()])\n\
+         s.close()\nm.close()\nsay('gone')\nsys.stdin.read()";
+    let receive = "l = socket.socket(socket.AF_UNIX)\nl.bind(sys.argv[1])\nl.listen()\nsay('listening')\n\
+         m, _ = l.accept()\n_, fds, _, _ = socket.recv_fds(m, 1, 1)\ns = socket.socket(fileno=fds[0])\n\
+         s.settimeout(LIMIT_S)\nprint(s.recv(65536).decode(), end='')";
+    let script = format!(
+        "s = connect()\ns.sendall(ask(TOKEN, b'{line}'))\nsay(PATH, TOKEN.decode())\nsys.stdin.readline()\n{}",
+        if how == "exec" { exec } else { pass }
+    );
+    let options: &[&str] = match action {
+        "AssumeRole" => &["--lazy", "--ecs-server"],
+        _ if transport.is_service() => &[],
+        _ => &["--lazy"],
+    };
+    let mut inside = served.inside(options, &script).args([meeting]).spawn();
+    let stolen = inside.line();
+    served.sts.wait_for_calls(action, 1);
+    let thief = (how == "pass").then(|| {
+        let mut thief = served.outside(&stolen, receive).args([meeting]).spawn();
+        assert_eq!(thief.line(), "listening");
+        thief
+    });
+    inside.send("go");
+    assert_eq!(inside.line(), "gone");
+    gate.open();
+    // A 503 comes where the machine was too busy to get here within 0.9 s; it holds no credentials either.
+    let first = match thief {
+        None => inside.line(),
+        Some(thief) => thief
+            .finish()
+            .stdout
+            .split_once("listening\n")
+            .map_or(String::new(), |(_, rest)| rest.lines().next().unwrap_or_default().to_owned()),
+    };
+    let first = first.trim_end();
+    assert!(
+        first == "HTTP/1.1 403 Forbidden" || first == "HTTP/1.1 503 Service Unavailable",
+        "{transport:?}, {how}: {first:?}"
+    );
+    inside.close_stdin();
+    inside.finish();
 }
 
 #[test]
