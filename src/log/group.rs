@@ -3,15 +3,23 @@
 //! A line's outcome is that of the batch that it was written with: when a write fails, every line of that batch has
 //! failed, also one that may have come through whole.
 
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::writer::Writer;
 use crate::error::{Error, Result};
 
+/// How often a thread looks whether the other has written before it sleeps: for about as long as a line takes into a file, which
+/// is less than sleeping and being woken take.
+const LOOKS: usize = 100;
+
 /// Writes records, for many threads.
 pub(super) struct Group {
     state: Mutex<State>,
     settled: Condvar,
+    /// Whether a thread writes. Good for waiting, and for nothing else: the state tells.
+    writing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -34,7 +42,7 @@ struct Batch(OnceLock<Result<()>>);
 impl Group {
     pub(super) fn new(writer: Writer) -> Self {
         let state = State { writer: Some(Box::new(writer)), waiting: 0, ..State::default() };
-        Self { state: Mutex::new(state), settled: Condvar::new() }
+        Self { state: Mutex::new(state), settled: Condvar::new(), writing: AtomicBool::new(false) }
     }
 
     /// Returns once the line was written everywhere.
@@ -85,9 +93,11 @@ impl Group {
         let spare = std::mem::take(&mut state.spare);
         let mut lines = std::mem::replace(&mut state.lines, spare);
         let batch = std::mem::take(&mut state.gathering);
+        self.writing.store(true, Ordering::Release);
         drop(state);
         let outcome = writer.write(&lines);
         let mut state = self.state();
+        self.writing.store(false, Ordering::Release);
         // It was empty: only the thread that took the batch settles it.
         let _settled_once = batch.0.set(outcome);
         state.writer = Some(writer);
@@ -99,7 +109,19 @@ impl Group {
         state
     }
 
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    /// Waits until nobody writes, or longer: who comes back looks.
+    fn wait<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        drop(state);
+        for _ in 0..LOOKS {
+            if !self.writing.load(Ordering::Acquire) {
+                return self.state();
+            }
+            spin_loop();
+        }
+        let mut state = self.state();
+        if state.writer.is_some() {
+            return state;
+        }
         state.waiting = state.waiting.saturating_add(1);
         let mut state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         state.waiting = state.waiting.saturating_sub(1);

@@ -141,7 +141,11 @@ impl Engine for Local {
         if directory.open_file(&name)?.is_some() {
             return Err(Failed::Conflict);
         }
-        Ok(directory.write(&name, &bytes, &lock)?)
+        // The power that takes a session's name takes the session as well. What people ask for stays.
+        Ok(match kind {
+            Kind::Session => directory.put(&name, &bytes, &lock),
+            Kind::Request | Kind::Event => directory.write(&name, &bytes, &lock),
+        }?)
     }
 
     fn get(&self, kind: Kind, id: &str) -> std::result::Result<Option<Item>, Failed> {

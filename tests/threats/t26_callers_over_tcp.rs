@@ -45,6 +45,23 @@ fn two_services_get_their_own_role_over_tcp_and_no_other() {
     }
 }
 
+/// T10: without session tokens, a service's selectors stand alone.
+#[test]
+fn version_1_of_a_service_is_for_whom_it_selects_and_only_when_asked_for() {
+    const NAME: &str = "version_1_of_a_service_is_for_whom_it_selects_and_only_when_asked_for";
+    for (options, status) in [(&BY_PROCESS[..], "401"), (&[&BY_PROCESS[..], &["--imds-v1"]].concat(), "web")] {
+        Service::over_each(NAME, &[Transport::ImdsService], (&[], options), |service, _| {
+            let without = "say(told(once(ask(None))), told(once(ask(b'x'))), told(once(ask())))";
+            assert_eq!(said(&service.client(WEB, without).run()), format!("{status} 401 web"));
+            // Another's credentials, and somebody else's question.
+            let others = said(&service.client(DB, "say(told(once(ask(None, LINE.replace(b'/db ', b'/web ')))))").run());
+            assert_eq!(others, if status == "web" { "404" } else { "401" });
+            assert_eq!(said(&service.client(OTHER, "say(told(once(ask(None))))").run()), "dropped");
+            service.end();
+        });
+    }
+}
+
 #[test]
 fn who_changes_user_or_group_after_connecting_over_tcp_is_refused() {
     const NAME: &str = "who_changes_user_or_group_after_connecting_over_tcp_is_refused";
