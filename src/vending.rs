@@ -285,11 +285,11 @@ impl Vendor {
     ) -> Result<(), Refused> {
         // The exchange may have found out who the user is.
         let identity = self.vault.known_identity();
-        let user = identity.as_deref().map(Identity::user).or_else(|| ruling.user.clone());
+        let found = if ruling.user.is_none() { identity.as_deref().map(Identity::user) } else { None };
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.role_arn = which.role().map(|role| &**role);
-        decision.user = user.as_deref();
+        decision.user = ruling.user.as_deref().or(found.as_deref());
         decision.rule = verdict.rule.as_ref().map(|(_, name)| &**name);
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.request_id = Some(ruling.request_id.as_str());

@@ -311,7 +311,7 @@ impl Object {
         if let Some(value) = value {
             self.name(name);
             self.text.push('"');
-            escape::push(&mut self.text, value, &['"', '\\'], self.text_limit_bytes);
+            escape::push_json(&mut self.text, value, self.text_limit_bytes);
             self.text.push('"');
         }
     }

@@ -7,11 +7,20 @@ pub(crate) fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Appends `text` with hidden characters, and those that `also` names, escaped as JSON escapes them. What does not fit
-/// into `limit_bytes` is cut, and the cut is marked with `...`.
-pub(crate) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usize) {
-    // Most texts are plain and short.
-    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !also.contains(&char::from(byte));
+/// Appends `text` with hidden characters escaped as JSON escapes them. What does not fit into `limit_bytes` is cut, and the cut
+/// is marked with `...`.
+pub(crate) fn push(out: &mut String, text: &str, limit_bytes: usize) {
+    push_with(out, text, false, limit_bytes);
+}
+
+/// The same within a string of JSON: quotation marks and backslashes are escaped, too.
+pub(super) fn push_json(out: &mut String, text: &str, limit_bytes: usize) {
+    push_with(out, text, true, limit_bytes);
+}
+
+fn push_with(out: &mut String, text: &str, is_json: bool, limit_bytes: usize) {
+    // Most texts are plain and short. It is asked of every byte of every line.
+    let is_plain = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
     if text.len() <= limit_bytes && text.bytes().all(is_plain) {
         out.push_str(text);
         return;
@@ -24,7 +33,7 @@ pub(crate) fn push(out: &mut String, text: &str, also: &[char], limit_bytes: usi
             // Every hidden character is below U+10000, so that four digits hold it.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
-            if also.contains(&c) {
+            if is_json && matches!(c, '"' | '\\') {
                 out.push('\\');
             }
             out.push(c);
@@ -49,7 +58,7 @@ mod tests {
 
     fn escaped(text: &str, limit_bytes: usize) -> String {
         let mut out = "> ".to_owned();
-        push(&mut out, text, &['"', '\\'], limit_bytes);
+        push_json(&mut out, text, limit_bytes);
         out
     }
 

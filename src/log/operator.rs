@@ -104,7 +104,7 @@ impl State {
 
     fn write(&mut self, prefix: &str, message: &str) {
         let mut line = prefix.to_owned();
-        escape::push(&mut line, message, &[], MAX_MESSAGE_BYTES);
+        escape::push(&mut line, message, MAX_MESSAGE_BYTES);
         line.push('\n');
         // There is nobody to tell when standard error is gone, or nobody reads it.
         let _ = self.out.write_all(line.as_bytes());

@@ -98,7 +98,7 @@ pub fn show(bytes: Option<&[u8]>, filter: &Filter, raw: bool) -> Shown {
     }
     let Ok(entry) = serde_json::from_slice::<Entry<'_>>(bytes) else {
         let mut text = "(not a line of the log: ".to_owned();
-        escape::push(&mut text, &String::from_utf8_lossy(bytes), &[], FOREIGN_LIMIT_BYTES);
+        escape::push(&mut text, &String::from_utf8_lossy(bytes), FOREIGN_LIMIT_BYTES);
         text.push(')');
         return Shown::Foreign(text);
     };
@@ -108,7 +108,7 @@ pub fn show(bytes: Option<&[u8]>, filter: &Filter, raw: bool) -> Shown {
     if raw {
         // In JSON, what hides can only be in a text, where it may be written like this.
         let mut line = String::with_capacity(bytes.len());
-        escape::push(&mut line, &String::from_utf8_lossy(bytes), &[], RAW_LIMIT_BYTES);
+        escape::push(&mut line, &String::from_utf8_lossy(bytes), RAW_LIMIT_BYTES);
         return Shown::Line(line);
     }
     Shown::Line(if entry.event.is_some() { event(&entry) } else { decision(&entry) })
@@ -172,7 +172,7 @@ fn decision(entry: &Entry<'_>) -> String {
 }
 
 fn push(line: &mut String, text: &str) {
-    escape::push(line, text, &[], TEXT_LIMIT_BYTES);
+    escape::push(line, text, TEXT_LIMIT_BYTES);
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Verifier {
     /// Names the next file. Its number is for [`Verifier::place`].
     pub fn file(&mut self, name: &str) -> usize {
         let mut escaped = String::new();
-        escape::push(&mut escaped, name, &[], NAME_LIMIT_BYTES);
+        escape::push(&mut escaped, name, NAME_LIMIT_BYTES);
         self.names.push(escaped);
         self.names.len().saturating_sub(1)
     }

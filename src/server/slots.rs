@@ -4,6 +4,7 @@
 //! strangers' first. One that nobody has looked at yet, or whose request is being answered, is not. Who is known to be a
 //! stranger from the beginning makes nobody wait: all such together have a quarter of the slots, and nobody's room.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,8 @@ pub(super) struct Slot {
     slots: Arc<Slots>,
     number: u64,
     since: Arc<Since>,
+    /// What the table says of its profile: most requests are led to where the last one was, and need no lock to say so.
+    led_to: Cell<Option<Arc<str>>>,
 }
 
 /// Whose a connection is, as far as that is known when it is admitted.
@@ -136,7 +139,7 @@ impl Slots {
         let since = Arc::new(Since(AtomicU64::new(Since::NEVER)));
         let (stream, held_since) = (Arc::clone(stream), Arc::clone(&since));
         table.held.insert(number, Held { stream, who, since: held_since, inside, profile: None });
-        Admission::Admitted(Slot { slots: Arc::clone(self), number, since })
+        Admission::Admitted(Slot { slots: Arc::clone(self), number, since, led_to: Cell::default() })
     }
 
     /// Threads at a time: those of evicted connections end as soon as they are scheduled.
@@ -264,10 +267,11 @@ impl Slot {
 
     /// A request was led to this profile.
     pub(super) fn led_to(&self, profile: Option<&Arc<str>>) {
-        if let Some(profile) = profile
-            && let Some(held) = self.slots.table().held.get_mut(&self.number)
-            && held.profile.as_ref() != Some(profile)
-        {
+        let Some(profile) = profile else { return };
+        if self.led_to.replace(Some(Arc::clone(profile))).as_ref() == Some(profile) {
+            return;
+        }
+        if let Some(held) = self.slots.table().held.get_mut(&self.number) {
             held.profile = Some(Arc::clone(profile));
         }
     }

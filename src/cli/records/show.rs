@@ -83,7 +83,7 @@ fn written(name: &str, value: &Value) -> String {
 
 fn cut(text: &str, limit_bytes: usize) -> String {
     let mut out = String::new();
-    escape::push(&mut out, text, &[], limit_bytes);
+    escape::push(&mut out, text, limit_bytes);
     out
 }
 
