@@ -205,8 +205,7 @@ mod tests {
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
         assert!(!is_listening_stream(datagrams.as_fd()).expect("an answer"));
         let file = std::fs::File::open("/dev/null").expect("a file");
-        let error = is_listening_stream(file.as_fd()).expect_err("no socket");
-        assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
+        assert!(!is_listening_stream(file.as_fd()).expect("an answer"), "it is no socket at all");
     }
 
     #[test]
