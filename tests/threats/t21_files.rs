@@ -232,7 +232,7 @@ fn a_sockets_directory_or_a_policy_that_others_may_write_is_refused() {
     let socket = directory.join("s.sock");
     let open = format!("the directory {} is open to others (mode 0750)", directory.display());
     let options = ["--unix-socket-path", socket.to_str().expect("UTF-8")];
-    let hint = "put the socket into a directory of your own (mkdir -m 700 DIR), or leave --unix-socket-path out";
+    let hint = "put the socket into a directory of your own (mkdir -m 700 DIR); exec makes one where --unix-socket-path is left out";
     assert_refused(sandbox, &options, &format!("{open}\n  {hint}"));
 
     let policy = sandbox.write("policy.json", "{}", 0o660);
