@@ -208,8 +208,9 @@ impl Acceptor {
                 // Whoever has waited longest gives theirs. Other errors are of that one connection.
                 if is_exhaustion(&error) {
                     self.slots.evict_one();
-                    self.slots.wait(REST);
                 }
+                // What fails again at once is not tried without a rest.
+                self.slots.wait(REST);
             }
         }
         None

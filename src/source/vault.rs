@@ -20,7 +20,7 @@ const REFRESH_AHEAD_S: i64 = 20 * 60;
 const LONGEST_NAP: Duration = Duration::from_secs(15);
 
 /// Sets of credentials that are kept: one for each role that is asked for, and each approval, event or rule that limits them.
-pub const KEPT: usize = 16;
+const KEPT: usize = 16;
 
 /// Exchanges grants for one profile's credentials.
 pub struct Vault {

@@ -65,6 +65,18 @@ impl Scene {
         Self { clock, passed_s: 0, client, _registered: registered, _server: server, served }
     }
 
+    /// Fails unless these are given until a minute before their end, and nothing from their end on.
+    #[track_caller]
+    fn end_to_the_second(&mut self, given: &str) {
+        self.pass(LIFETIME_S - 60);
+        assert_eq!(self.ask(), given, "they have a minute left");
+        self.pass(60);
+        for _ in 0..20 {
+            let answer = self.ask();
+            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
+        }
+    }
+
     /// The id of the key that is served, or the error's code.
     #[track_caller]
     fn ask(&mut self) -> String {
@@ -135,13 +147,7 @@ fn a_clock_that_is_set_back_lets_nothing_outlive_its_end() {
         let first = scene.ask_until("credentials", is_key);
         scene.set_clock(-HOUR_S);
         assert_eq!(scene.ask(), first);
-        scene.pass(LIFETIME_S - 60);
-        assert_eq!(scene.ask(), first, "they have a minute left");
-        scene.pass(60);
-        for _ in 0..20 {
-            let answer = scene.ask();
-            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-        }
+        scene.end_to_the_second(&first);
         assert!(scene.answers().len() <= 5, "{:?}", scene.answers());
         scene.set_clock(HOUR_S);
         // The longest pause after a failure.
@@ -195,13 +201,7 @@ fn a_clock_that_is_behind_lets_nothing_outlive_its_end() {
         let first = scene.ask_until("credentials", is_key);
         let refusal = Fault::Refuse { status: 403, code: "AccessDenied", message: "no more" };
         scene.served.sts.inject("GetSessionToken", 1000, refusal);
-        scene.pass(LIFETIME_S - 60);
-        assert_eq!(scene.ask(), first, "they have a minute left");
-        scene.pass(60);
-        for _ in 0..20 {
-            let answer = scene.ask();
-            assert!(["CredentialsFailed", "CredentialsPending"].contains(&answer.as_str()), "{answer}");
-        }
+        scene.end_to_the_second(&first);
     });
 }
 
