@@ -4,7 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 use super::kernel::Kernel;
-use super::process::{Facts, Image, Process};
+use super::process::{Facts, Process};
+use super::running::Running;
 use super::tree::Tree;
 use super::{Unattested, tcp, unix};
 use crate::stream::Stream;
@@ -17,8 +18,7 @@ pub struct Peer {
     process: Process,
     uid: Uid,
     gid: Gid,
-    image: Option<Image>,
-    executable: Option<PathBuf>,
+    running: Running,
     /// What TCP has to look at again; over a Unix socket the kernel names the writer of each byte instead.
     link: Option<tcp::Link>,
 }
@@ -50,11 +50,11 @@ impl Peer {
         if kernel.overflow().holds(facts.uid, facts.gid) {
             return Err(Unattested::FOREIGN_ID);
         }
-        let (image, executable) = (process.image(), process.executable());
+        let running = Running::of(&process, kernel);
         if !process.is_alive() {
             return Err(Unattested::Gone);
         }
-        Ok(Self { process, uid, gid: facts.gid, image, executable, link })
+        Ok(Self { process, uid, gid: facts.gid, running, link })
     }
 
     /// Establishes who called connect(2) on a Unix socket, whatever tree it is of.
@@ -107,7 +107,7 @@ impl Peer {
         if facts.uid != self.uid {
             return Err(Unattested::UidChanged);
         }
-        if self.image.as_ref().is_some_and(|image| !image.is_current()) && self.process.is_alive() {
+        if self.running.has_ended() && self.process.is_alive() {
             return Err(Unattested::ProgramChanged);
         }
         if let Some(link) = &self.link {
@@ -127,12 +127,12 @@ impl Peer {
     /// Whether a change of program would be seen. Where not (a process that is not dumpable), a connection is good for one
     /// request.
     pub fn program_is_watched(&self) -> bool {
-        self.image.is_some()
+        self.running.is_watched()
     }
 
     /// Whether it runs, for certain, the program that it ran when the peer was established.
     pub(super) fn runs_the_same(&self) -> bool {
-        self.image.as_ref().is_some_and(Image::is_current) && self.process.is_alive()
+        self.running.is_watched() && !self.running.has_ended() && self.process.is_alive()
     }
 
     /// The process.
@@ -152,7 +152,7 @@ impl Peer {
 
     /// The program that it ran when the peer was established: to be shown, not to be trusted.
     pub fn executable(&self) -> Option<&PathBuf> {
-        self.executable.as_ref()
+        self.running.executable()
     }
 }
 

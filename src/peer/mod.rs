@@ -9,6 +9,7 @@ mod identity;
 pub mod kernel;
 pub mod process;
 mod program;
+mod running;
 pub mod tcp;
 pub mod text;
 pub mod tree;

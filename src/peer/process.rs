@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use super::Unattested;
@@ -160,14 +160,17 @@ impl Process {
         text.split_terminator('\0').map(str::to_owned).collect()
     }
 
-    /// The address space that it has now; `None` where it may not be seen (a process that is not dumpable).
-    pub(super) fn image(&self) -> Option<Image> {
-        File::open(self.path("environ")).ok().map(Image).filter(Image::is_current)
+    /// One of its files under /proc.
+    ///
+    /// # Errors
+    /// There is none, or it may not be seen.
+    pub(super) fn file(&self, name: &str) -> io::Result<File> {
+        File::open(self.path(name))
     }
 
     fn read(&self, name: &str) -> io::Result<String> {
         let mut bytes = Vec::with_capacity(2048);
-        File::open(self.path(name))?.take(PROC_FILE_LIMIT_BYTES).read_to_end(&mut bytes)?;
+        self.file(name)?.take(PROC_FILE_LIMIT_BYTES).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -176,20 +179,6 @@ impl Process {
             Handle::PidFd(_) => format!("/proc/{}/{name}", self.pid),
             Handle::Directory(directory) => format!("/proc/self/fd/{}/{name}", directory.as_raw_fd()),
         }
-    }
-}
-
-/// The address space that a process had when this was made. execve(2) gives a process a new one.
-///
-/// An open /proc/PID/environ stays with the address space of the moment of opening: once that is gone, reading gives
-/// nothing. So one pread(2) tells that no other program was executed, where device and inode of the executable would
-/// miss a program that executes itself again.
-#[derive(Debug)]
-pub(super) struct Image(File);
-
-impl Image {
-    pub(super) fn is_current(&self) -> bool {
-        self.0.read_at(&mut [0; 1], 0).is_ok_and(|read| read == 1)
     }
 }
 
@@ -219,7 +208,7 @@ mod tests {
         let kernel = Kernel::probe().expect("a tier");
         let mut child =
             std::process::Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("cat");
-        // Its answer shows that it is past exec, which sets up the environment's place last of all.
+        // Its answer shows that it is past exec.
         let mut answer = [0; 1];
         child.stdin.as_mut().expect("stdin").write_all(b"x").expect("written");
         child.stdout.as_mut().expect("stdout").read_exact(&mut answer).expect("an echo");
@@ -229,12 +218,10 @@ mod tests {
         let by_directory = Process { pid, handle: Handle::Directory(directory), inode: None };
         assert!(by_pidfd.is_alive() && by_directory.is_alive());
         assert!(by_pidfd.is(&by_directory));
-        let image = by_pidfd.image().expect("an image");
         drop(child.stdin.take());
         child.wait().expect("wait");
         assert!(!by_pidfd.is_alive() && !by_directory.is_alive());
         assert!(!by_pidfd.is(&by_directory));
-        assert!(!image.is_current());
         assert_eq!(by_pidfd.facts(&kernel), Err(Unattested::Gone));
         assert_eq!(by_directory.facts(&kernel), Err(Unattested::Gone));
     }
