@@ -32,8 +32,7 @@ pub(crate) fn run(shape: &str, crowd: &str, policy: &str, bare: [&str; 2]) -> Re
     let (shape, crowd) = (Shape::named(shape)?, Crowd::parse(crowd)?);
     let (listener, socket) = listener(shape)?;
     let address = listener.address();
-    let log = DecisionLog::to("nowhere", std::io::sink());
-    let (service, token) = service(shape, policy, address, log, None)?;
+    let (service, token) = service(shape, policy, address, DecisionLog::unlogged(), None)?;
     let _server = Server::start(listener, Arc::new(service))?;
     run_client((shape, crowd), (address, &socket, &token), bare)
 }

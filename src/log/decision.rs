@@ -94,7 +94,8 @@ pub struct Peer<'a> {
 
 /// Where decisions are recorded.
 pub struct DecisionLog {
-    group: Group,
+    /// `None` in a measurement alone.
+    group: Option<Group>,
     operator: Arc<Operator>,
     /// What is the same in every decision of this process.
     device_id: Option<String>,
@@ -246,7 +247,7 @@ impl DecisionLog {
         };
         let group = Group::new(Writer::new(places, about, clock, Arc::clone(&operator)));
         let (device_id, deployment) = (options.device_id.clone(), options.deployment.clone());
-        Ok(Self { group, operator, device_id, deployment })
+        Ok(Self { group: Some(group), operator, device_id, deployment })
     }
 
     /// A log that goes to this place alone: for tests and measurements. What sentinel itself writes to is opened and checked.
@@ -255,7 +256,13 @@ impl DecisionLog {
         let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
         let places = Places { sinks: vec![Sink::new(name, place)], syslog: None, anchor: false, lines: false };
         let group = Group::new(Writer::new(places, About::default(), clock, Arc::clone(&operator)));
-        Self { group, operator, device_id: None, deployment: None }
+        Self { group: Some(group), operator, device_id: None, deployment: None }
+    }
+
+    /// No log: for measurements of all else. Nothing in the program itself may name this.
+    pub fn unlogged() -> Self {
+        let operator = Arc::new(Operator::stderr(Arc::new(SystemClock), false));
+        Self { group: None, operator, device_id: None, deployment: None }
     }
 
     /// Writes the decision everywhere it should go, the file first, with the log's own device and deployment where it names none.
@@ -263,17 +270,18 @@ impl DecisionLog {
     /// # Errors
     /// When one place did not take the whole line. Nothing may be given then, even if another place has the record.
     pub fn record(&self, decision: &Decision<'_>) -> Result<()> {
+        let Some(group) = &self.group else { return Ok(()) };
         let decision = Decision {
             deployment: decision.deployment.or(self.deployment.as_deref()),
             device_id: decision.device_id.or(self.device_id.as_deref()),
             ..decision.clone()
         };
-        self.group.write(&decision.line())
+        group.write(&decision.line())
     }
 
     /// Ends the stream, after the lines that are being written. Decisions that come later cannot be recorded.
     pub fn close(&self) {
-        if let Err(error) = self.group.close() {
+        if let Some(Err(error)) = self.group.as_ref().map(Group::close) {
             self.operator.log("log", &format!("the end of the decision log was not recorded: {}", error.line()));
         }
     }

@@ -120,6 +120,11 @@ fn a_crate_with_a_home_is_seen_elsewhere() {
         &["src/aws/client.rs:1: aws_credential_types outside src/aws/sign.rs"],
     );
     assert_offences("src/http/x.rs", "use httparse::X;", &["src/http/x.rs:1: httparse outside src/http/request.rs"]);
+    assert_offences(
+        "src/cli/x.rs",
+        "fn f() { crate::log::decision::DecisionLog::unlogged() }",
+        &["src/cli/x.rs:1: unlogged outside src/log/decision.rs"],
+    );
     assert_offences("src/aws/client.rs", "use ureq::Agent;", &[]);
     assert_offences("src/aws/sign.rs", "use aws_sigv4::x; use aws_credential_types::Credentials;", &[]);
     assert_offences("src/http/request.rs", "use httparse::Request;", &[]);
