@@ -46,14 +46,14 @@ impl Stream {
         }
     }
 
-    /// How long a read waits.
+    /// How long a read waits; `None` is for ever.
     ///
     /// # Errors
     /// A time of zero, or the kernel's refusal.
-    pub fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+    pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         match self {
-            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
-            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_read_timeout(timeout),
+            Self::Tcp(stream) => stream.set_read_timeout(timeout),
         }
     }
 

@@ -33,6 +33,11 @@ const REST: Duration = Duration::from_millis(20);
 /// How long a connection waits for a slot before it is dropped.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
 
+/// A kept-alive connection may rest this long between requests, and until the next look at those that rest.
+const REST_LIMIT: Duration = Duration::from_secs(60);
+/// How often they are looked at. A timer of each would cost every request something.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+
 /// A running server. Dropping it ends it: every connection is closed and the socket is gone.
 pub struct Server {
     slots: Arc<Slots>,
@@ -58,8 +63,9 @@ impl Server {
         listening.set_nonblocking().map_err(cannot)?;
         let slots = Slots::new(service.max_connections);
         let crew = Arc::default();
-        let next_sign = Cell::new(service.clock.boot());
-        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), crew, service, next_sign };
+        let now = service.clock.boot();
+        let (next_sign, next_sweep) = (Cell::new(now), Cell::new(now));
+        let acceptor = Acceptor { listening, stopped, slots: Arc::clone(&slots), crew, service, next_sign, next_sweep };
         let thread = thread::Builder::new()
             .name("sentinel-accept".to_owned())
             .stack_size(STACK_BYTES)
@@ -100,6 +106,11 @@ fn is_exhaustion(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM))
 }
 
+/// As poll(2) takes it, not less than the wait; -1 is for ever.
+fn milliseconds(wait: Option<Duration>) -> i32 {
+    wait.map_or(-1, |wait| i32::try_from(wait.as_millis()).unwrap_or(i32::MAX).saturating_add(1))
+}
+
 /// Whose slot the connection of an attested visitor takes.
 fn who(visitor: &Visitor, authenticator: &Authenticator) -> Who {
     match (visitor.pid(), visitor.uid()) {
@@ -119,6 +130,8 @@ struct Acceptor {
     service: Arc<Service>,
     /// Boot time at which the service manager is to hear of this thread.
     next_sign: Cell<Duration>,
+    /// Boot time at which connections that rest are looked at.
+    next_sweep: Cell<Duration>,
 }
 
 impl Drop for Acceptor {
@@ -130,8 +143,8 @@ impl Drop for Acceptor {
 impl Acceptor {
     fn run(self) {
         loop {
-            let wait_ms = self.give_sign();
-            match wait_readable([self.listening.as_fd(), self.stopped.as_fd()], wait_ms) {
+            let wait = [self.give_sign(), self.sweep()].into_iter().flatten().min();
+            match wait_readable([self.listening.as_fd(), self.stopped.as_fd()], milliseconds(wait)) {
                 Ok([_, true]) => return,
                 Ok([true, false]) => self.accept(),
                 Ok([false, false]) => {}
@@ -144,16 +157,26 @@ impl Acceptor {
     }
 
     /// Tells the service manager that this thread turns, where it wants to know and it is time. This is the thread that does
-    /// it: any other would go on when this one hangs. Returns for how many milliseconds it may wait.
-    fn give_sign(&self) -> i32 {
-        let Some(interval) = self.service.manager.watchdog_interval() else { return -1 };
+    /// it: any other would go on when this one hangs. Returns for how long it may wait.
+    fn give_sign(&self) -> Option<Duration> {
+        let interval = self.service.manager.watchdog_interval()?;
+        Some(self.every(interval, &self.next_sign, |_| self.service.manager.alive()))
+    }
+
+    /// Closes what has rested for too long, where there is anything to look at. Returns for how long it may wait.
+    fn sweep(&self) -> Option<Duration> {
+        let close = |now: Duration| self.slots.close_rested(now.saturating_sub(REST_LIMIT));
+        (!self.slots.is_empty()).then(|| self.every(SWEEP_EVERY, &self.next_sweep, close))
+    }
+
+    /// Does this when it is time. Returns how long it is until the next time.
+    fn every(&self, interval: Duration, next: &Cell<Duration>, act: impl FnOnce(Duration)) -> Duration {
         let now = self.service.clock.boot();
-        if now >= self.next_sign.get() {
-            self.service.manager.alive();
-            self.next_sign.set(now.saturating_add(interval));
+        if now >= next.get() {
+            act(now);
+            next.set(now.saturating_add(interval));
         }
-        let left = self.next_sign.get().saturating_sub(now);
-        i32::try_from(left.as_millis()).unwrap_or(i32::MAX).saturating_add(1)
+        next.get().saturating_sub(now)
     }
 
     fn accept(&self) {
@@ -234,7 +257,6 @@ impl Acceptor {
     fn take(&self, (stream, who): (Stream, Who), visitor: Option<Visitor>) {
         // Of many that came together each may wait for a slot.
         self.give_sign();
-        // On Linux, accepted sockets do not inherit O_NONBLOCK.
         let stream = Arc::new(stream);
         let Some(slot) = self.slot(&stream, who) else { return };
         let service = Arc::clone(&self.service);

@@ -1,4 +1,4 @@
-//! One connection: requests in, answers out, a bound on every read and write.
+//! One connection: requests in, answers out, a bound on every head and every write. Who rests in between is closed by the server.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
@@ -18,12 +18,8 @@ use crate::sys::poll::wait_readable;
 
 /// A whole head must have come this long after the connection, or after the head's first byte.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
-/// A kept-alive connection may rest this long between requests.
-const IDLE_LIMIT: Duration = Duration::from_secs(60);
 /// An answer of under 8 KiB fits the socket's buffer: who does not read it within this time is not going to.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
-/// A read returns at least this often, so that the idle limit is looked at. One setsockopt a connection, not one a request.
-const READ_TICK: Duration = Duration::from_secs(5);
 
 /// Room for a request as SDKs send it. The whole limit's is made when more comes: on the stacks of a thousand connections that rest
 /// it would be 8 MiB.
@@ -41,6 +37,7 @@ pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Op
         buffer: vec![0; USUAL_HEAD_BYTES],
         filled: 0,
         writers_agree: true,
+        has_time_limit: false,
     };
     if let Err(error) = connection.run() {
         service.operator.debug(&format!("a connection ended: {error}"));
@@ -66,6 +63,8 @@ struct Connection<'a> {
     filled: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
+    /// Whether a read ends after some time.
+    has_time_limit: bool,
 }
 
 /// What one attempt to read brought.
@@ -78,24 +77,21 @@ enum Read {
 impl Connection<'_> {
     fn run(&mut self) -> io::Result<()> {
         self.stream.set_write_timeout(WRITE_LIMIT)?;
-        self.stream.set_read_timeout(READ_TICK)?;
-        // A new connection has to speak at once; later ones may rest first.
-        let mut rest = HEAD_LIMIT;
-        // Since its answer was written a connection waits already.
-        let mut waits = false;
-        loop {
-            if !self.request(rest, waits)? {
-                return Ok(());
-            }
-            (rest, waits) = (IDLE_LIMIT, true);
+        // A new connection has to speak at once; later ones may rest first, until the server closes those that rest.
+        let mut is_new = true;
+        while self.request(is_new)? {
+            is_new = false;
         }
+        Ok(())
     }
 
     /// Reads one request and answers it. Returns whether there may be another.
-    fn request(&mut self, rest: Duration, mut waits: bool) -> io::Result<bool> {
-        let began = self.service.clock.boot();
+    fn request(&mut self, is_new: bool) -> io::Result<bool> {
+        let mut began = self.service.clock.boot();
         let mut now = began;
-        let mut deadline = began.saturating_add(if self.filled > 0 { HEAD_LIMIT } else { rest });
+        let mut deadline = (is_new || self.filled > 0).then(|| began.saturating_add(HEAD_LIMIT));
+        // Since its answer was written a connection waits already.
+        let mut waits = !is_new;
         let mut parser = Parser::default();
         loop {
             let bytes = self.buffer.get(..self.filled).unwrap_or_default();
@@ -130,15 +126,17 @@ impl Connection<'_> {
                 self.slot.waiting(began);
                 waits = true;
             }
-            let before = self.filled;
-            let outcome = self.read(deadline)?;
+            let outcome = self.read(deadline.map(|deadline| deadline.saturating_sub(now)))?;
             now = self.service.clock.boot();
             match outcome {
                 Read::End => return Ok(false),
-                Read::Bytes if before == 0 => deadline = deadline.min(now.saturating_add(HEAD_LIMIT)),
+                Read::Bytes if deadline.is_none() => {
+                    (began, waits) = (now, false);
+                    deadline = Some(began.saturating_add(HEAD_LIMIT));
+                }
                 Read::Bytes | Read::Nothing => {}
             }
-            if now >= deadline {
+            if deadline.is_some_and(|deadline| now >= deadline) {
                 // Who has sent nothing is not owed an answer.
                 return if self.filled == 0 {
                     Ok(false)
@@ -149,19 +147,18 @@ impl Connection<'_> {
         }
     }
 
-    fn read(&mut self, deadline: Duration) -> io::Result<Read> {
-        // A head that comes in pieces may take what is left of its time, and not a tick more.
-        let partial = self.filled > 0;
-        if partial {
-            let left = deadline.saturating_sub(self.service.clock.boot());
-            self.stream.set_read_timeout(left.clamp(Duration::from_millis(1), READ_TICK))?;
+    /// Reads what comes within this time: a head that comes in pieces may take what is left of its time, and not more.
+    fn read(&mut self, within: Option<Duration>) -> io::Result<Read> {
+        if within.is_some() || self.has_time_limit {
+            self.stream.set_read_timeout(within.map(|within| within.max(Duration::from_millis(1))))?;
+            self.has_time_limit = within.is_some();
         }
         if self.filled == self.buffer.len() {
             self.buffer.resize(HEAD_LIMIT_BYTES, 0);
         }
         let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
-        let outcome = match self.stream.read(room) {
-            Ok((0, _)) => Read::End,
+        match self.stream.read(room) {
+            Ok((0, _)) => Ok(Read::End),
             Ok((read, writer)) => {
                 self.filled = self.filled.saturating_add(read);
                 self.writers_agree &= match writer {
@@ -169,20 +166,16 @@ impl Connection<'_> {
                     // Who holds the connection is looked at instead, at every request.
                     Writer::NeverNamed => true,
                 };
-                Read::Bytes
+                Ok(Read::Bytes)
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) =>
             {
-                Read::Nothing
+                Ok(Read::Nothing)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Read::End,
-            Err(error) => return Err(error),
-        };
-        if partial {
-            self.stream.set_read_timeout(READ_TICK)?;
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => Ok(Read::End),
+            Err(error) => Err(error),
         }
-        Ok(outcome)
     }
 }
 

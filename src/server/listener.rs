@@ -89,9 +89,15 @@ impl Listener {
     /// The kernel's.
     pub fn accept(&self) -> io::Result<Stream> {
         match self {
-            Self::Unix(listening) => listening.listener().accept().map(|(stream, _)| Stream::Unix(stream)),
+            Self::Unix(listening) => {
+                let (stream, _) = listening.listener().accept()?;
+                // macOS hands down what the listener has.
+                stream.set_nonblocking(false)?;
+                Ok(Stream::Unix(stream))
+            }
             Self::Tcp(listener) => {
                 let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(false)?;
                 // An answer is one write: waiting for more to send with it would only delay it.
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))

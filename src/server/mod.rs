@@ -9,7 +9,7 @@
 //! | `slots` | who holds a connection, and who has to give one up |
 //! | `accept` | one thread that accepts, and attests what comes over TCP |
 //! | `crew` | one thread a connection, used again for the next |
-//! | `connection` | requests in, answers out, bounds on every read |
+//! | `connection` | requests in, answers out, bounds on every head and write |
 //! | `route` | which endpoint answers, and for whom |
 //! | `desk` | the vendor of each profile that is served |
 //! | `container` | the container credentials endpoint, and the ECS endpoint with its roles |

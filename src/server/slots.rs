@@ -152,6 +152,19 @@ impl Slots {
         self.table().evict(|_| true);
     }
 
+    /// Closes the connections that have waited for their clients since `then` or longer.
+    pub(super) fn close_rested(&self, then: Duration) {
+        let table = self.table();
+        for held in table.held.values().filter(|held| held.since.time().is_some_and(|since| since <= then)) {
+            held.shut();
+        }
+    }
+
+    /// Whether there is no connection.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table().held.is_empty()
+    }
+
     /// Waits until a connection has ended, at most `longest`.
     pub(super) fn wait(&self, longest: Duration) {
         let table = self.table();

@@ -42,6 +42,19 @@ fn the_connection_that_waited_longest_makes_room() {
 }
 
 #[test]
+fn who_has_rested_for_too_long_is_closed() {
+    let slots = Slots::new(4);
+    assert!(slots.is_empty());
+    let held: Vec<_> = (0..4).map(|n| admit(&slots, n, 10 * u64::try_from(n).expect("small"))).collect();
+    held[0].0.as_ref().expect("admitted").answering();
+    slots.close_rested(Duration::from_millis(20));
+    assert_eq!(held.iter().map(|(_, theirs)| is_closed(theirs)).collect::<Vec<_>>(), [false, true, true, false]);
+    assert!(!slots.is_empty());
+    drop(held);
+    assert!(slots.is_empty());
+}
+
+#[test]
 fn a_connection_that_is_answered_is_not_evicted() {
     let slots = Slots::new(2);
     let (first, first_end) = admit(&slots, 1, 0);
