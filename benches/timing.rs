@@ -17,10 +17,14 @@ use crate::stats::{Spread, quantile, welch};
 const SAMPLES: usize = 150_000;
 /// Calls a sample: more than one, because the clock's own step is about as long as one call.
 const CALLS: usize = 4;
-/// Tokens of each class: where one happens to lie among the others must not be what is measured.
+/// Tokens of a registry.
 const TOKENS: usize = 16;
-/// Registries of which the median decides.
-const REGISTRIES: usize = 3;
+/// Bytes of a wrong token that are wrong: so many that hardly one token comes twice, because the way to the place of its digest takes
+/// its own time.
+const WRONG_BYTES: usize = 4;
+/// How often it is measured: the median decides, because a host that is busy with something else shifts a whole run, and a leak is
+/// there each time.
+const RUNS: u64 = 3;
 /// The share of the samples that is looked at: what is slower was interrupted.
 const KEPT: [f64; 3] = [0.5, 0.9, 0.99];
 /// As usual where tests look for leaks (dudect): below it nothing is to be seen.
@@ -28,51 +32,51 @@ const LIMIT: f64 = 4.5;
 
 /// What says yes or no to a token.
 type Judge<'a> = &'a dyn Fn(&str) -> bool;
+/// What makes a token of one class of a random number.
+type Class<'a> = &'a dyn Fn(u64) -> String;
 
 /// Measures all of it.
 pub(crate) fn measure(report: &mut Report) -> Result<(), Failure> {
-    let registry = Registry::default();
-    let right = tokens(&registry)?;
-    let other_registry = Registry::default();
-    let unknown = tokens(&other_registry)?;
-    let first = right.first().cloned().unwrap_or_default();
+    let (registry, other_registry) = (Registry::default(), Registry::default());
+    let (right, unknown) = (tokens(&registry)?, tokens(&other_registry)?);
+    let first = right.first().ok_or("no token")?;
     let held = Secret::take_string(first.clone())?;
-    let end = first.len().saturating_sub(1);
-    let one_right = vec![first.clone(); TOKENS];
-    let (one_almost, one_far) = (vec![changed(&first, end); TOKENS], vec![changed(&first, 0); TOKENS]);
+    let end = first.len().saturating_sub(WRONG_BYTES);
 
     let naive = |presented: &str| black_box(held.expose()) == black_box(presented.as_bytes());
     let constant = |presented: &str| black_box(&held).equals(black_box(presented.as_bytes()));
     let lookup = |presented: &str| registry.knows(black_box(presented.as_bytes()));
 
-    let cases: [(&str, Judge<'_>, [&[String]; 2], bool); 3] = [
-        ("control: `==`, last byte wrong and first byte wrong", &naive, [&one_almost, &one_far], false),
-        ("Secret::equals, last byte wrong and first byte wrong", &constant, [&one_almost, &one_far], true),
-        ("Secret::equals, right and wrong", &constant, [&one_right, &one_far], true),
+    let itself = |_| first.clone();
+    let (almost, far) = (|random| wrong(first, end, random), |random| wrong(first, 0, random));
+    let one_of = |tokens: &[String], random: u64| {
+        tokens.get(usize::try_from(random).unwrap_or(0) % TOKENS).cloned().unwrap_or_default()
+    };
+    let (known, unknown) = (|random| one_of(&right, random), |random| one_of(&unknown, random));
+    let almost_one = |random| wrong(&known(random), end, random);
+    let far_from_all = |random| wrong(&known(random), 0, random);
+
+    let cases: [(&str, Judge<'_>, [Class<'_>; 2], bool); 4] = [
+        ("control: `==`, last bytes wrong and first bytes wrong", &naive, [&almost, &far], false),
+        ("Secret::equals, last bytes wrong and first bytes wrong", &constant, [&almost, &far], true),
+        ("Secret::equals, right and wrong", &constant, [&itself, &far], true),
+        ("lookup, last bytes wrong and first bytes wrong", &lookup, [&almost_one, &far_from_all], true),
     ];
     for (name, judge, classes, quiet) in cases {
-        let t = greatest(tvalues(judge, classes));
+        let found = (1..=RUNS).map(|run| greatest(tvalues(judge, classes, run)));
         let wanted = if quiet { Wanted::AtMost(LIMIT, "abs t") } else { Wanted::AtLeast(2.0 * LIMIT, "abs t") };
-        report.row(name.to_owned(), Spread::of([t]), wanted, String::new());
+        report.row(name.to_owned(), Spread::of(found), wanted, String::new());
     }
-    // A lookup takes as long as the way to the place of the token's digest, which is another one in each registry: what tokens
-    // have to do with it is the same in all.
-    let mut found = Vec::with_capacity(REGISTRIES);
-    for _ in 0..REGISTRIES {
-        let registry = Registry::default();
-        let right = tokens(&registry)?;
-        let wrong = |place| -> Vec<String> { right.iter().map(|token| changed(token, place)).collect() };
-        let lookup = |presented: &str| registry.knows(black_box(presented.as_bytes()));
-        found.push(greatest(tvalues(&lookup, [&wrong(end), &wrong(0)])));
-    }
-    let name = "lookup, last byte wrong and first byte wrong".to_owned();
-    report.row(name, Spread::of(found), Wanted::AtMost(LIMIT, "abs t"), String::new());
     // Each set is known to one registry and unknown to the other: what comes of where its tokens lie in memory has the same
     // sign in both and falls out, what comes of being known has not.
     let other_lookup = |presented: &str| other_registry.knows(black_box(presented.as_bytes()));
-    let (here, there) = (tvalues(&lookup, [&right, &unknown]), tvalues(&other_lookup, [&right, &unknown]));
-    let t = greatest(here.into_iter().zip(there).map(|(here, there)| (here - there) / std::f64::consts::SQRT_2));
-    report.row("lookup, known and unknown".to_owned(), Spread::of([t]), Wanted::AtMost(LIMIT, "abs t"), String::new());
+    let found = (1..=RUNS).map(|run| {
+        let classes: [Class<'_>; 2] = [&known, &unknown];
+        let (here, there) = (tvalues(&lookup, classes, run), tvalues(&other_lookup, classes, run));
+        greatest(here.into_iter().zip(there).map(|(here, there)| (here - there) / std::f64::consts::SQRT_2))
+    });
+    let name = "lookup, known and unknown".to_owned();
+    report.row(name, Spread::of(found), Wanted::AtMost(LIMIT, "abs t"), String::new());
     Ok(())
 }
 
@@ -82,29 +86,33 @@ fn tokens(registry: &Registry) -> Result<Vec<String>, Failure> {
     (0..TOKENS).map(register).collect()
 }
 
-fn changed(token: &str, place: usize) -> String {
-    token.char_indices().map(|(at, c)| if at == place { if c == 'A' { 'B' } else { 'A' } } else { c }).collect()
+/// A token that differs from this one in [`WRONG_BYTES`] bytes from `place` on.
+fn wrong(token: &str, place: usize, random: u64) -> String {
+    let letters = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']);
+    let other = |at: usize, right: char| {
+        let bits = random >> (8 + 12 * (at - place)) & 0xfff;
+        letters.clone().filter(|c| *c != right).nth(usize::try_from(bits).unwrap_or(0) % 63)
+    };
+    let is_wrong = |at: usize| (place..place + WRONG_BYTES).contains(&at);
+    token.char_indices().map(|(at, c)| if is_wrong(at) { other(at, c).unwrap_or(c) } else { c }).collect()
 }
 
 fn greatest(tvalues: impl IntoIterator<Item = f64>) -> f64 {
     tvalues.into_iter().map(f64::abs).fold(0.0, f64::max)
 }
 
-/// t by several croppings, of two classes that take turns in an order that follows nothing.
-fn tvalues(judge: Judge<'_>, classes: [&[String]; 2]) -> [f64; KEPT.len()] {
+/// t by several croppings, of two classes that take turns in an order that follows nothing, another one in each run.
+fn tvalues(judge: Judge<'_>, classes: [Class<'_>; 2], run: u64) -> [f64; KEPT.len()] {
+    let mut order = Order(0x2545_F491_4F6C_DD1D_u64.wrapping_mul(run));
+    // All made before: how one is made must not be what is measured.
+    let texts = classes.map(|make| (0..SAMPLES).map(|_| make(order.next())).collect::<Vec<_>>());
     let mut samples: [Vec<f64>; 2] = [Vec::with_capacity(SAMPLES), Vec::with_capacity(SAMPLES)];
-    // Both are read from one place: where a text lies in memory must not be what is measured.
+    // Both are read from one place: where a text lies in memory must not be either.
     let mut presented = String::with_capacity(64);
-    let mut order = 0x2545_F491_4F6C_DD1D_u64;
     while samples.iter().any(|class| class.len() < SAMPLES) {
-        // xorshift64 (Marsaglia, 2003).
-        order ^= order << 13;
-        order ^= order >> 7;
-        order ^= order << 17;
-        let class = usize::from(order & 1 == 1);
-        let pick = usize::try_from(order >> 32).unwrap_or(0) % TOKENS;
-        let text = classes.get(class).and_then(|class| class.get(pick));
-        let (Some(text), Some(times)) = (text, samples.get_mut(class)) else { continue };
+        let class = usize::from(order.next() & 1 == 1);
+        let (Some(texts), Some(times)) = (texts.get(class), samples.get_mut(class)) else { continue };
+        let Some(text) = texts.get(times.len()) else { continue };
         presented.clear();
         presented.push_str(text);
         let began = SystemClock.boot();
@@ -112,11 +120,21 @@ fn tvalues(judge: Judge<'_>, classes: [&[String]; 2]) -> [f64; KEPT.len()] {
             black_box(judge(black_box(&presented)));
         }
         let took = SystemClock.boot().saturating_sub(began);
-        if times.len() < SAMPLES {
-            times.push(took.as_secs_f64() * 1e9);
-        }
+        times.push(took.as_secs_f64() * 1e9);
     }
     let [left, right] = &samples;
     let both: Vec<f64> = left.iter().chain(right).copied().collect();
     KEPT.map(|share| welch(left, right, quantile(&both, share)))
+}
+
+/// Numbers that follow nothing: xorshift64 (Marsaglia, 2003).
+struct Order(u64);
+
+impl Order {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
 }
