@@ -2,8 +2,8 @@
 //!
 //! Who writes holds the directory's lock (flock(2), which the kernel drops with the process), so there is one writer at a
 //! time and one name for what is not finished: the next writer removes what an earlier one left behind. A file is written,
-//! synced, given its name, and then the directory is synced, where it is not enough that the name leads to the file before
-//! or to this one. Nothing is ever changed in place, so readers need no lock.
+//! synced (but for a note that the power may empty: `instances`), given its name, and then the directory is synced, where it is not
+//! enough that the name leads to the file before or to this one. Nothing is ever changed in place, so readers need no lock.
 //!
 //! The directory is held open: files are found in it whatever its path leads to by now.
 

@@ -7,6 +7,7 @@
 //! begin after the warden was forked.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,8 +33,8 @@ pub struct Instance {
 pub struct Abandoned {
     /// The session's id.
     pub id: String,
-    /// Where it is recorded: [`super::Engine::place`] of that time.
-    pub place: String,
+    /// Where it is recorded: [`super::Engine::place`] of that time. `None` where that was lost with the power.
+    pub place: Option<String>,
     directory: Arc<Directory>,
     /// Locked, so that only one start ends the session.
     _locked: File,
@@ -61,13 +62,12 @@ impl Instance {
         let name = file_name(id);
         let text = |text: &str| Value::Text(text.to_owned());
         let note = Item([("id".to_owned(), text(id)), ("place".to_owned(), text(place))].into());
-        let failed = |error| Error::new(format!("cannot write {}", directory.shown(&name))).because(error);
+        let failed = |error: io::Error| Error::new(format!("cannot write {}", directory.shown(&name))).because(error);
         let note = serde_json::to_vec(&note).map_err(|error| failed(error.into()))?;
         let lock = directory.lock()?;
         let file = directory.unfinished(&note, &lock)?;
         file.try_lock().map_err(|error| failed(error.into()))?;
-        // It is of use after a power cut, if ever. Its name is not waited for: one that is lost had a session that lapses.
-        file.sync_all().map_err(failed)?;
+        // Not waited for: what the power takes of it, its text or its name, had a session that lapses.
         directory.finish(&name, &lock)?;
         Ok(Self { directory, name, process_id: std::process::id(), _locked: file })
     }
@@ -134,14 +134,14 @@ fn look(directory: &Arc<Directory>, id: &str) -> Result<Option<Abandoned>> {
     let mut bytes = Vec::new();
     directory.read_open(&name, &file, &mut bytes)?;
     let note: Option<Item> = serde_json::from_slice(&bytes).ok();
-    match note.as_ref().and_then(|note| note.text("place")) {
-        Some(place) => {
-            let directory = Arc::clone(directory);
-            Ok(Some(Abandoned { id: id.to_owned(), place: place.to_owned(), directory, _locked: file }))
-        }
-        None => Err(Error::new(format!("{} does not say where its session is recorded", directory.shown(&name)))
-            .hint("remove it; the session ends by itself")),
+    let place = note.as_ref().and_then(|note| note.text("place")).map(str::to_owned);
+    // A name that came to the disk before its text.
+    let is_lost = bytes.iter().all(|byte| *byte == 0);
+    if place.is_some() || is_lost {
+        return Ok(Some(Abandoned { id: id.to_owned(), place, directory: Arc::clone(directory), _locked: file }));
     }
+    Err(Error::new(format!("{} does not say where its session is recorded", directory.shown(&name)))
+        .hint("remove it; the session ends by itself"))
 }
 
 /// Whether another holds the lock; otherwise `file` holds it now.

@@ -7,7 +7,7 @@ use sentinel::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 use super::{Gate, ask};
-use crate::harness::{Running, one_of_three};
+use crate::harness::{Running, eventually, one_of_three};
 
 /// How long a server may go on after its session was revoked (T16), and a little for a busy machine.
 const LATEST: Duration = Duration::from_secs(10);
@@ -71,6 +71,30 @@ fn a_session_is_listed_while_it_is_served_and_has_expired_after() {
     assert!(shown.stdout.contains("\nstatus:             expired\n"), "{shown}");
     let revoked = gate.run_as("bob", &["session", "revoke", &id]).run();
     revoked.failed_with(1, &[&format!("session {id} ended at")]);
+}
+
+#[test]
+fn the_session_of_a_run_that_was_killed_is_ended_by_the_next_start() {
+    for was_lost in [false, true] {
+        let (gate, asker, id) = served();
+        asker.signal("KILL");
+        drop(asker);
+        assert_eq!(only_session(&gate)["status"], "active");
+        let note = gate.file("instances", &id);
+        if was_lost {
+            // The power may take the text and leave the name.
+            fs::write(&note, "").expect("written");
+        }
+        let mut next = gate.asker(&[]);
+        assert!(ask(&mut next).starts_with("200 "));
+        eventually("the end of the session", || {
+            let status = |session: &Value| session["status"].as_str().map(str::to_owned);
+            let found = sessions(&gate, &[]).iter().find(|session| session["id"] == id.as_str()).and_then(status);
+            (found.as_deref() == Some("expired") && !note.exists()).then_some(())
+        });
+        assert_eq!(sessions(&gate, &["--status", "active"]).len(), 1);
+        assert_eq!(next.finish().code(), 0);
+    }
 }
 
 #[test]

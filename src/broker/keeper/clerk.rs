@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{LAPSES_AFTER, Shared, later};
 use crate::broker::standing::Records;
 use crate::error::Result;
-use crate::store::instances;
+use crate::store::instances::{self, Abandoned};
 use crate::store::{Engine, Event, Failed, Index, Kind, Record, Request};
 
 /// Uses are written down this often at most, and
@@ -110,7 +110,7 @@ impl Round {
         Ok(())
     }
 
-    /// Ends the sessions of processes that were killed, as far as they are recorded where this one is.
+    /// Ends the sessions of processes that were killed, as far as they are recorded where this one is, or nobody knows where.
     fn end_abandoned(&self, store: &dyn Engine) {
         let left = match instances::abandoned(&self.shared.charge.state_directory) {
             Ok(left) => left,
@@ -120,7 +120,8 @@ impl Round {
             self.shared.log(flaw);
         }
         let place = store.place(Kind::Session);
-        for abandoned in left.sessions.into_iter().filter(|abandoned| abandoned.place == place) {
+        let is_here = |abandoned: &Abandoned| abandoned.place.as_ref().is_none_or(|its| *its == place);
+        for abandoned in left.sessions.into_iter().filter(is_here) {
             let ended = self.shared.end_recorded(store, &abandoned.id).and_then(|()| abandoned.settle());
             if let Err(error) = ended {
                 self.shared.charge.operator.debug(&error.line());

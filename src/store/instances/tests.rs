@@ -5,7 +5,7 @@ use crate::store::directory::tests::Scratch;
 
 const ID: &str = "0123456789abcdef";
 
-fn left(scratch: &Scratch) -> Vec<(String, String)> {
+fn left(scratch: &Scratch) -> Vec<(String, Option<String>)> {
     let left = abandoned(&scratch.0).expect("looked");
     assert!(left.flaws.is_empty(), "{:?}", left.flaws);
     left.sessions.iter().map(|found| (found.id.clone(), found.place.clone())).collect()
@@ -32,7 +32,7 @@ fn what_is_served_is_not_abandoned_and_leaves_nothing() {
 fn what_a_killed_process_served_is_found_until_it_is_settled() {
     let scratch = Scratch::new();
     kill(Instance::begin(&scratch.0, ID, "the table").expect("begun"));
-    let expected = [(ID.to_owned(), "the table".to_owned())];
+    let expected = [(ID.to_owned(), Some("the table".to_owned()))];
     // Looked at and not settled: the next start finds it again.
     assert_eq!(left(&scratch), expected);
     assert_eq!(left(&scratch), expected);
@@ -45,12 +45,23 @@ fn what_a_killed_process_served_is_found_until_it_is_settled() {
     assert_eq!(left(&scratch), []);
 }
 
+/// The power may have taken the text and left the name, or as many zeros as the text was long.
+#[test]
+fn a_session_whose_place_was_lost_is_found_as_well() {
+    for text in ["", "\0\0\0"] {
+        let scratch = Scratch::new();
+        kill(Instance::begin(&scratch.0, ID, "the table").expect("begun"));
+        fs::write(scratch.0.join("instances").join(format!("{ID}.json")), text).expect("written");
+        assert_eq!(left(&scratch), [(ID.to_owned(), None)]);
+    }
+}
+
 #[test]
 fn a_file_that_says_nothing_is_told_and_stays() {
     let scratch = Scratch::new();
     kill(Instance::begin(&scratch.0, ID, "the table").expect("begun"));
     let path = scratch.0.join("instances").join(format!("{ID}.json"));
-    fs::write(&path, "").expect("written");
+    fs::write(&path, "{}").expect("written");
     let left = abandoned(&scratch.0).expect("looked");
     assert!(left.sessions.is_empty());
     let flaws: Vec<String> = left.flaws.iter().map(ToString::to_string).collect();
