@@ -15,6 +15,7 @@ use super::serving::{DEFAULT_DURATION, max_connections, refresh};
 use super::settings::{self, Bind, Transport};
 use super::wait::vend;
 use crate::auth::{Authenticator, Binding, Watched};
+use crate::broker::keeper::Keeper;
 use crate::deployment::Deployment;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -132,13 +133,15 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
     drop(program);
     let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
     drop(serving);
-    drop(keeper);
+    // Its last record takes the disk a while: what is left to be done here is done meanwhile.
+    keeper.iter().for_each(Keeper::stop);
     if let Err(error) = directory.close() {
         // The child's status is worth more than this.
         reporter.log("clean-up", &error.line());
     }
-    reporter.flush();
     warden.close();
+    drop(keeper);
+    reporter.flush();
     status
 }
 
