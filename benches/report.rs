@@ -79,7 +79,8 @@ impl Report {
              in one run, and the median of the rounds decides; the machine's own speed is not in it. The bare responder reads a request\n\
              without looking at it and writes 700 bytes, one thread a connection. The promised calls alone are the same with the questions to the\n\
              kernel that are promised for every request (benches/floor.rs): what most of the difference is spent on. They are no bound:\n\
-             that server makes a thread a connection.\n\n",
+             that server makes a thread a connection. What runs keep is on the disk of the temporary directory; XDG_RUNTIME_DIR is in memory\n\
+             (/dev/shm) where it can be, as systemd has it.\n\n",
         );
         let [one, _] = Crowd::each();
         let _never_fails = writeln!(

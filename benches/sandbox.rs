@@ -12,6 +12,9 @@ use crate::shape::{OWN_ROLE, ROLE, role_arn};
 /// Removed when dropped.
 pub(crate) struct Sandbox {
     root: PathBuf,
+    /// In memory, as every host has it (XDG Base Directory Specification): each start makes its files there, and a disk's file
+    /// system looks through what was removed in the last minute for each that is made.
+    run: PathBuf,
 }
 
 /// Four rules, of which the last decides: every day, on the clock of a zone. The limit is above what is measured.
@@ -45,10 +48,15 @@ impl Sandbox {
         let root = std::env::temp_dir().join(format!("sb-{}", std::process::id()));
         let mut maker = fs::DirBuilder::new();
         maker.mode(0o700).recursive(true);
-        for directory in ["home/.aws", "run", "state", "tmp"] {
-            maker.create(root.join(directory))?;
+        let memory = Path::new("/dev/shm");
+        let run = match root.file_name().filter(|_| memory.is_dir()) {
+            Some(name) => memory.join(name),
+            None => root.join("run"),
+        };
+        for directory in [&root.join("home/.aws"), &root.join("state"), &root.join("tmp"), &run] {
+            maker.create(directory)?;
         }
-        let sandbox = Self { root };
+        let sandbox = Self { root, run };
         let credentials = format!("{STATIC}{SESSION}{}\n", "T".repeat(TOKEN_BYTES));
         sandbox.write("home/.aws/credentials", &credentials)?;
         sandbox
@@ -93,7 +101,7 @@ impl Sandbox {
         command
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.path("home"))
-            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("XDG_RUNTIME_DIR", &self.run)
             .env("XDG_STATE_HOME", self.path("state"))
             .env("TMPDIR", self.path("tmp"))
             .env("AWS_EC2_METADATA_DISABLED", "true");
@@ -104,6 +112,6 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         // What is left is in the temporary directory, which somebody else empties.
-        let _left = fs::remove_dir_all(&self.root);
+        let _left = (fs::remove_dir_all(&self.root), fs::remove_dir_all(&self.run));
     }
 }

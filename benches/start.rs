@@ -1,6 +1,8 @@
 //! What sentinel adds to the start of a command, in milliseconds over starting that command alone. The command is a static
 //! program that does nothing.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -36,6 +38,14 @@ pub(crate) fn measure(sandbox: &Sandbox, build: &Build, report: &mut Report) -> 
         let pairs = paired(alone, || exec(options))?;
         report.row(format!("{name} ({build})"), added(&pairs), wanted, note(&pairs));
     }
+    // Of that, what the disk takes: a session's beginning and its end are there before the run is over.
+    let disk = records(&sandbox.path("state"))?;
+    report.row(
+        format!("two records of 600 bytes, brought to the disk ({build})"),
+        disk,
+        Wanted::Told("ms"),
+        String::new(),
+    );
     // A start without a call to AWS does not read the certificates that such a call would trust.
     let bundled = || {
         let mut command = exec(&["--profile", "static", "--no-session"]);
@@ -102,6 +112,21 @@ fn paired(left: impl Fn() -> Command, right: impl Fn() -> Command) -> Result<Vec
         }
     }
     Ok(pairs)
+}
+
+/// Milliseconds until two small files are on the disk, one after the other.
+fn records(directory: &Path) -> Result<Option<Spread>, Failure> {
+    let mut times = Vec::with_capacity(ROUNDS);
+    for _ in 0..ROUNDS {
+        let began = SystemClock.boot();
+        for name in ["first", "second"] {
+            let mut file = File::create(directory.join(name))?;
+            file.write_all(&[b' '; 600])?;
+            file.sync_all()?;
+        }
+        times.push(SystemClock.boot().saturating_sub(began).as_secs_f64() * 1e3);
+    }
+    Ok(Spread::of(times))
 }
 
 fn timed(mut command: Command) -> Result<f64, Failure> {
