@@ -36,9 +36,9 @@ fn assert_served(inside: &mut Running, requests: u32, meanwhile: &str) {
         inside.send(&requests.to_string());
         let line = inside.line();
         let (slowest_ms, statuses) = line.split_once(' ').expect("a time and statuses");
-        assert_eq!(statuses, "200", "{meanwhile}");
         let is_in_time = slowest_ms.parse::<u32>().expect("ms") < 1000;
-        if is_in_time { Ok(()) } else { Err(format!("{slowest_ms} ms {meanwhile}")) }
+        // Who is not scheduled between its connect and its request for longer than the grace has to come again.
+        if is_in_time && statuses == "200" { Ok(()) } else { Err(format!("{line} {meanwhile}")) }
     });
     let number = |name: &str| -> u32 {
         let field = process::status_field(inside.pid(), name).expect("a field");

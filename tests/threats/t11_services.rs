@@ -30,9 +30,9 @@ fn assert_served(client: &mut Running, requests: u32, meanwhile: &str) {
         client.send(&requests.to_string());
         let line = client.line();
         let (slowest_ms, came) = line.split_once(' ').expect("a time and what came");
-        assert_eq!(came, "web", "{meanwhile}");
         let is_in_time = slowest_ms.parse::<u32>().expect("ms") < 1000;
-        if is_in_time { Ok(()) } else { Err(format!("{slowest_ms} ms {meanwhile}")) }
+        // Who is not scheduled between its connect and its request for longer than the grace has to come again.
+        if is_in_time && came == "web" { Ok(()) } else { Err(format!("{line} {meanwhile}")) }
     });
 }
 
