@@ -99,7 +99,9 @@ fn a_thousand_slow_clients_of_another_uid_keep_nobody_out() {
 
 #[test]
 fn a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp() {
-    another_uid_keeps_nobody_out("a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp", Transport::Tcp);
+    for transport in [Transport::Tcp, Transport::Ecs, Transport::Imds] {
+        another_uid_keeps_nobody_out("a_thousand_slow_clients_of_another_uid_keep_nobody_out_over_tcp", transport);
+    }
 }
 
 #[track_caller]

@@ -69,6 +69,8 @@ fn an_id_that_may_be_anybodys_is_refused() {
         (Transport::Tcp, "uid", "refused", "refused", "dropped"),
         (Transport::Tcp, "", "refused", "refused", "refused"),
         (Transport::Ecs, "", "refused", "refused", "refused"),
+        (Transport::Imds, "uid+gid", "served", "refused", "dropped"),
+        (Transport::Imds, "", "refused", "refused", "refused"),
     ] {
         let done = Arena::new().fight(&[], "namespaces.py", &["users", map, transport.option()]);
         if done.stderr.contains("no user namespaces here") {

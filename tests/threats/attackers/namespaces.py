@@ -45,8 +45,10 @@ def foreign_proc(tier):
 def users(maps, transport):
     """sentinel is in a user namespace with these of the maps `uid` and `gid`."""
     prefix = [PYTHON, f"{HERE}/namespaces.py", "enter", maps]
-    # The user is all that counts, so that nothing but the user's ambiguity can be the reason for a refusal.
-    tree = Tree("pidfs inode", ["--bind", "uid"], prefix=prefix, transport=transport)
+    # The user is all that counts, so that nothing but the user's ambiguity can be the reason for a refusal. The metadata
+    # endpoint is for the tree alone: whoever is inside of that is refused for it.
+    binding = [] if transport == "--ec2-server" else ["--bind", "uid"]
+    tree = Tree("pidfs inode", binding, prefix=prefix, transport=transport)
     judge("inside", tree, tree.ask(tree.socket, tree.token))
     judge("the same user, outside", tree, Peer().ask(tree.socket, tree.token))
     if ROOT:
