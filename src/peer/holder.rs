@@ -7,14 +7,14 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Unattested;
 use super::kernel::Kernel;
 use super::process::Process;
 use super::text;
 use super::tree::Tree;
-use crate::sys::process::Pid;
+use crate::sys::process::{Pid, held_link, hold_link};
 use crate::sys::user::Uid;
 
 /// Most descriptors of one process that are looked through. The usual limit of a process is 1024; one that holds more
@@ -27,7 +27,7 @@ const TRIES: usize = 3;
 
 /// How many of a process's descriptors are looked at before all of every process's.
 const NEWEST: usize = 3;
-/// How many descriptors are remembered.
+/// How many descriptors are remembered, each with its process, which is held by a descriptor of our own.
 const REMEMBERED: usize = 8;
 /// Most of one list of children that is read: [`PROCESS_LIMIT`] numbers of up to 7 digits (pid_max is at most 2^22).
 const CHILDREN_LIMIT_BYTES: u64 = 512 * 1024;
@@ -52,24 +52,51 @@ impl Descriptor {
 
     /// The inode of the socket that it is of, if it is one.
     fn socket(self) -> Option<u64> {
-        socket_in(&fs::read_link(format!("/proc/{}/fd/{}", self.pid, self.number)).ok()?)
+        socket_in(&fs::read_link(self.path()).ok()?)
+    }
+
+    /// Holds its link, which shows from then on what this process has under this number, without a way through /proc.
+    pub(super) fn hold(self) -> io::Result<Link> {
+        hold_link(&self.path()).map(Link)
+    }
+
+    fn path(self) -> PathBuf {
+        format!("/proc/{}/fd/{}", self.pid, self.number).into()
     }
 }
 
-/// Descriptors with which processes of the tree came before, the last one first: who comes again is mostly given the same
-/// number by its kernel. Guesses, to be looked at like any other descriptor.
+/// The link of a descriptor, held.
+#[derive(Debug)]
+pub(super) struct Link(File);
+
+impl Link {
+    /// Whether it shows the socket with this inode.
+    pub(super) fn is_of(&self, inode: u64) -> bool {
+        held_link(&self.0).is_ok_and(|target| socket_in(&target) == Some(inode))
+    }
+}
+
+/// A descriptor of a process that is held.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) process: Arc<Process>,
+    pub(super) descriptor: Descriptor,
+}
+
+/// With what processes of the tree came before, the last one first: who comes again is mostly given the same number by its
+/// kernel. A guess, to be looked at like any other descriptor; but who is held is of the tree for as long as it lives.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<Vec<Descriptor>>);
+pub(super) struct Remembered(Mutex<Vec<Held>>);
 
 impl Remembered {
-    fn push(&self, descriptor: Descriptor) {
+    fn push(&self, held: Held) {
         let mut known = self.known();
-        known.retain(|other| *other != descriptor);
-        known.insert(0, descriptor);
+        known.retain(|other| other.descriptor != held.descriptor);
+        known.insert(0, held);
         known.truncate(REMEMBERED);
     }
 
-    fn known(&self) -> MutexGuard<'_, Vec<Descriptor>> {
+    fn known(&self) -> MutexGuard<'_, Vec<Held>> {
         // A panic aborts the process, so a poisoned lock is never seen.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,8 +128,17 @@ pub(super) struct Search<'a> {
     tree: &'a Tree,
     /// Inodes of sockets that were not found yet, and the uids that made them.
     left: HashMap<u64, Uid>,
-    found: HashMap<u64, Descriptor>,
+    found: HashMap<u64, Found>,
     hidden: Option<Pid>,
+}
+
+/// A descriptor that was seen to be the socket's.
+#[derive(Clone)]
+enum Found {
+    /// Of a process with this number.
+    Seen(Descriptor),
+    /// Of a process that was held when it was looked at, and is of the tree.
+    Known(Held),
 }
 
 impl<'a> Search<'a> {
@@ -120,15 +156,15 @@ impl<'a> Search<'a> {
 
     /// Who was seen with the socket with this inode: not yet held, so only good for counting.
     pub(super) fn seen_with(&self, inode: u64) -> Option<Pid> {
-        self.found.get(&inode).map(|descriptor| descriptor.pid)
+        self.found.get(&inode).map(|found| found.descriptor().pid)
     }
 
     /// The process of the tree that holds the socket with this inode, and its descriptor.
     ///
     /// # Errors
     /// Nobody of the tree was found to hold it.
-    pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<(Process, Descriptor), Unattested> {
-        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(*found, inode));
+    pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<Held, Unattested> {
+        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(found, inode));
         // Who was seen with it may have ended since, and have left it to another; or was guessed, and is a stranger.
         let again = || {
             let mut search = Self::new(self.kernel, self.tree, std::iter::once((inode, uid)));
@@ -136,20 +172,20 @@ impl<'a> Search<'a> {
             held(&search)
         };
         let found = held(self).or_else(|| if self.found.contains_key(&inode) { again() } else { None });
-        let (process, descriptor) = found.ok_or(Unattested::NotInTree { hidden: self.hidden })?;
-        self.tree.remembered().push(descriptor);
-        Ok((process, descriptor))
+        let held = found.ok_or(Unattested::NotInTree { hidden: self.hidden })?;
+        self.tree.remembered().push(held.clone());
+        Ok(held)
     }
 
     /// Looks at what is remembered, before the whole tree.
     fn guess(&mut self) {
         let remembered = self.tree.remembered().known().clone();
-        for descriptor in remembered {
+        for held in remembered {
             if self.left.is_empty() {
                 return;
             }
-            if let Some(inode) = descriptor.socket() {
-                self.look_at(descriptor, inode);
+            if let Some(inode) = held.descriptor.socket() {
+                self.look_at(Found::Known(held), inode);
             }
         }
     }
@@ -198,7 +234,7 @@ impl<'a> Search<'a> {
         for number in (0..=highest).rev().take(NEWEST) {
             let descriptor = Descriptor { pid, number };
             if let Some(inode) = descriptor.socket() {
-                self.look_at(descriptor, inode);
+                self.look_at(Found::Seen(descriptor), inode);
             }
         }
     }
@@ -215,32 +251,45 @@ impl<'a> Search<'a> {
             }
         };
         for (descriptor, inode) in sockets {
-            self.look_at(descriptor, inode);
+            self.look_at(Found::Seen(descriptor), inode);
         }
     }
 
-    fn look_at(&mut self, descriptor: Descriptor, inode: u64) {
+    fn look_at(&mut self, found: Found, inode: u64) {
         if self.left.remove(&inode).is_some() {
-            self.found.insert(inode, descriptor);
+            self.found.insert(inode, found);
         }
     }
 
     /// The process with this descriptor, if it is of the tree; or the highest above it from which it has inherited the
-    /// descriptor, and so its number. Held first, so that all that is found is true of one process.
-    fn hold(&self, descriptor: Descriptor, inode: u64) -> Option<(Process, Descriptor)> {
-        let mut process = Process::open(self.kernel, descriptor.pid).ok()?;
-        let mut descriptor = descriptor;
-        if self.tree.holds(self.kernel, &process) != Ok(true) {
-            return None;
-        }
-        while let Ok(parent) = self.tree.parent(self.kernel, &process) {
-            let inherited = Descriptor { pid: parent.pid(), ..descriptor };
-            if !inherited.is_of(inode) {
+    /// descriptor, and so its number. All that is found has to be true of one process: it is looked at once that is held.
+    fn hold(&self, found: &Found, inode: u64) -> Option<Held> {
+        let (mut held, mut is_certain) = match found {
+            Found::Known(held) => (held.clone(), true),
+            Found::Seen(descriptor) => {
+                let process = Process::open(self.kernel, descriptor.pid).ok()?;
+                if self.tree.holds(self.kernel, &process) != Ok(true) {
+                    return None;
+                }
+                (Held { process: Arc::new(process), descriptor: *descriptor }, false)
+            }
+        };
+        while let Ok(parent) = self.tree.parent(self.kernel, &held.process) {
+            let descriptor = Descriptor { pid: parent.pid(), ..held.descriptor };
+            if !descriptor.is_of(inode) {
                 break;
             }
-            (process, descriptor) = (parent, inherited);
+            (held, is_certain) = (Held { process: Arc::new(parent), descriptor }, true);
         }
-        (descriptor.is_of(inode) && process.is_alive()).then_some((process, descriptor))
+        ((is_certain || held.descriptor.is_of(inode)) && held.process.is_alive()).then_some(held)
+    }
+}
+
+impl Found {
+    fn descriptor(&self) -> Descriptor {
+        match self {
+            Self::Seen(descriptor) | Self::Known(Held { descriptor, .. }) => *descriptor,
+        }
     }
 }
 
@@ -328,21 +377,26 @@ mod tests {
         for socket in [&left, &right, &left] {
             let (descriptor, inode) = own(socket);
             let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
-            let (process, found) = search.holder(inode, effective_uid()).expect("this process");
-            assert_eq!((Some(process.pid()), found), (own_pid(), descriptor));
-            assert_eq!(tree.remembered().known().first(), Some(&descriptor));
+            let found = search.holder(inode, effective_uid()).expect("this process");
+            assert_eq!((Some(found.process.pid()), found.descriptor), (own_pid(), descriptor));
+            assert_eq!(tree.remembered().known().first().map(|held| held.descriptor), Some(descriptor));
         }
         assert_eq!(tree.remembered().known().len(), 2);
     }
 
     #[test]
-    fn a_guess_that_is_true_of_a_stranger_is_nobody() {
+    fn a_number_that_is_a_strangers_by_now_leads_to_nobody() {
         let kernel = Kernel::probe().expect("a tier");
         let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
         let tree = under(&kernel, other.id());
+        let mut remembered = Command::new("true").spawn().expect("true");
+        let pid = Pid::new(remembered.id().cast_signed()).expect("a pid");
+        let process = Arc::new(Process::open(&kernel, pid).expect("open"));
+        remembered.wait().expect("wait");
+        // As if this process had been given the number of the one that has ended.
         let (left, _right) = UnixStream::pair().expect("socketpair");
         let (descriptor, inode) = own(&left);
-        tree.remembered().push(descriptor);
+        tree.remembered().push(Held { process, descriptor });
         let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
         let (seen, held) = (search.seen_with(inode), search.holder(inode, effective_uid()).err());
         drop(other.stdin.take());

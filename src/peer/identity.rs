@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::kernel::Kernel;
 use super::process::{Facts, Process};
@@ -15,7 +16,7 @@ use crate::sys::user::{Gid, Uid};
 /// The process on the other end: of a Unix socket, who called connect(2); of TCP, who of the tree holds the connection.
 #[derive(Debug)]
 pub struct Peer {
-    process: Process,
+    process: Arc<Process>,
     uid: Uid,
     gid: Gid,
     running: Running,
@@ -38,7 +39,13 @@ impl Peer {
         }
     }
 
-    fn new(process: Process, uid: Uid, link: Option<tcp::Link>, kernel: &Kernel) -> Result<Self, Unattested> {
+    fn new(
+        process: impl Into<Arc<Process>>,
+        uid: Uid,
+        link: Option<tcp::Link>,
+        kernel: &Kernel,
+    ) -> Result<Self, Unattested> {
+        let process = process.into();
         let facts = process.facts(kernel)?;
         if facts.pid != process.pid() {
             return Err(Unattested::Gone);

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::Unattested;
-use super::holder::{self, Descriptor, Search};
+use super::holder::{self, Descriptor, Held, Search};
 use super::kernel::{Kernel, Overflow};
 use super::process::Process;
 use super::tree::Tree;
@@ -20,6 +22,10 @@ use crate::sys::user::Uid;
 pub(super) struct Link {
     inode: u64,
     descriptor: Descriptor,
+    /// Whether it was looked at before.
+    was_seen: AtomicBool,
+    /// Held from the second look on: most connections bring one request. `None` where that was not possible.
+    held: OnceLock<Option<holder::Link>>,
 }
 
 /// The socket on the other end of a connection.
@@ -83,7 +89,7 @@ impl FarEnd {
         }
         let (process, descriptor) = found.ok_or(Unattested::NotFound(uid))?;
         self.recheck(kernel)?;
-        let link = Link { inode, descriptor };
+        let link = Link::new(inode, descriptor);
         link.recheck()?;
         Ok((process, link))
     }
@@ -110,27 +116,37 @@ impl<'a> FarEnds<'a> {
     }
 
     /// Establishes who holds one of them. Whether they still do is asked at every request, the first one included.
-    pub(super) fn establish(&self, number: usize) -> Result<(Process, Uid, Link), Unattested> {
+    pub(super) fn establish(&self, number: usize) -> Result<(Arc<Process>, Uid, Link), Unattested> {
         let end = self.ends.get(number).ok_or(Unattested::Gone)?;
         let TcpSocket { uid, inode, .. } = end.socket;
         end.unambiguous(self.kernel.overflow())?;
-        let (process, descriptor) = self.search.holder(inode, uid)?;
+        let Held { process, descriptor } = self.search.holder(inode, uid)?;
         // What was found has this inode: is that still this socket's?
         end.recheck(self.kernel)?;
-        Ok((process, uid, Link { inode, descriptor }))
+        Ok((process, uid, Link::new(inode, descriptor)))
     }
 }
 
 impl Link {
+    fn new(inode: u64, descriptor: Descriptor) -> Self {
+        Self { inode, descriptor, was_seen: AtomicBool::new(false), held: OnceLock::new() }
+    }
+
     /// Whether that process still holds it. The socket itself is not asked for again: a connection has one far end from its
     /// beginning, no other socket gets its inode before it is closed, and then no answer reaches anybody.
     pub(super) fn recheck(&self) -> Result<(), Unattested> {
         // A shell moves what it opened to the number that was asked for: it still holds the connection.
-        if self.descriptor.is_of(self.inode) || holder::descriptor(self.descriptor.pid, self.inode)?.is_some() {
+        if self.is_where_it_was() || holder::descriptor(self.descriptor.pid, self.inode)?.is_some() {
             Ok(())
         } else {
             Err(Unattested::NotTheHolder)
         }
+    }
+
+    fn is_where_it_was(&self) -> bool {
+        let is_first = !self.was_seen.swap(true, Ordering::Relaxed);
+        let held = if is_first { &None } else { self.held.get_or_init(|| self.descriptor.hold().ok()) };
+        held.as_ref().map_or_else(|| self.descriptor.is_of(self.inode), |link| link.is_of(self.inode))
     }
 }
 
@@ -172,7 +188,11 @@ mod tests {
             &tree,
         );
         let [(_, _, link), (_, _, other)] = [0, 1].map(|number| ends.establish(number).expect("a peer"));
-        assert_eq!((link.recheck(), other.recheck()), (Ok(()), Ok(())));
+        // The first look is through /proc, the later ones at what is held.
+        for is_held in [false, true, true] {
+            assert_eq!((link.recheck(), other.recheck()), (Ok(()), Ok(())));
+            assert_eq!(link.held.get().is_some_and(Option::is_some), is_held);
+        }
         // What a recycled port and a recycled inode would leave of it.
         let FarEnds { mut ends, search, .. } = ends;
         ends[0].socket.cookie = ends[1].socket.cookie;

@@ -6,7 +6,7 @@ use std::io;
 use super::cerr;
 use super::kernel::thread_count;
 
-pub use super::kernel::{become_subreaper, hold_proc_directory, name_thread, refuse_inspection};
+pub use super::kernel::{become_subreaper, held_link, hold_link, hold_proc_directory, name_thread, refuse_inspection};
 
 /// A process id, always above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

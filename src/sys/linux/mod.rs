@@ -2,9 +2,13 @@
 
 pub(super) mod socket;
 
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use super::cerr;
 use super::process::Pid;
@@ -15,6 +19,9 @@ use super::process::Pid;
 const SUID_DUMP_DISABLE: libc::c_ulong = 0;
 /// In the place of an argument that the option does not have.
 const UNUSED: libc::c_ulong = 0;
+
+/// `socket:[N]` takes 29 bytes at most, with the largest inode there is.
+const LINK_LIMIT_BYTES: usize = 64;
 
 /// The clock that counts suspended time as well.
 pub(super) const BOOT_CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
@@ -63,6 +70,29 @@ pub(super) fn thread_count() -> io::Result<usize> {
 /// There is no such process, or the kernel's refusal.
 pub fn hold_proc_directory(pid: Pid) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(format!("/proc/{pid}"))
+}
+
+/// Holds a symbolic link, and not what it leads to.
+///
+/// # Errors
+/// There is none, or the kernel's refusal.
+pub fn hold_link(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+}
+
+/// Where a link that is held leads now (readlinkat(2) with an empty path, Linux 2.6.39).
+///
+/// # Errors
+/// It leads nowhere, or to a name of 64 bytes or more.
+pub fn held_link(link: &File) -> io::Result<PathBuf> {
+    let mut target = [0u8; LINK_LIMIT_BYTES];
+    // SAFETY: the path is an empty string that ends in a NUL, and the kernel writes at most that many bytes to `target`.
+    let length = cerr(unsafe {
+        libc::readlinkat(link.as_raw_fd(), c"".as_ptr(), target.as_mut_ptr().cast(), LINK_LIMIT_BYTES)
+    })?;
+    // A name that fills the buffer may be longer.
+    let name = usize::try_from(length).ok().filter(|length| *length < LINK_LIMIT_BYTES).and_then(|it| target.get(..it));
+    name.map(|name| PathBuf::from(OsStr::from_bytes(name))).ok_or_else(|| io::ErrorKind::InvalidFilename.into())
 }
 
 /// No core dump of this process, and no ptrace, /proc/PID/mem or environ for others of its uid (PR_SET_DUMPABLE 0).

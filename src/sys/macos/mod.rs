@@ -12,6 +12,7 @@ pub(super) mod socket;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use super::cerr;
 use super::process::Pid;
@@ -82,6 +83,22 @@ pub(super) fn thread_count() -> io::Result<usize> {
 /// # Errors
 /// Always.
 pub fn hold_proc_directory(_: Pid) -> io::Result<File> {
+    Err(absent("macOS has no /proc"))
+}
+
+/// There is no /proc here, the one place where links are held.
+///
+/// # Errors
+/// Always.
+pub fn hold_link(_: &Path) -> io::Result<File> {
+    Err(absent("macOS has no /proc"))
+}
+
+/// As [`hold_link`].
+///
+/// # Errors
+/// Always.
+pub fn held_link(_: &File) -> io::Result<PathBuf> {
     Err(absent("macOS has no /proc"))
 }
 
