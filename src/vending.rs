@@ -127,12 +127,12 @@ impl Vendor {
         self.broker.policy_name()
     }
 
-    /// Vends to this caller; waits at most `wait` for AWS and for stores.
+    /// Vends to this caller, who asked at boot time `began`; waits at most `wait` from then for AWS and for stores.
     ///
     /// # Errors
     /// Why not. A denial and a failure are recorded as well.
-    pub fn vend(&self, caller: Caller, which: &Which, wait: Duration) -> Result<Vended, Refused> {
-        let deadline = self.clock.boot().saturating_add(wait);
+    pub fn vend(&self, caller: Caller, which: &Which, began: Duration, wait: Duration) -> Result<Vended, Refused> {
+        let deadline = began.saturating_add(wait);
         let (rules, identity) = match self.basis(wait, deadline) {
             Ok(basis) => basis,
             Err(refused) => {
@@ -156,16 +156,17 @@ impl Vendor {
             Ok(grant) => grant,
             Err(denied) => return Err(self.denied(denied, which)),
         };
-        let left = deadline.saturating_sub(self.clock.boot());
         let admit = || self.broker.exchange(rules.limits());
-        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, left, admit);
+        let (Receipt { caller, ruling }, answer) = self.vault.exchange(grant, deadline, admit);
         let (credentials, failure) = match &answer {
             Ok(credentials) => (Some(credentials), None),
             Err(Unavailable::Pending) => (None, Some(NOT_YET.to_owned())),
             Err(Unavailable::Limited(wait)) => return Err(self.limited(&caller, which, *wait)),
             Err(Unavailable::Failed(error)) => (None, Some(error.summary())),
         };
-        self.record(&caller, which, &ruling, credentials.map(Arc::as_ref), failure.as_deref())?;
+        // The exchange may have found out who the user is.
+        let identity = identity.or_else(|| self.vault.known_identity());
+        self.record(&caller, which, (&ruling, identity.as_deref()), credentials.map(Arc::as_ref), failure.as_deref())?;
         match answer {
             Ok(credentials) => {
                 self.broker.count(credentials.source_identity());
@@ -177,12 +178,21 @@ impl Vendor {
         }
     }
 
+    /// The same, for who asks now.
+    ///
+    /// # Errors
+    /// As for [`Vendor::vend`].
+    pub fn vend_now(&self, caller: Caller, which: &Which, wait: Duration) -> Result<Vended, Refused> {
+        self.vend(caller, which, self.clock.boot(), wait)
+    }
+
     /// Records a denial, and says it in the way that callers are told.
     fn denied(&self, denied: Denied, which: &Which) -> Refused {
         let recorded = match &denied {
             Denied::Policy(denied) | Denied::Unapproved(denied) | Denied::Revoked(denied) => {
                 let (caller, ruling) = denied.as_ref();
-                self.record(caller, which, ruling, None, None)
+                let identity = self.vault.known_identity();
+                self.record(caller, which, (ruling, identity.as_deref()), None, None)
             }
             Denied::Undecided(undecided) => {
                 let (caller, undecided) = undecided.as_ref();
@@ -260,15 +270,15 @@ impl Vendor {
     /// What a decision turns on: the policy of now, and who AWS says the user is, which is asked where the policy needs it and
     /// told where it is known anyway.
     fn basis(&self, wait: Duration, deadline: Duration) -> Result<(Rules, Option<Arc<Identity>>), Refused> {
-        let left = || deadline.saturating_sub(self.clock.boot());
         let rules = |wait| self.broker.rules(wait).map_err(|error| Refused::PolicyFailed(Arc::new(error)));
         let now = rules(wait)?;
-        if !now.needs_user() {
-            return Ok((now, self.vault.known_identity()));
+        let known = self.vault.known_identity();
+        if known.is_some() || !now.needs_user() {
+            return Ok((now, known));
         }
-        match self.vault.identity(left()) {
-            // AWS may have been waited for: the policy of then is not the one of now.
-            Ok(identity) => Ok((rules(left())?, Some(identity))),
+        match self.vault.identity(deadline) {
+            // AWS was waited for: the policy of then is not the one of now.
+            Ok(identity) => Ok((rules(deadline.saturating_sub(self.clock.boot()))?, Some(identity))),
             Err(Unavailable::Pending) => Err(Refused::Pending),
             Err(Unavailable::Limited(wait)) => Err(Refused::Limited(wait)),
             Err(Unavailable::Failed(error)) => Err(Refused::Failed(error)),
@@ -279,13 +289,11 @@ impl Vendor {
         &self,
         caller: &Caller,
         which: &Which,
-        ruling: &Ruling,
+        (ruling, identity): (&Ruling, Option<&Identity>),
         credentials: Option<&Credentials>,
         failure: Option<&str>,
     ) -> Result<(), Refused> {
-        // The exchange may have found out who the user is.
-        let identity = self.vault.known_identity();
-        let found = if ruling.user.is_none() { identity.as_deref().map(Identity::user) } else { None };
+        let found = if ruling.user.is_none() { identity.map(Identity::user) } else { None };
         let verdict = &ruling.verdict;
         let mut decision = self.decision(verdict.effect, &verdict.reason, failure);
         decision.role_arn = which.role().map(|role| &**role);
@@ -294,8 +302,8 @@ impl Vendor {
         decision.rule_index = verdict.rule.as_ref().map(|(index, _)| *index);
         decision.request_id = Some(ruling.request_id.as_str());
         decision.session_id = ruling.session_id.as_deref();
-        decision.account = identity.as_deref().map(|identity| identity.account.as_str());
-        decision.principal_id = identity.as_deref().map(|identity| identity.user_id.as_str());
+        decision.account = identity.map(|identity| identity.account.as_str());
+        decision.principal_id = identity.map(|identity| identity.user_id.as_str());
         match &ruling.terms.window {
             Some(Window { by: By::Approval, id, .. }) => decision.approved_request_id = Some(id),
             Some(Window { by: By::BreakGlass, id, .. }) => decision.break_glass_event_id = Some(id),

@@ -170,14 +170,15 @@ impl Broker {
         deadline: Duration,
     ) -> std::result::Result<Grant, Denied> {
         let asked = asked.filter(|role| self.role_arn.as_deref() != Some(&***role));
-        if let Err(wait) = self.admit(rules.limits()) {
+        let now = self.clock.boot();
+        if let Err(wait) = self.limiter.request(now, rules.limits()) {
             return Err(Denied::Limited(Box::new(caller), wait));
         }
         let request_id = match self.request_ids.next() {
             Ok(id) => id,
             Err(error) => return Err(undecided(caller, "there are no random bytes", Arc::new(error))),
         };
-        let session = self.standing.session(deadline);
+        let session = self.standing.session(now, deadline);
         let session_id = match &session {
             Session::None => None,
             Session::Live { id, .. } => Some(Arc::clone(id)),

@@ -122,11 +122,10 @@ impl Standing {
         }
     }
 
-    /// The session, as it is known; waits until `deadline` on the boot clock where it is not.
-    pub(super) fn session(&self, deadline: Duration) -> Session {
+    /// The session, as it is known at boot time `now`; waits until `deadline` where it is not.
+    pub(super) fn session(&self, mut now: Duration, deadline: Duration) -> Session {
         let mut known = self.known();
         loop {
-            let now = self.clock.boot();
             let late = match &known.session {
                 State::None => return Session::None,
                 State::Ended { id, why } => return Session::Ended { id: Arc::clone(id), why: Arc::clone(why) },
@@ -148,6 +147,7 @@ impl Standing {
             }
             wake(known.keeper.as_ref());
             known = self.wait(known, deadline.saturating_sub(now));
+            now = self.clock.boot();
         }
     }
 

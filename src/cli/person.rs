@@ -48,7 +48,7 @@ impl Person {
             session_policies: SessionPolicies::default(),
         };
         let chain = Chain::new(resolve(wanted, env)?, plan, env, Arc::clone(clock), Arc::clone(operator))?;
-        match Vault::new(Arc::new(chain), Arc::clone(clock)).identity(limit) {
+        match Vault::new(Arc::new(chain), Arc::clone(clock)).identity(clock.boot().saturating_add(limit)) {
             Ok(identity) => Ok(Self::of(&identity)),
             Err(Unavailable::Failed(error)) => {
                 Err(Arc::try_unwrap(error).unwrap_or_else(|shared| shared.repeated()).within("cannot tell who you are"))

@@ -234,7 +234,7 @@ pub(super) fn vend_to_invoker(vendor: &Vendor) -> Result<Vended> {
 
 /// The same, with the refusal as it is.
 pub(super) fn ask_as_invoker(vendor: &Vendor) -> std::result::Result<Vended, Refused> {
-    vendor.vend(Caller::invoker(Invoker), &Which::Own, START_LIMIT)
+    vendor.vend_now(Caller::invoker(Invoker), &Which::Own, START_LIMIT)
 }
 
 /// What a refusal says to the person.

@@ -18,14 +18,17 @@ pub struct Desk {
 
 /// A request at its desk, until it is dropped.
 pub(super) struct Turn<'a> {
-    desk: &'a Desk,
+    /// Where it is counted; `None` where there is one desk.
+    counted: Option<&'a AtomicUsize>,
     /// Whether it may wait for AWS.
     pub(super) may_wait: bool,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.desk.answering.fetch_sub(1, Ordering::SeqCst);
+        if let Some(answering) = self.counted {
+            answering.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -72,16 +75,16 @@ impl Desks {
     /// Takes a turn at a desk. While AWS does not answer one profile's questions, the connections that wait for it are no more than
     /// are left for other profiles, of the `room` that there is for all: who asks for what is at hand is not kept out.
     pub(super) fn turn<'a>(&self, desk: &'a Desk, room: usize) -> Turn<'a> {
-        let before = desk.answering.fetch_add(1, Ordering::SeqCst);
-        let may_wait = match self {
-            Self::One(_) => true,
+        match self {
+            Self::One(_) => Turn { counted: None, may_wait: true },
             Self::ByProfile(desks) => {
+                let before = desk.answering.fetch_add(1, Ordering::SeqCst);
                 let desks = desks.read().unwrap_or_else(PoisonError::into_inner);
                 let all: usize = desks.values().map(|desk| desk.answering.load(Ordering::SeqCst)).sum();
-                before < room.max(1).saturating_sub(all.saturating_sub(1))
+                let may_wait = before < room.max(1).saturating_sub(all.saturating_sub(1));
+                Turn { counted: Some(&desk.answering), may_wait }
             }
-        };
-        Turn { desk, may_wait }
+        }
     }
 
     /// This caller's desk. `None`: the profile that the caller was led to is not served any more.

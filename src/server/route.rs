@@ -103,7 +103,8 @@ impl Exchange<'_> {
         let service = self.service;
         // A quarter of the connections is for those who need not wait.
         let turn = service.desks.turn(desk, service.max_connections.saturating_sub(service.max_connections / 4));
-        let vended = match desk.vendor.vend(caller, which, if turn.may_wait { AWS_WAIT } else { Duration::ZERO }) {
+        let wait = if turn.may_wait { AWS_WAIT } else { Duration::ZERO };
+        let vended = match desk.vendor.vend(caller, which, self.began, wait) {
             Ok(vended) => vended,
             Err(refused) => return Answer::Error(self.explain(refused, desk)),
         };

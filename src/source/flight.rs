@@ -63,16 +63,14 @@ impl<T: Send + Sync + 'static> Flight<T> {
         Arc::new(Self { clock, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// The value, fetched with `fetch` if need be and if `admit` lets it; waits at most `wait`.
+    /// The value, fetched with `fetch` if need be and if `admit` lets it; waits until `deadline` on the boot clock.
     pub(super) fn ask(
         self: &Arc<Self>,
-        wait: Duration,
+        deadline: Duration,
         freshness: impl Fn(&T) -> Freshness,
         admit: impl FnOnce() -> std::result::Result<(), Duration>,
         fetch: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> std::result::Result<Arc<T>, Unavailable> {
-        // Reckoned from when there is something to wait for.
-        let mut deadline = None;
         let mut start = Some((admit, fetch));
         let mut state = self.state();
         state.asked = true;
@@ -100,7 +98,7 @@ impl<T: Send + Sync + 'static> Flight<T> {
                 (None, Some(error)) if !state.running => return Err(Unavailable::Failed(error)),
                 _ => {}
             }
-            let left = deadline.get_or_insert(now.saturating_add(wait)).saturating_sub(now);
+            let left = deadline.saturating_sub(now);
             if left.is_zero() {
                 return Err(Unavailable::Pending);
             }
@@ -208,7 +206,7 @@ mod tests {
                     let flight = &flight;
                     scope.spawn(move || {
                         flight.ask(
-                            LONG,
+                            soon(),
                             |_| Freshness::Fresh,
                             free,
                             move || {
@@ -228,6 +226,11 @@ mod tests {
         assert_eq!(fetches.load(Ordering::SeqCst), 1);
     }
 
+    /// A deadline that is not reached.
+    fn soon() -> Duration {
+        SystemClock.boot() + LONG
+    }
+
     /// Lets everybody fetch.
     fn free() -> std::result::Result<(), Duration> {
         Ok(())
@@ -237,14 +240,14 @@ mod tests {
     fn a_fetch_that_is_not_admitted_is_not_made() {
         let flight = Flight::new(Arc::new(SystemClock));
         let full = || Err(Duration::from_secs(3));
-        let answer = flight.ask(LONG, |_| Freshness::Fresh, full, || Ok(1));
+        let answer = flight.ask(soon(), |_| Freshness::Fresh, full, || Ok(1));
         assert!(matches!(answer, Err(Unavailable::Limited(wait)) if wait == Duration::from_secs(3)));
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(2)).ok().as_deref(), Some(&2));
+        assert_eq!(flight.ask(soon(), |_| Freshness::Fresh, free, || Ok(2)).ok().as_deref(), Some(&2));
         // What is there costs no exchange, and what is due is handed out without one.
         for freshness in [Freshness::Fresh, Freshness::Due] {
-            assert_eq!(flight.ask(LONG, |_| freshness, full, || Ok(3)).ok().as_deref(), Some(&2));
+            assert_eq!(flight.ask(soon(), |_| freshness, full, || Ok(3)).ok().as_deref(), Some(&2));
         }
-        assert!(matches!(flight.ask(LONG, |_| Freshness::Ended, full, || Ok(4)), Err(Unavailable::Limited(_))));
+        assert!(matches!(flight.ask(soon(), |_| Freshness::Ended, full, || Ok(4)), Err(Unavailable::Limited(_))));
     }
 
     #[test]
@@ -254,7 +257,7 @@ mod tests {
         let fetch = move || gate.recv().map(|()| 7).map_err(|error| Error::new("no release").because(error));
         assert!(matches!(flight.ask(Duration::ZERO, |_| Freshness::Fresh, free, fetch), Err(Unavailable::Pending)));
         release.send(()).expect("sent");
-        let second = flight.ask(LONG, |_| Freshness::Fresh, free, || Err(Error::new("a second fetch")));
+        let second = flight.ask(soon(), |_| Freshness::Fresh, free, || Err(Error::new("a second fetch")));
         assert_eq!(second.ok().as_deref(), Some(&7));
     }
 
@@ -263,7 +266,7 @@ mod tests {
         let flight: Arc<Flight<u8>> = Flight::new(Arc::new(SystemClock));
         for _ in 0..2 {
             // The second asker gets the first one's failure: its own fetch is not run within the pause.
-            let answer = flight.ask(LONG, |_| Freshness::Fresh, free, || Err(Error::new("AWS is down")));
+            let answer = flight.ask(soon(), |_| Freshness::Fresh, free, || Err(Error::new("AWS is down")));
             let Err(Unavailable::Failed(error)) = answer else { unreachable!("no value was ever fetched") };
             assert_eq!(error.to_string(), "AWS is down");
         }
@@ -273,21 +276,21 @@ mod tests {
     #[test]
     fn what_is_due_is_handed_out_while_the_next_is_fetched() {
         let flight = Flight::new(Arc::new(SystemClock));
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(soon(), |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
         let fresh = |value: &i32| if *value == 1 { Freshness::Due } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, fresh, free, || Ok(2)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(soon(), fresh, free, || Ok(2)).ok().as_deref(), Some(&1));
         let ended = |value: &i32| if *value == 1 { Freshness::Ended } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, ended, free, || Ok(2)).ok().as_deref(), Some(&2));
+        assert_eq!(flight.ask(soon(), ended, free, || Ok(2)).ok().as_deref(), Some(&2));
     }
 
     #[test]
     fn a_value_that_is_still_good_outlives_a_failure() {
         let flight = Flight::new(Arc::new(SystemClock));
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(soon(), |_| Freshness::Fresh, free, || Ok(1)).ok().as_deref(), Some(&1));
         let mut state = flight.state();
         flight.land(&mut state, Err(Error::new("AWS is down")));
         drop(state);
-        let answer = flight.ask(LONG, |_| Freshness::Due, free, || Err(Error::new("not tried within the pause")));
+        let answer = flight.ask(soon(), |_| Freshness::Due, free, || Err(Error::new("not tried within the pause")));
         assert_eq!(answer.ok().as_deref(), Some(&1));
     }
 
@@ -298,13 +301,13 @@ mod tests {
         let due = |_: &i32| Some(Duration::ZERO);
         assert_eq!(flight.refresh_if_used(due, LONG, free, || Ok(2)), LONG);
         assert!(!flight.state().running);
-        assert_eq!(flight.ask(LONG, |_| Freshness::Fresh, free, || Ok(3)).ok().as_deref(), Some(&1));
+        assert_eq!(flight.ask(soon(), |_| Freshness::Fresh, free, || Ok(3)).ok().as_deref(), Some(&1));
         let wait = Duration::from_secs(7);
         assert_eq!(flight.refresh_if_used(due, LONG, || Err(wait), || Ok(4)), wait);
         assert!(!flight.state().running);
         flight.refresh_if_used(due, LONG, free, || Ok(2));
         let ended = |value: &i32| if *value == 1 { Freshness::Ended } else { Freshness::Fresh };
-        assert_eq!(flight.ask(LONG, ended, free, || Ok(3)).ok().as_deref(), Some(&2));
+        assert_eq!(flight.ask(soon(), ended, free, || Ok(3)).ok().as_deref(), Some(&2));
     }
 
     #[test]

@@ -58,28 +58,28 @@ impl Vault {
         }
     }
 
-    /// Exchanges a grant: waits at most `wait` for AWS, which is asked only if `admit` lets it.
+    /// Exchanges a grant: waits until `deadline` on the boot clock for AWS, which is asked only if `admit` lets it.
     pub fn exchange(
         &self,
         grant: Grant,
-        wait: Duration,
+        deadline: Duration,
         admit: impl FnOnce() -> Result<(), Duration>,
     ) -> (Receipt, Result<Arc<Credentials>, Unavailable>) {
         let (caller, ruling, lease) = grant.redeem();
         let credentials = self.under(&lease);
         // Not the time of the question: what comes after a long wait may have ended meanwhile.
-        let answer = credentials.ask(wait, |value| freshness(value, self.now()), admit, self.fetch(lease));
+        let answer = credentials.ask(deadline, |value| freshness(value, self.now()), admit, self.fetch(lease));
         (Receipt { caller, ruling }, answer)
     }
 
-    /// Who the base credentials belong to: asked of AWS once. Waits at most `wait`.
+    /// Who the base credentials belong to: asked of AWS once. Waits until `deadline` on the boot clock.
     ///
     /// # Errors
     /// AWS has not answered yet, or not well.
-    pub fn identity(&self, wait: Duration) -> Result<Arc<Identity>, Unavailable> {
+    pub fn identity(&self, deadline: Duration) -> Result<Arc<Identity>, Unavailable> {
         let source = Arc::clone(&self.source);
         self.identity
-            .ask(wait, |_| Freshness::Fresh, || Ok(()), move || source.identity())
+            .ask(deadline, |_| Freshness::Fresh, || Ok(()), move || source.identity())
             .map(|identity| Arc::clone(identity.as_ref()))
     }
 
@@ -217,7 +217,7 @@ mod tests {
             let rules = self.broker.rules(Duration::ZERO).expect("no policy");
             let grant = self.broker.authorize(Caller::invoker(Invoker), &rules, None, asked.as_ref(), Duration::ZERO);
             let grant = grant.ok().expect("a grant");
-            let (receipt, answer) = self.vault.exchange(grant, LONG, || Ok(()));
+            let (receipt, answer) = self.vault.exchange(grant, SystemClock.boot() + LONG, || Ok(()));
             assert_eq!(receipt.ruling.terms.role, asked);
             let is_of_role = answer.ok().map(|credentials| credentials.role_arn() == Some(role));
             assert_ne!(is_of_role, Some(false), "credentials of another role than {role}");

@@ -50,8 +50,12 @@ fn a_flood_on_a_policy_that_cannot_be_read_does_not_fill_the_log() {
     let operator = Arc::new(Operator::stderr(Arc::clone(&clock), false));
     let record = DecisionLog::open(&options, Arc::clone(&clock), operator).expect("a log");
     let vendor = Vendor::new(broker, vault, record, clock);
-    let refused =
-        || vendor.vend(Caller::invoker(Invoker), &Which::Own, Duration::ZERO).err().expect("nothing is given");
+    let refused = || {
+        vendor
+            .vend(Caller::invoker(Invoker), &Which::Own, Duration::ZERO, Duration::ZERO)
+            .err()
+            .expect("nothing is given")
+    };
     for number in 0..200 {
         assert!(matches!(refused(), Refused::PolicyFailed(_)), "{number}");
     }

@@ -168,7 +168,7 @@ impl Scene {
 
     /// What a request learns that waits for as long as it takes, on the hand's clock: another thread's answer ends the wait.
     fn session(&self) -> &'static str {
-        match self.standing.session(self.clock.boot() + LONG) {
+        match self.standing.session(self.clock.boot(), self.clock.boot() + LONG) {
             standing::Session::None => "none",
             standing::Session::Live { .. } => "live",
             standing::Session::Ended { .. } => "ended",
@@ -200,7 +200,8 @@ fn a_revoked_session_ends_once_and_for_good() {
         session.revoked_reason = Some("lost laptop".to_owned());
     });
     scene.pass(10);
-    let standing::Session::Ended { why, .. } = scene.standing.session(scene.clock.boot() + LONG) else {
+    let standing::Session::Ended { why, .. } = scene.standing.session(scene.clock.boot(), scene.clock.boot() + LONG)
+    else {
         panic!("it was revoked")
     };
     assert_eq!(&*why, "the session was revoked by bob: lost laptop");

@@ -44,7 +44,7 @@ impl Scene {
     }
 
     fn session(&self) -> &'static str {
-        match self.standing.session(self.clock.boot()) {
+        match self.standing.session(self.clock.boot(), self.clock.boot()) {
             Session::None => "none",
             Session::Live { .. } => "live",
             Session::Ended { .. } => "ended",
