@@ -12,9 +12,9 @@ use crate::target::{Stream, Target};
 use crate::{Failure, roles};
 
 /// How long one side is asked in one round.
-const WINDOW: Duration = Duration::from_millis(40);
+const WINDOW: Duration = Duration::from_millis(20);
 /// Rounds of each case; the first is not counted.
-const ROUNDS: usize = 26;
+const ROUNDS: usize = 76;
 /// The same where both sides are sentinel's and little is between them: so short that most windows have the processor for themselves.
 const SHORT_WINDOW: Duration = Duration::from_millis(5);
 const SHORT_ROUNDS: usize = 201;
