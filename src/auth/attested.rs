@@ -62,7 +62,7 @@ impl PeerSummary {
 
 impl Attested {
     pub(super) fn of_tree(peer: Peer, kernel: &Kernel, tree: &Tree) -> Result<Self, Refusal> {
-        // Once in the tree, always in the tree (see peer::tree); and what is outside never gets in.
+        // For as long as this connection: who is in the tree stays there (but see peer::tree), and what is outside never gets in.
         let in_tree = peer.is_in(tree, kernel)?;
         Ok(Self::new(PeerSummary::of(&peer), Named::OfTree { peer, in_tree }))
     }

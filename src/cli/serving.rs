@@ -11,8 +11,8 @@ use crate::vending::Vendor;
 
 /// Sessions that are served are renewed while they last: short ones lose less when they leak.
 pub(super) const DEFAULT_DURATION: Duration = Duration::from_secs(30 * 60);
-/// Descriptors that a connection needs: its socket, its peer's process and address space, over TCP the link by which the peer
-/// holds it, and two while ancestry is walked.
+/// Descriptors that a connection needs: its socket, its peer's process and address space, and three while ancestry is walked; over
+/// TCP one of those is the link by which the peer holds it, later on.
 const CONNECTION_DESCRIPTORS: usize = 6;
 /// Descriptors that everything else needs: sockets, logs, files, records, calls to AWS, processes that came over TCP before.
 const OTHER_DESCRIPTORS: usize = 48;

@@ -1,25 +1,22 @@
-//! Which process has a descriptor of a socket.
-//!
-//! /proc shows it: every process that holds the socket with inode N has a descriptor that links to `socket:[N]`.
+//! Which process has a descriptor of a socket: of the tree, or of a uid.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Unattested;
+use super::descriptor::{By, Descriptor, Held, descriptor, sockets};
 use super::kernel::Kernel;
 use super::process::Process;
+use super::tcp::FarEnd;
 use super::text;
 use super::tree::Tree;
-use crate::sys::process::{Pid, held_link, hold_link};
+use crate::sys::process::Pid;
 use crate::sys::user::Uid;
 
-/// Most descriptors of one process that are looked through. The usual limit of a process is 1024; one that holds more
-/// than this is refused.
-const DESCRIPTOR_LIMIT: usize = 65_536;
 /// Most processes that are looked through.
 const PROCESS_LIMIT: usize = 65_536;
 /// How often the tree is looked through until it is the same twice: one that grows all the time is not waited for.
@@ -27,85 +24,12 @@ const TRIES: usize = 3;
 
 /// How many of a process's descriptors are looked at before all of every process's.
 const NEWEST: usize = 3;
-/// How many descriptors are remembered, each with its process, which is held by a descriptor of our own.
-const REMEMBERED: usize = 8;
 /// Most of one list of children that is read: [`PROCESS_LIMIT`] numbers of up to 7 digits (pid_max is at most 2^22).
 const CHILDREN_LIMIT_BYTES: u64 = 512 * 1024;
 /// Room for the children of most processes, as text.
 const USUAL_CHILDREN_BYTES: usize = 256;
 /// Links to /proc/PID/task where it has one subdirectory: one thread.
 const ONE_TASK_LINKS: u64 = 3;
-
-/// A descriptor of another process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Descriptor {
-    pub(super) pid: Pid,
-    number: u32,
-}
-
-impl Descriptor {
-    /// Whether it is still a descriptor of the socket with this inode. True of the process that had the number when it
-    /// was read: who asks holds the process.
-    pub(super) fn is_of(self, inode: u64) -> bool {
-        self.socket() == Some(inode)
-    }
-
-    /// The inode of the socket that it is of, if it is one.
-    fn socket(self) -> Option<u64> {
-        socket_in(&fs::read_link(self.path()).ok()?)
-    }
-
-    /// Holds its link, which shows from then on what this process has under this number, without a way through /proc.
-    pub(super) fn hold(self) -> io::Result<Link> {
-        hold_link(&self.path()).map(Link)
-    }
-
-    fn path(self) -> PathBuf {
-        format!("/proc/{}/fd/{}", self.pid, self.number).into()
-    }
-}
-
-/// The link of a descriptor, held.
-#[derive(Debug)]
-pub(super) struct Link(File);
-
-impl Link {
-    /// Whether it shows the socket with this inode.
-    pub(super) fn is_of(&self, inode: u64) -> bool {
-        held_link(&self.0).is_ok_and(|target| socket_in(&target) == Some(inode))
-    }
-}
-
-/// A descriptor of a process that is held.
-#[derive(Debug, Clone)]
-pub(super) struct Held {
-    pub(super) process: Arc<Process>,
-    pub(super) descriptor: Descriptor,
-}
-
-/// With what processes of the tree came before, the last one first: who comes again is mostly given the same number by its
-/// kernel. A guess, to be looked at like any other descriptor; but who is held is of the tree for as long as it lives.
-#[derive(Debug, Default)]
-pub(super) struct Remembered(Mutex<Vec<Held>>);
-
-impl Remembered {
-    fn push(&self, held: Held) {
-        let mut known = self.known();
-        known.retain(|other| other.descriptor != held.descriptor);
-        known.insert(0, held);
-        known.truncate(REMEMBERED);
-    }
-
-    fn known(&self) -> MutexGuard<'_, Vec<Held>> {
-        // A panic aborts the process, so a poisoned lock is never seen.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The process's descriptor of the socket with this inode.
-pub(super) fn descriptor(pid: Pid, inode: u64) -> io::Result<Option<Descriptor>> {
-    Ok(sockets(pid)?.find(|(_, found)| *found == inode).map(|(descriptor, _)| descriptor))
-}
 
 /// The descriptors with which processes of this uid hold the socket with this inode, one of each process.
 pub(super) fn of_uid(uid: Uid, inode: u64) -> impl Iterator<Item = Descriptor> {
@@ -135,9 +59,9 @@ pub(super) struct Search<'a> {
 /// A descriptor that was seen to be the socket's.
 #[derive(Clone)]
 enum Found {
-    /// Of a process with this number.
+    /// Of the process that had this number then.
     Seen(Descriptor),
-    /// Of a process that was held when it was looked at, and is of the tree.
+    /// Of a process that is held already.
     Known(Held),
 }
 
@@ -159,12 +83,13 @@ impl<'a> Search<'a> {
         self.found.get(&inode).map(|found| found.descriptor().pid)
     }
 
-    /// The process of the tree that holds the socket with this inode, and its descriptor.
+    /// The process of the tree that holds this far end, its descriptor, and how it is known to be of this socket.
     ///
     /// # Errors
     /// Nobody of the tree was found to hold it.
-    pub(super) fn holder(&self, inode: u64, uid: Uid) -> Result<Held, Unattested> {
-        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(found, inode));
+    pub(super) fn holder(&self, end: &FarEnd) -> Result<(Held, By), Unattested> {
+        let (inode, uid) = (end.inode(), end.uid());
+        let held = |search: &Self| search.found.get(&inode).and_then(|found| search.hold(found, end));
         // Who was seen with it may have ended since, and have left it to another; or was guessed, and is a stranger.
         let again = || {
             let mut search = Self::new(self.kernel, self.tree, std::iter::once((inode, uid)));
@@ -172,9 +97,9 @@ impl<'a> Search<'a> {
             held(&search)
         };
         let found = held(self).or_else(|| if self.found.contains_key(&inode) { again() } else { None });
-        let held = found.ok_or(Unattested::NotInTree { hidden: self.hidden })?;
+        let (held, by) = found.ok_or(Unattested::NotInTree { hidden: self.hidden })?;
         self.tree.remembered().push(held.clone());
-        Ok(held)
+        Ok((held, by))
     }
 
     /// Looks at what is remembered, before the whole tree.
@@ -184,7 +109,10 @@ impl<'a> Search<'a> {
             if self.left.is_empty() {
                 return;
             }
-            if let Some(inode) = held.descriptor.socket() {
+            // Its number may be another's by now, who has the same descriptor.
+            if let Some(inode) = held.descriptor.socket()
+                && held.process.is_alive()
+            {
                 self.look_at(Found::Known(held), inode);
             }
         }
@@ -262,26 +190,26 @@ impl<'a> Search<'a> {
     }
 
     /// The process with this descriptor, if it is of the tree; or the highest above it from which it has inherited the
-    /// descriptor, and so its number. All that is found has to be true of one process: it is looked at once that is held.
-    fn hold(&self, found: &Found, inode: u64) -> Option<Held> {
-        let (mut held, mut is_certain) = match found {
-            Found::Known(held) => (held.clone(), true),
+    /// descriptor, and so its number. What was found is looked at once more when the process is held, so that all of it is true
+    /// of one process.
+    fn hold(&self, found: &Found, end: &FarEnd) -> Option<(Held, By)> {
+        let leaf = match found {
+            Found::Known(held) => held.clone(),
             Found::Seen(descriptor) => {
                 let process = Process::open(self.kernel, descriptor.pid).ok()?;
-                if self.tree.holds(self.kernel, &process) != Ok(true) {
-                    return None;
-                }
-                (Held { process: Arc::new(process), descriptor: *descriptor }, false)
+                Held { process: Arc::new(process), descriptor: *descriptor }
             }
         };
-        while let Ok(parent) = self.tree.parent(self.kernel, &held.process) {
-            let descriptor = Descriptor { pid: parent.pid(), ..held.descriptor };
-            if !descriptor.is_of(inode) {
-                break;
+        let (mut highest, mut have_inherited) = (leaf.clone(), true);
+        let is_inside = self.tree.climb(self.kernel, &leaf.process, |parent| {
+            let descriptor = Descriptor { pid: parent.pid(), ..leaf.descriptor };
+            have_inherited = have_inherited && descriptor.is_of(end.inode());
+            if have_inherited {
+                highest = Held { process: Arc::clone(parent), descriptor };
             }
-            (held, is_certain) = (Held { process: Arc::new(parent), descriptor }, true);
-        }
-        ((is_certain || held.descriptor.is_of(inode)) && held.process.is_alive()).then_some(held)
+        });
+        let by = if is_inside == Ok(true) { highest.is_of(end)? } else { return None };
+        highest.process.is_alive().then_some((highest, by))
     }
 }
 
@@ -291,20 +219,6 @@ impl Found {
             Self::Seen(descriptor) | Self::Known(Held { descriptor, .. }) => *descriptor,
         }
     }
-}
-
-/// The sockets that a process holds, by inode.
-fn sockets(pid: Pid) -> io::Result<impl Iterator<Item = (Descriptor, u64)>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd"))?.take(DESCRIPTOR_LIMIT).flatten();
-    let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let descriptors = numbers.map(move |number| Descriptor { pid, number });
-    // A descriptor that was closed since the listing is not one that is looked for.
-    Ok(descriptors.filter_map(|descriptor| Some((descriptor, descriptor.socket()?))))
-}
-
-/// The inode in `socket:[N]`, which is what a descriptor of a socket links to (proc_pid_fd(5)).
-fn socket_in(target: &Path) -> Option<u64> {
-    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The processes below `root`, nearest first, as their `children` files list them.
@@ -350,58 +264,78 @@ fn processes_of(uids: &HashSet<Uid>) -> Vec<Pid> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
-    use std::os::unix::net::UnixStream;
     use std::process::{Command, Stdio};
 
     use super::*;
     use crate::sys::process::own_pid;
-    use crate::sys::user::effective_uid;
 
-    /// This process's descriptor of a socket, and the socket's inode.
-    fn own(socket: &UnixStream) -> (Descriptor, u64) {
-        let number = u32::try_from(socket.as_raw_fd()).expect("a number");
-        let descriptor = Descriptor { pid: own_pid().expect("a pid"), number };
-        (descriptor, descriptor.socket().expect("a socket"))
+    /// A connection of this process's to itself, its far end's descriptor, and that end.
+    fn own(kernel: &Kernel) -> ([TcpStream; 2], Descriptor, FarEnd) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let server = listener.accept().expect("accepted").0;
+        let end = FarEnd::of(&server, kernel).expect("a far end");
+        let number = u32::try_from(client.as_raw_fd()).expect("a number");
+        ([client, server], Descriptor { pid: own_pid().expect("a pid"), number }, end)
     }
 
     fn under(kernel: &Kernel, root: u32) -> Tree {
-        Tree::under(Process::open(kernel, Pid::new(root.cast_signed()).expect("a pid")).expect("open"))
+        Tree::under(process(kernel, root))
+    }
+
+    fn process(kernel: &Kernel, pid: u32) -> Process {
+        Process::open(kernel, Pid::new(pid.cast_signed()).expect("a pid")).expect("open")
+    }
+
+    fn run<'a>(kernel: &'a Kernel, tree: &'a Tree, end: &FarEnd) -> Search<'a> {
+        Search::run(kernel, tree, std::iter::once((end.inode(), end.uid())))
     }
 
     #[test]
     fn what_was_found_is_remembered_and_a_wrong_guess_keeps_nobody_from_being_found() {
         let kernel = Kernel::probe().expect("a tier");
         let tree = under(&kernel, std::os::unix::process::parent_id());
-        let (left, right) = UnixStream::pair().expect("socketpair");
-        for socket in [&left, &right, &left] {
-            let (descriptor, inode) = own(socket);
-            let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
-            let found = search.holder(inode, effective_uid()).expect("this process");
-            assert_eq!((Some(found.process.pid()), found.descriptor), (own_pid(), descriptor));
-            assert_eq!(tree.remembered().known().first().map(|held| held.descriptor), Some(descriptor));
+        let [one, other] = [own(&kernel), own(&kernel)];
+        for (_, descriptor, end) in [&one, &other, &one] {
+            let (found, _) = run(&kernel, &tree, end).holder(end).expect("this process");
+            assert_eq!((Some(found.process.pid()), found.descriptor), (own_pid(), *descriptor));
+            assert_eq!(tree.remembered().known().first().map(|held| held.descriptor), Some(*descriptor));
         }
         assert_eq!(tree.remembered().known().len(), 2);
     }
 
     #[test]
-    fn a_number_that_is_a_strangers_by_now_leads_to_nobody() {
+    fn who_is_remembered_and_not_of_the_tree_any_more_is_nobody() {
+        let kernel = Kernel::probe().expect("a tier");
+        let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
+        let tree = under(&kernel, other.id());
+        let (_connection, descriptor, end) = own(&kernel);
+        let this = Arc::new(process(&kernel, std::process::id()));
+        tree.remembered().push(Held { process: this, descriptor });
+        let search = run(&kernel, &tree, &end);
+        let (seen, held) = (search.seen_with(end.inode()), search.holder(&end).err());
+        drop(other.stdin.take());
+        other.wait().expect("wait");
+        assert_eq!((seen, held), (own_pid(), Some(Unattested::NotInTree { hidden: None })));
+    }
+
+    #[test]
+    fn a_number_that_is_anothers_by_now_leads_to_nobody() {
         let kernel = Kernel::probe().expect("a tier");
         let mut other = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
         let tree = under(&kernel, other.id());
         let mut remembered = Command::new("true").spawn().expect("true");
-        let pid = Pid::new(remembered.id().cast_signed()).expect("a pid");
-        let process = Arc::new(Process::open(&kernel, pid).expect("open"));
+        let ended = Arc::new(process(&kernel, remembered.id()));
         remembered.wait().expect("wait");
         // As if this process had been given the number of the one that has ended.
-        let (left, _right) = UnixStream::pair().expect("socketpair");
-        let (descriptor, inode) = own(&left);
-        tree.remembered().push(Held { process, descriptor });
-        let search = Search::run(&kernel, &tree, std::iter::once((inode, effective_uid())));
-        let (seen, held) = (search.seen_with(inode), search.holder(inode, effective_uid()).err());
+        let (_connection, descriptor, end) = own(&kernel);
+        tree.remembered().push(Held { process: ended, descriptor });
+        let search = run(&kernel, &tree, &end);
+        let (seen, held) = (search.seen_with(end.inode()), search.holder(&end).err());
         drop(other.stdin.take());
         other.wait().expect("wait");
-        assert_eq!(seen, own_pid());
-        assert_eq!(held, Some(Unattested::NotInTree { hidden: None }));
+        assert_eq!((seen, held), (None, Some(Unattested::NotInTree { hidden: None })));
     }
 }

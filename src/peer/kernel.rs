@@ -99,7 +99,7 @@ impl Kernel {
             Ok(_) => Tier::PeerPidfd,
             Err(_) => {
                 let inode = super::unix::other_end(&left).map_err(cannot)?;
-                if super::holder::descriptor(pid, inode).map_err(cannot)?.is_none() {
+                if super::descriptor::descriptor(pid, inode).map_err(cannot)?.is_none() {
                     return Err(cannot(io::Error::other("/proc does not show this process's own sockets")));
                 }
                 match sys::pidfd::PidFd::open(pid) {

@@ -4,6 +4,7 @@
 //! satisfy; its uid at connect was its uid when the peer was made; what cannot be established is a refusal, never a guess.
 
 pub mod cgroup;
+mod descriptor;
 mod holder;
 mod identity;
 pub mod kernel;

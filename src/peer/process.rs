@@ -10,7 +10,7 @@ use super::Unattested;
 use super::cgroup;
 use super::kernel::{Kernel, Tier};
 use super::text;
-use crate::sys::pidfd::PidFd;
+use crate::sys::pidfd::{HeldSocket, PidFd};
 use crate::sys::process::{Pid, hold_proc_directory};
 use crate::sys::user::{Gid, Uid};
 
@@ -142,6 +142,20 @@ impl Process {
         let id = text::unified_cgroup(&self.read("cgroup")?).and_then(cgroup::id_of).ok_or_else(none)?;
         // Read by number: true of this process only if it still lived afterwards.
         if self.is_alive() { Ok(id) } else { Err(Unattested::Gone) }
+    }
+
+    /// The socket that it has under this number now; `None` where that is not told: on older kernels, and to who may not trace
+    /// it (Yama from `ptrace_scope` 2 on, a filter of system calls, another user).
+    ///
+    /// # Errors
+    /// There is no socket, or the kernel's refusal.
+    pub(super) fn socket(&self, number: u32) -> io::Result<Option<HeldSocket>> {
+        let Handle::PidFd(pidfd) = &self.handle else { return Ok(None) };
+        match pidfd.socket(number) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES | libc::ENOSYS)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.

@@ -1,7 +1,8 @@
 //! The process on the other end of a loopback TCP connection.
 //!
-//! TCP has no SO_PEERCRED. sock_diag names the socket on the other end: its uid, its inode, and a cookie that no later socket
-//! gets. Whoever of the tree holds that inode is the peer. What is not found in this network namespace is nobody.
+//! TCP has no SO_PEERCRED. sock_diag names the socket on the other end: its uid, its inode, and a cookie that no other socket
+//! gets. Whoever of the tree has a descriptor with that inode, which has that cookie, is the peer. What is not found in this
+//! network namespace is nobody.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::Unattested;
-use super::holder::{self, Descriptor, Held, Search};
+use super::descriptor::{self, By, Descriptor, Held, descriptor};
+use super::holder::{self, Search};
 use super::kernel::{Kernel, Overflow};
 use super::process::Process;
 use super::tree::Tree;
-use crate::sys::netlink::{SockDiag, TcpSocket};
+use crate::sys::netlink::{Cookie, SockDiag, TcpSocket};
 use crate::sys::process::Pid;
 use crate::sys::user::Uid;
 
@@ -25,7 +27,7 @@ pub(super) struct Link {
     /// Whether it was looked at before.
     was_seen: AtomicBool,
     /// Held from the second look on: most connections bring one request. `None` where that was not possible.
-    held: OnceLock<Option<holder::Link>>,
+    held: OnceLock<Option<descriptor::Link>>,
 }
 
 /// The socket on the other end of a connection.
@@ -75,23 +77,49 @@ impl FarEnd {
         if now == Some(self.socket) { Ok(()) } else { Err(Unattested::Gone) }
     }
 
+    /// Its inode, which all of its descriptors show.
+    pub(super) fn inode(&self) -> u64 {
+        self.socket.inode
+    }
+
+    /// Whether the kernel calls it so.
+    pub(super) fn is_called(&self, cookie: &Cookie) -> bool {
+        self.socket.cookie == *cookie
+    }
+
+    /// Whether a connection between these addresses, its own first, could be this one. IPv6 has IPv4's addresses, too.
+    pub(super) fn is_between(&self, (own, other): (SocketAddr, SocketAddr)) -> bool {
+        let same =
+            |a: SocketAddr, b: SocketAddr| (a.ip().to_canonical(), a.port()) == (b.ip().to_canonical(), b.port());
+        same(self.addresses.0, own) && same(self.addresses.1, other)
+    }
+
     /// Who holds it, of the processes of its uid. Several may, as where a program has just forked, if they run one file.
-    pub(super) fn holder(&self, kernel: &Kernel) -> Result<(Process, Link), Unattested> {
+    ///
+    /// No other user's socket is held to be asked for its cookie: to let it go may take as long as they like. So the inode decides.
+    pub(super) fn holder(&self, kernel: &Kernel) -> Result<(Arc<Process>, Link), Unattested> {
         let TcpSocket { uid, inode, .. } = self.socket;
-        let mut found: Option<(Process, Descriptor)> = None;
+        let mut found: Option<Held> = None;
         for descriptor in holder::of_uid(uid, inode) {
             let process = Process::open(kernel, descriptor.pid)?;
             match &found {
-                None => found = Some((process, descriptor)),
-                Some((first, _)) if first.executable_identity() == process.executable_identity() => {}
+                None => found = Some(Held { process: Arc::new(process), descriptor }),
+                Some(first) if first.process.executable_identity() == process.executable_identity() => {}
                 Some(_) => return Err(Unattested::Shared),
             }
         }
-        let (process, descriptor) = found.ok_or(Unattested::NotFound(uid))?;
-        self.recheck(kernel)?;
-        let link = Link::new(inode, descriptor);
+        let (process, link) = self.link((found.ok_or(Unattested::NotFound(uid))?, By::Inode), kernel)?;
         link.recheck()?;
         Ok((process, link))
+    }
+
+    /// Who holds it, and how.
+    fn link(&self, (held, by): (Held, By), kernel: &Kernel) -> Result<(Arc<Process>, Link), Unattested> {
+        // What was found has this inode: is that still this socket's?
+        if by == By::Inode {
+            self.recheck(kernel)?;
+        }
+        Ok((held.process, Link::new(self.socket.inode, held.descriptor)))
     }
 }
 
@@ -118,12 +146,9 @@ impl<'a> FarEnds<'a> {
     /// Establishes who holds one of them. Whether they still do is asked at every request, the first one included.
     pub(super) fn establish(&self, number: usize) -> Result<(Arc<Process>, Uid, Link), Unattested> {
         let end = self.ends.get(number).ok_or(Unattested::Gone)?;
-        let TcpSocket { uid, inode, .. } = end.socket;
         end.unambiguous(self.kernel.overflow())?;
-        let Held { process, descriptor } = self.search.holder(inode, uid)?;
-        // What was found has this inode: is that still this socket's?
-        end.recheck(self.kernel)?;
-        Ok((process, uid, Link::new(inode, descriptor)))
+        let (process, link) = end.link(self.search.holder(end)?, self.kernel)?;
+        Ok((process, end.uid(), link))
     }
 }
 
@@ -133,10 +158,10 @@ impl Link {
     }
 
     /// Whether that process still holds it. The socket itself is not asked for again: a connection has one far end from its
-    /// beginning, no other socket gets its inode before it is closed, and then no answer reaches anybody.
+    /// beginning, and that this process held it was established. Once that is closed no answer reaches anybody.
     pub(super) fn recheck(&self) -> Result<(), Unattested> {
         // A shell moves what it opened to the number that was asked for: it still holds the connection.
-        if self.is_where_it_was() || holder::descriptor(self.descriptor.pid, self.inode)?.is_some() {
+        if self.is_where_it_was() || descriptor(self.descriptor.pid, self.inode)?.is_some() {
             Ok(())
         } else {
             Err(Unattested::NotTheHolder)
@@ -161,7 +186,7 @@ pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
     let found = diag.tcp_socket(address, server.local_addr()?, None)?;
     let inode = found.map_or(0, |socket| socket.inode);
     let own = crate::sys::process::own_pid().ok_or_else(|| io::Error::other("this process has no pid"))?;
-    if inode == 0 || holder::descriptor(own, inode)?.is_none() {
+    if inode == 0 || descriptor(own, inode)?.is_none() {
         return Err(io::Error::other("/proc does not show this process's own connection"));
     }
     drop(client);
@@ -170,7 +195,38 @@ pub(super) fn probe(diag: &SockDiag) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
+
+    /// Whether cookies are told: not where a container's filter of system calls keeps them back.
+    fn is_told(kernel: &Kernel) -> bool {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let own = Process::open(kernel, crate::sys::process::own_pid().expect("a pid")).expect("open");
+        own.socket(u32::try_from(socket.as_raw_fd()).expect("a number")).expect("a socket").is_some()
+    }
+
+    /// Whoever makes 2^32 sockets has one with the inode of a socket that a process of the tree keeps.
+    #[test]
+    fn another_socket_with_the_inode_of_one_that_the_tree_holds_is_another() {
+        let kernel = Kernel::probe().expect("a tier");
+        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
+        let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (_stranger, _kept) = (connect(), connect());
+        let [stranger, kept] = [(); 2].map(|()| {
+            let server = listener.accept().expect("accepted").0;
+            (FarEnd::of(&server, &kernel).expect("a socket"), server)
+        });
+        let mut forged = stranger.0;
+        forged.socket.inode = kept.0.socket.inode;
+        let ends = FarEnds::of(vec![forged, kept.0], &kernel, &tree);
+        if is_told(&kernel) {
+            assert_eq!(ends.establish(0).err(), Some(Unattested::NotInTree { hidden: None }));
+        }
+        assert!(ends.establish(1).is_ok());
+    }
 
     #[test]
     fn a_later_socket_with_the_same_addresses_and_inode_is_another() {
@@ -197,7 +253,8 @@ mod tests {
         let FarEnds { mut ends, search, .. } = ends;
         ends[0].socket.cookie = ends[1].socket.cookie;
         let ends = FarEnds { ends, search, kernel: &kernel };
-        assert_eq!(ends.establish(0).err(), Some(Unattested::Gone));
+        let refused = if is_told(&kernel) { Unattested::NotInTree { hidden: None } } else { Unattested::Gone };
+        assert_eq!(ends.establish(0).err(), Some(refused));
         drop(clients);
         assert_eq!(link.recheck(), Err(Unattested::NotTheHolder));
     }

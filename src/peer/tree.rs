@@ -1,10 +1,13 @@
 //! Ancestry: is a process a descendant of one that we hold?
 //!
-//! Membership never ends while the root lives: a descendant whose parent ends is given to the nearest subreaper above
-//! it, which is the root or one of the root's descendants. And nothing outside can become a descendant.
+//! Membership does not end while the root lives: a descendant whose parent ends is given to the nearest subreaper above
+//! it, which is the root or one of the root's descendants. And nothing outside becomes a descendant. Neither is so across pid
+//! namespaces: who joins one (setns(2)) leaves orphans to its init.
+
+use std::sync::Arc;
 
 use super::Unattested;
-use super::holder::Remembered;
+use super::descriptor::Remembered;
 use super::kernel::Kernel;
 use super::process::Process;
 use crate::sys::process::Pid;
@@ -53,14 +56,24 @@ impl Tree {
     /// # Errors
     /// The walk did not settle, a process ended under it, or the kernel would not say.
     pub fn holds(&self, kernel: &Kernel, leaf: &Process) -> Result<bool, Unattested> {
-        let mut held: Option<Process> = None;
+        self.climb(kernel, leaf, |_| {})
+    }
+
+    /// The same; every process between the two is shown on the way, the nearest first.
+    pub(super) fn climb(
+        &self,
+        kernel: &Kernel,
+        leaf: &Process,
+        mut see: impl FnMut(&Arc<Process>),
+    ) -> Result<bool, Unattested> {
+        let mut held: Option<Arc<Process>> = None;
         for _ in 0..DEPTH_LIMIT {
-            match step(kernel, held.as_ref().unwrap_or(leaf), self.root.pid())? {
+            match step(kernel, held.as_deref().unwrap_or(leaf), self.root.pid())? {
                 Step::Root => {
                     return if self.is_alive_with(leaf) { Ok(true) } else { Err(Unattested::Gone) };
                 }
                 Step::Top => return Ok(false),
-                Step::Parent(parent) => held = Some(parent),
+                Step::Parent(parent) => see(held.insert(Arc::new(parent))),
             }
         }
         Err(Unattested::Unsettled)

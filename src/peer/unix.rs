@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 
 use super::Unattested;
-use super::holder;
+use super::descriptor::descriptor;
 use super::kernel::{Kernel, Overflow, Tier};
 use super::process::Process;
 use crate::sys;
@@ -22,7 +22,7 @@ pub(super) fn establish(stream: &UnixStream, kernel: &Kernel) -> Result<(Process
             // SO_PEERCRED's number may be another process's by now: who connected, passed the connection on and ended
             // while it waited for accept leaves its number to the next. So whoever has the number must hold the socket.
             let process = Process::open(kernel, pid)?;
-            if holder::descriptor(pid, other_end(stream)?)?.is_none() {
+            if descriptor(pid, other_end(stream)?)?.is_none() {
                 return Err(Unattested::NotTheHolder);
             }
             process

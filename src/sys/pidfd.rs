@@ -2,9 +2,12 @@
 
 use std::io;
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use super::cerr;
+use super::kernel::socket::{cookie, is_multipath};
+use super::netlink::Cookie;
 use super::process::Pid;
 use super::user::{Gid, Uid};
 
@@ -25,6 +28,16 @@ pub struct Info {
     pub gid: Gid,
     /// The inode of its directory in the cgroup v2 hierarchy, where the kernel says.
     pub cgroup: Option<u64>,
+}
+
+/// A socket that a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldSocket {
+    /// What the kernel calls it.
+    pub cookie: Cookie,
+    /// Where it is a connection by several paths (MPTCP), of which sock_diag shows one, with a cookie of its own: its own address
+    /// and the other end's.
+    pub multipath: Option<(SocketAddr, SocketAddr)>,
 }
 
 /// The kernel's struct pidfd_info, first version (include/uapi/linux/pidfd.h): 64 bytes.
@@ -112,6 +125,33 @@ impl PidFd {
         Ok(Info { pid, parent, uid: Uid(raw.euid), gid: Gid(raw.egid), cgroup })
     }
 
+    /// The socket that the process has under this number now. It is held for as long as it is asked (pidfd_getfd(2), Linux 5.6), and
+    /// let go in the end, which may take as long as whoever made it wants: a socket lingers, and a file may be anything.
+    ///
+    /// # Errors
+    /// EPERM, EACCES: who may not trace the process is not told; ENOSYS: an older kernel; EBADF, ENOTSOCK: there is no socket.
+    pub fn socket(&self, number: u32) -> io::Result<HeldSocket> {
+        let no_flags: libc::c_long = 0;
+        // SAFETY: pidfd_getfd takes three integers and touches no memory of ours; syscall reads each as a long, which all are.
+        let raw = cerr(unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_getfd,
+                libc::c_long::from(self.0.as_raw_fd()),
+                libc::c_long::from(number),
+                no_flags,
+            )
+        })?;
+        let raw = i32::try_from(raw).map_err(io::Error::other)?;
+        // SAFETY: the kernel just returned `raw` as a new descriptor, which nobody else owns. It is close-on-exec.
+        let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+        let cookie = cookie(socket.as_fd())?;
+        if !is_multipath(socket.as_fd())? {
+            return Ok(HeldSocket { cookie, multipath: None });
+        }
+        let socket = TcpStream::from(socket);
+        Ok(HeldSocket { cookie, multipath: Some((socket.local_addr()?, socket.peer_addr()?)) })
+    }
+
     /// The pidfs inode, unique for as long as the system runs; `None` where pidfds are not in pidfs (before Linux 6.9).
     ///
     /// # Errors
@@ -139,6 +179,8 @@ const _: () = assert!(size_of::<RawInfo>() == 64);
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
     use crate::sys::process::own_pid;
 
@@ -150,6 +192,26 @@ mod tests {
             assert_eq!(Pid::new(info.pid), own_pid());
             assert_eq!(info.uid, crate::sys::user::effective_uid());
         }
+    }
+
+    #[test]
+    fn tells_sockets_apart_and_from_what_is_none() {
+        let fd = PidFd::open(own_pid().expect("a pid")).expect("pidfd_open");
+        let (left, right) = UnixStream::pair().expect("socketpair");
+        let number = |descriptor: &dyn AsRawFd| u32::try_from(descriptor.as_raw_fd()).expect("a number");
+        let left_again = left.try_clone().expect("dup");
+        let [one, again, other] = [&left, &left_again, &right].map(|socket| fd.socket(number(socket)));
+        match (one, again, other) {
+            (Ok(one), Ok(again), Ok(other)) => assert!(one == again && one != other),
+            // A filter of system calls, as containers have them.
+            (one, ..) => assert!(matches!(
+                one.expect_err("EPERM").raw_os_error(),
+                Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
+            )),
+        }
+        let file = std::fs::File::open("/dev/null").expect("a file");
+        assert!(fd.socket(number(&file)).is_err());
+        assert!(fd.socket(u32::MAX).is_err());
     }
 
     #[test]

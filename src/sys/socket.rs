@@ -85,7 +85,7 @@ pub fn shares_its_port(socket: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// An option of the socket level that is an int.
-fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> {
+pub(super) fn option(socket: BorrowedFd<'_>, name: libc::c_int) -> io::Result<libc::c_int> {
     let mut value: libc::c_int = 0;
     let mut length = socket_length(size_of::<libc::c_int>())?;
     // SAFETY: the kernel writes at most `length` bytes to `value`, which is that long and live, and the new length to

@@ -10,12 +10,37 @@ use sentinel::auth::Binding;
 use sentinel::clock::SystemClock;
 use sentinel::sys::user::effective_uid;
 
-use crate::harness::{eventually, process};
+use crate::harness::{eventually, process, skip};
 use crate::wire::in_process::InProcess;
 use crate::wire::{CLIENT, FETCHED, FORBIDDEN, Served, Transport};
 
 /// Gets credentials on a connection that is kept alive.
 const KEPT: &str = "s = connect()\ns.sendall(ask())\nsay(status(answer(s)))\n";
+
+/// sock_diag shows one path's socket of such a connection, which is no socket of the client's.
+#[test]
+fn a_client_by_several_paths_is_served() {
+    let script = r#"
+try:
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+except OSError as error:
+    say("no", error)
+    sys.exit()
+s.settimeout(LIMIT_S)
+s.connect(ADDRESS)
+for _ in range(3):
+    s.sendall(ask())
+    say(status(answer(s)))
+"#;
+    let ports: Vec<Transport> = Transport::OF_EXEC.into_iter().filter(|transport| transport.is_port()).collect();
+    Served::over_each(&ports, |served| {
+        let done = served.inside(&[], script).run();
+        if done.stdout.starts_with("no ") {
+            return skip("a_client_by_several_paths_is_served", done.stdout.trim_end());
+        }
+        assert_eq!(done.stdout, "200\n200\n200\n", "{done}");
+    });
+}
 
 #[test]
 fn a_program_that_inherits_a_connection_gets_nothing() {

@@ -7,8 +7,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::SocketAddr;
 
 use crate::sys::cerr;
+use crate::sys::netlink::Cookie;
 use crate::sys::pidfd::PidFd;
-use crate::sys::socket::{PeerCredentials, Writer, socket_length};
+use crate::sys::socket::{PeerCredentials, Writer, option, socket_length};
 use crate::sys::user::{Gid, Uid};
 
 /// A path that fits sun_path together with its NUL, in bytes (unix(7)).
@@ -46,6 +47,29 @@ pub fn peer_pidfd(socket: BorrowedFd<'_>) -> io::Result<PidFd> {
     }
     // SAFETY: the kernel just installed `raw` as a new descriptor for this call, which nobody else owns.
     Ok(PidFd::from_owned(unsafe { OwnedFd::from_raw_fd(raw) }))
+}
+
+/// A socket's cookie, by which sock_diag(7) knows it, too (SO_COOKIE, Linux 4.12).
+///
+/// # Errors
+/// ENOTSOCK: it is no socket.
+pub(in crate::sys) fn cookie(socket: BorrowedFd<'_>) -> io::Result<Cookie> {
+    let mut raw: u64 = 0;
+    let mut length = socket_length(size_of_val(&raw))?;
+    // SAFETY: as in `peer_credentials`, for one u64.
+    cerr(unsafe {
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_COOKIE, (&raw mut raw).cast(), &mut length)
+    })?;
+    check_length(length, size_of_val(&raw))?;
+    Ok(Cookie::of(raw))
+}
+
+/// Whether it is a connection by several paths (SO_PROTOCOL, MPTCP).
+///
+/// # Errors
+/// ENOTSOCK: it is no socket.
+pub(in crate::sys) fn is_multipath(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(option(socket, libc::SO_PROTOCOL)? == libc::IPPROTO_MPTCP)
 }
 
 /// Asks the kernel to name the writer of every message (SO_PASSCRED). On a listener, accepted sockets inherit it.

@@ -1,8 +1,10 @@
 //! macOS has no descriptor that names a process: nobody can be held.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::absent;
+use super::netlink::Cookie;
 use crate::sys::process::Pid;
 use crate::sys::user::{Gid, Uid};
 
@@ -19,6 +21,14 @@ pub struct Info {
     pub uid: Uid,
     pub gid: Gid,
     pub cgroup: Option<u64>,
+}
+
+/// What a process would have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "never made; see Linux's")]
+pub struct HeldSocket {
+    pub cookie: Cookie,
+    pub multipath: Option<(SocketAddr, SocketAddr)>,
 }
 
 impl PidFd {
@@ -51,6 +61,14 @@ impl PidFd {
     /// # Errors
     /// None.
     pub fn info(&self) -> io::Result<Info> {
+        match *self {}
+    }
+
+    /// Cannot be called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn socket(&self, _: u32) -> io::Result<HeldSocket> {
         match *self {}
     }
 

@@ -18,7 +18,7 @@ const INET_MESSAGE_BYTES: usize = 72;
 /// CLOSING (include/net/tcp_states.h).
 const CONNECTED: [u8; 6] = [1, 4, 5, 8, 9, 11];
 
-/// What the kernel calls one socket, for as long as it lives.
+/// What the kernel calls one socket, and never another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cookie([u32; 2]);
 
@@ -38,6 +38,12 @@ pub struct TcpSocket {
 impl Cookie {
     pub(super) const fn new(words: [u32; 2]) -> Self {
         Self(words)
+    }
+
+    /// The one that SO_COOKIE says: sock_diag has its lower half first.
+    pub(in crate::sys) fn of(value: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+        Self([u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])])
     }
 
     #[cfg(test)]
