@@ -28,6 +28,7 @@ use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
 use crate::server::{Desk, Desks, Endpoint, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
+use crate::sys::process::Pid;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
@@ -232,12 +233,16 @@ fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_t
     loop {
         // A signal may also have ended the wait without having been seen by it.
         let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
-        while let Some(signal) = signals.take() {
+        for signal in to_act_on(std::iter::from_fn(|| signals.take()), warden.pid()) {
             match child {
                 Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
                 // Only what the child left behind is still served.
                 Child::Ended(status) if ends(signal.number) => return Ok(status),
-                _ => pass_on(warden, signal),
+                _ if is_for_child(signal) => {
+                    // A warden that is gone is noticed by its end of the pipe.
+                    let _gone = warden.signal(signal.number);
+                }
+                _ => {}
             }
         }
         if !reported {
@@ -271,16 +276,25 @@ enum Child {
     Ended(u8),
 }
 
-/// What the terminal sent has reached the child already.
-fn pass_on(warden: &Warden, signal: Signal) {
-    // The warden wakes this process after the child, which needs no second SIGCONT.
-    if signal.sender == Some(warden.pid()) {
-        return;
-    }
-    if signal.sent_by_process || PASSED_ON.contains(&signal.number) {
-        // A warden that is gone is noticed by its end of the pipe.
-        let _gone = warden.signal(signal.number);
-    }
+/// Of the signals that have come, all but the warden's, which wakes this process after the child: that needs no second SIGCONT.
+///
+/// A SIGCONT after another, with nothing between that the child is told of, is the same one once more, as it is to the warden: where
+/// a job was stopped and continued before this process had the time to look, the first one is still here.
+fn to_act_on(come: impl Iterator<Item = Signal>, warden: Pid) -> Vec<Signal> {
+    let mut last_told = None;
+    let is_new = |signal: &Signal| {
+        let is_again = last_told == Some(libc::SIGCONT) && signal.number == libc::SIGCONT;
+        if is_for_child(*signal) {
+            last_told = Some(signal.number);
+        }
+        !is_again
+    };
+    come.filter(|signal| signal.sender != Some(warden)).filter(is_new).collect()
+}
+
+/// Whether the child has to be told of a signal: what the terminal sent has reached it already.
+fn is_for_child(signal: Signal) -> bool {
+    signal.sent_by_process || PASSED_ON.contains(&signal.number)
 }
 
 /// Whether a signal ends a process that has no child to pass it on to.
@@ -294,4 +308,29 @@ fn signal_status(signal: i32) -> u8 {
 
 fn lost(error: io::Error) -> Error {
     Error::new("lost the process that watches over the command").because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sigcont_after_another_is_the_same() {
+        let [warden, shell] = [7, 8].map(Pid::new);
+        let (cont, term, stop) = (libc::SIGCONT, libc::SIGTERM, libc::SIGTSTP);
+        // Of a sender, or the terminal's.
+        let seen = |come: &[(Option<Pid>, i32)]| {
+            let come = come.iter().map(|(sender, number)| Signal {
+                number: *number,
+                sent_by_process: sender.is_some(),
+                sender: *sender,
+            });
+            to_act_on(come, warden.expect("a pid")).iter().map(|signal| signal.number).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&[(shell, cont), (warden, cont), (shell, cont)]), [cont]);
+        assert_eq!(seen(&[(warden, cont), (shell, cont)]), [cont]);
+        assert_eq!(seen(&[(shell, cont), (None, stop), (shell, cont)]), [cont, stop]);
+        assert_eq!(seen(&[(shell, cont), (shell, stop), (shell, cont)]), [cont, stop, cont]);
+        assert_eq!(seen(&[(shell, term), (shell, term)]), [term, term]);
+    }
 }

@@ -101,7 +101,9 @@ impl GroupSignals {
         while let Some(signal) = signals.take() {
             // What the terminal sent is not passed on by the broker, so that nothing has to be held against it.
             let is_passed_on = signal.sent_by_process || PASSED_ON.contains(&signal.number);
-            let is_noted = stopped && self.0.iter().any(|(noted, _)| *noted == signal.number);
+            // Nor does the broker count SIGCONT. Told of one too many is better than of one too few, which leaves a job stopped.
+            let is_single = stopped || signal.number == libc::SIGCONT;
+            let is_noted = is_single && self.0.iter().any(|(noted, _)| *noted == signal.number);
             if signal.number != libc::SIGCHLD && is_passed_on && !is_noted {
                 self.0.push((signal.number, now));
             }
