@@ -1,8 +1,8 @@
 //! The process on the other end of a loopback TCP connection.
 //!
 //! TCP has no SO_PEERCRED. sock_diag names the socket on the other end: its uid, its inode, and a cookie that no other socket
-//! gets. Whoever of the tree has a descriptor with that inode, which has that cookie, is the peer. What is not found in this
-//! network namespace is nobody.
+//! gets. Whoever of the tree has a descriptor with that inode, and where it is told with that cookie, is the peer. What is not found
+//! in this network namespace is nobody.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
