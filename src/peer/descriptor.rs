@@ -70,7 +70,7 @@ pub(super) struct Held {
 pub(super) enum By {
     /// By its cookie, which no other socket ever gets.
     Cookie,
-    /// By its inode, where the cookie is not told or is another socket's. Another socket, of any kind, may have the same: the kernel
+    /// By its inode, where the cookie is not told or is that of one path (MPTCP). Another socket may have the same: the kernel
     /// counts to 2^32, and begins anew.
     Inode,
 }
