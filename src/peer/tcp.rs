@@ -206,22 +206,26 @@ mod tests {
         own.socket(u32::try_from(socket.as_raw_fd()).expect("a number")).expect("a socket").is_some()
     }
 
+    /// This process's parent as the root, so that this process is of the tree; and two connections of this process's to itself, the
+    /// clients' ends first.
+    fn two_connections(kernel: &Kernel) -> (Tree, [TcpStream; 2], [TcpStream; 2]) {
+        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
+        let tree = Tree::under(Process::open(kernel, parent).expect("open"));
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let clients = [connect(), connect()];
+        let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
+        (tree, clients, servers)
+    }
+
     /// Whoever makes 2^32 sockets has one with the inode of a socket that a process of the tree keeps.
     #[test]
     fn another_socket_with_the_inode_of_one_that_the_tree_holds_is_another() {
         let kernel = Kernel::probe().expect("a tier");
-        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
-        let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
-        let (_stranger, _kept) = (connect(), connect());
-        let [stranger, kept] = [(); 2].map(|()| {
-            let server = listener.accept().expect("accepted").0;
-            (FarEnd::of(&server, &kernel).expect("a socket"), server)
-        });
-        let mut forged = stranger.0;
-        forged.socket.inode = kept.0.socket.inode;
-        let ends = FarEnds::of(vec![forged, kept.0], &kernel, &tree);
+        let (tree, _clients, servers) = two_connections(&kernel);
+        let [mut forged, kept] = servers.each_ref().map(|server| FarEnd::of(server, &kernel).expect("a socket"));
+        forged.socket.inode = kept.socket.inode;
+        let ends = FarEnds::of(vec![forged, kept], &kernel, &tree);
         if is_told(&kernel) {
             assert_eq!(ends.establish(0).err(), Some(Unattested::NotInTree { hidden: None }));
         }
@@ -231,13 +235,7 @@ mod tests {
     #[test]
     fn a_later_socket_with_the_same_addresses_and_inode_is_another() {
         let kernel = Kernel::probe().expect("a tier");
-        // This process's parent as the root, so that this process is of the tree.
-        let parent = Pid::new(std::os::unix::process::parent_id().cast_signed()).expect("a pid");
-        let tree = Tree::under(Process::open(&kernel, parent).expect("open"));
-        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let connect = || TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
-        let clients = [connect(), connect()];
-        let servers = [(); 2].map(|()| listener.accept().expect("accepted").0);
+        let (tree, clients, servers) = two_connections(&kernel);
         let ends = FarEnds::of(
             servers.iter().map(|server| FarEnd::of(server, &kernel).expect("a socket")).collect(),
             &kernel,
