@@ -1,7 +1,7 @@
 //! `exec` with a server: the broker's side. Order matters and is the point of this file: the warden first, before anything
 //! secret is read; credentials before the child starts; the end of serving before this process ends.
 
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -28,7 +28,6 @@ use crate::peer::{Kernel, Process, Tree, Unattested};
 use crate::policy::Mode;
 use crate::server::{Desk, Desks, Endpoint, Listener, Server, Service};
 use crate::sys::poll::wait_readable;
-use crate::sys::process::Pid;
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::user::effective_uid;
 use crate::vending::Vendor;
@@ -130,9 +129,7 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         // It is set once.
         let _first = closer.set(server.closer(None));
     }
-    warden.start(&program).map_err(lost)?;
-    drop(program);
-    let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
+    let status = run(&warden, &mut signals, program);
     drop(serving);
     // Its last record takes the disk a while: what is left to be done here is done meanwhile.
     keeper.iter().for_each(Keeper::stop);
@@ -227,74 +224,55 @@ impl Drop for Serving {
     }
 }
 
-/// Passes signals on and waits for the child's end. Returns the exit status that a shell would give.
-fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
-    let mut child = Child::Starting;
+/// Starts the child, passes signals on and waits for its end. Returns the exit status that a shell would give.
+fn run(warden: &Warden, signals: &mut Signals, program: Program) -> Result<u8> {
+    if let Some(signal) = std::iter::from_fn(|| signals.take()).find(|signal| ends(signal.number)) {
+        return Ok(signal_status(signal.number));
+    }
+    // What comes from here on is passed on: the warden starts the child first, and may be slow to say so.
+    warden.start(&program).map_err(lost)?;
+    let Program { arguments, environment, wait_for_tree } = program;
+    // The token is in there.
+    drop(environment);
+    let mut ended = None;
     loop {
         // A signal may also have ended the wait without having been seen by it.
         let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
-        for signal in to_act_on(std::iter::from_fn(|| signals.take()), warden.pid()) {
-            match child {
-                Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
+        while let Some(signal) = signals.take() {
+            match ended {
                 // Only what the child left behind is still served.
-                Child::Ended(status) if ends(signal.number) => return Ok(status),
-                _ if is_for_child(signal) => {
-                    // A warden that is gone is noticed by its end of the pipe.
-                    let _gone = warden.signal(signal.number);
-                }
-                _ => {}
+                Some(status) if ends(signal.number) => return Ok(status),
+                _ => pass_on(warden, signal),
             }
         }
         if !reported {
             continue;
         }
-        match (warden.report().map_err(lost)?, child) {
-            (Some(Report::Started(_)), _) => child = Child::Running,
+        match (warden.report().map_err(lost)?, ended) {
             (Some(Report::CannotStart(errno)), _) => {
-                return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
+                let name = arguments.first().map(OsString::as_os_str).unwrap_or_default();
+                return Err(cannot_start(name, &io::Error::from_raw_os_error(errno)));
             }
-            (Some(Report::Exited(status)), _) => {
-                child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
-            }
-            (Some(Report::Killed(signal)), _) => child = Child::Ended(signal_status(signal)),
-            (Some(Report::TreeEnded) | None, Child::Ended(status)) => return Ok(status),
-            (Some(Report::TreeEnded) | None, Child::Starting | Child::Running) => {
+            (Some(Report::Exited(status)), _) => ended = Some(u8::try_from(status).unwrap_or(u8::MAX)),
+            (Some(Report::Killed(signal)), _) => ended = Some(signal_status(signal)),
+            (Some(Report::TreeEnded) | None, Some(status)) => return Ok(status),
+            (Some(Report::TreeEnded) | None, None) => {
                 return Err(lost(io::Error::other("it ended before the command did"))
                     .hint("no more credentials are served; the command itself may still run"));
             }
         }
-        if let (Child::Ended(status), false) = (child, wait_for_tree) {
+        if let (Some(status), false) = (ended, wait_for_tree) {
             return Ok(status);
         }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Child {
-    Starting,
-    Running,
-    Ended(u8),
-}
-
-/// Of the signals that have come, all but the warden's, which wakes this process after the child: that needs no second SIGCONT.
-///
-/// A SIGCONT after another, with nothing between that the child is told of, is the same one once more, as it is to the warden: where
-/// a job was stopped and continued before this process had the time to look, the first one is still here.
-fn to_act_on(come: impl Iterator<Item = Signal>, warden: Pid) -> Vec<Signal> {
-    let mut last_told = None;
-    let is_new = |signal: &Signal| {
-        let is_again = last_told == Some(libc::SIGCONT) && signal.number == libc::SIGCONT;
-        if is_for_child(*signal) {
-            last_told = Some(signal.number);
-        }
-        !is_again
-    };
-    come.filter(|signal| signal.sender != Some(warden)).filter(is_new).collect()
-}
-
-/// Whether the child has to be told of a signal: what the terminal sent has reached it already.
-fn is_for_child(signal: Signal) -> bool {
-    signal.sent_by_process || PASSED_ON.contains(&signal.number)
+/// What the terminal sent has reached the child already.
+fn pass_on(warden: &Warden, signal: Signal) {
+    if signal.sent_by_process || PASSED_ON.contains(&signal.number) {
+        // A warden that is gone is noticed by its end of the pipe.
+        let _gone = warden.signal(signal.number, signal.at);
+    }
 }
 
 /// Whether a signal ends a process that has no child to pass it on to.
@@ -308,29 +286,4 @@ fn signal_status(signal: i32) -> u8 {
 
 fn lost(error: io::Error) -> Error {
     Error::new("lost the process that watches over the command").because(error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sigcont_after_another_is_the_same() {
-        let [warden, shell] = [7, 8].map(Pid::new);
-        let (cont, term, stop) = (libc::SIGCONT, libc::SIGTERM, libc::SIGTSTP);
-        // Of a sender, or the terminal's.
-        let seen = |come: &[(Option<Pid>, i32)]| {
-            let come = come.iter().map(|(sender, number)| Signal {
-                number: *number,
-                sent_by_process: sender.is_some(),
-                sender: *sender,
-            });
-            to_act_on(come, warden.expect("a pid")).iter().map(|signal| signal.number).collect::<Vec<_>>()
-        };
-        assert_eq!(seen(&[(shell, cont), (warden, cont), (shell, cont)]), [cont]);
-        assert_eq!(seen(&[(warden, cont), (shell, cont)]), [cont]);
-        assert_eq!(seen(&[(shell, cont), (None, stop), (shell, cont)]), [cont, stop]);
-        assert_eq!(seen(&[(shell, cont), (shell, stop), (shell, cont)]), [cont, stop, cont]);
-        assert_eq!(seen(&[(shell, term), (shell, term)]), [term, term]);
-    }
 }

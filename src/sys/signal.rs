@@ -4,10 +4,10 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
-use super::cerr;
 use super::kernel::{errno, is_sent_by_process};
-use super::process::Pid;
+use super::{cerr, clock};
 
 /// A signal that this process got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub struct Signal {
     /// Whether a process sent it (kill(2), tgkill(2), sigqueue(3)), and not the kernel: Ctrl-C comes from the terminal,
     /// which sends it to the whole foreground process group.
     pub sent_by_process: bool,
-    /// Who sent it, where a process did.
-    pub sender: Option<Pid>,
+    /// When the handler ran: time since boot.
+    pub at: Duration,
 }
 
 /// The reading end. Dropping it does not bring the old handlers back.
@@ -64,13 +64,12 @@ impl Signals {
 
     /// The next signal, if one has come.
     pub fn take(&mut self) -> Option<Signal> {
-        let mut record = [0; 6];
-        // Six bytes to a stream socket arrive together: the kernel queues each write as one buffer.
+        let mut record = [0; 10];
+        // Ten bytes to a stream socket arrive together: the kernel queues each write as one buffer.
         self.reader.read_exact(&mut record).ok()?;
-        let [number, sent, sender @ ..] = record;
-        let sent_by_process = sent == 1;
-        let sender = Pid::new(i32::from_ne_bytes(sender)).filter(|_| sent_by_process);
-        Some(Signal { number: i32::from(number), sent_by_process, sender })
+        let [number, sent, at @ ..] = record;
+        let at = Duration::from_nanos(u64::from_ne_bytes(at));
+        Some(Signal { number: i32::from(number), sent_by_process: sent == 1, at })
     }
 }
 
@@ -103,17 +102,16 @@ fn is_ignored(number: i32) -> io::Result<bool> {
     Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
-/// The handler. Async-signal-safe: an atomic load and one write(2), errno kept.
+/// The handler. Async-signal-safe: clock_gettime(2), an atomic load and one write(2), errno kept.
 extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo_t, which outlives the handler.
     let info = unsafe { &*info };
     let sent = is_sent_by_process(info.si_code);
-    // SAFETY: si_pid is the live field of what a process sent; of others it is some integer, which is not looked at.
-    let [a, b, c, d] = unsafe { info.si_pid() }.to_ne_bytes();
-    let record = [u8::try_from(number).unwrap_or(0), u8::from(sent), a, b, c, d];
     let errno = errno();
     // SAFETY: errno's address is valid for this thread's whole life; reading an int.
     let before = unsafe { *errno };
+    let [a, b, c, d, e, f, g, h] = u64::try_from(clock::boottime().as_nanos()).unwrap_or(u64::MAX).to_ne_bytes();
+    let record = [u8::try_from(number).unwrap_or(0), u8::from(sent), a, b, c, d, e, f, g, h];
     // SAFETY: `record` is live and as long as is said; write is async-signal-safe. A full pipe loses the record, which takes
     // thousands of unread signals.
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };

@@ -13,6 +13,7 @@ mod wire;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 pub use wire::{Program, Report};
 
@@ -58,7 +59,7 @@ impl Warden {
         self.pid
     }
 
-    /// Starts the child. The answer is [`Report::Started`] or [`Report::CannotStart`].
+    /// Starts the child. If it cannot be started, the answer is [`Report::CannotStart`].
     ///
     /// # Errors
     /// The warden is gone.
@@ -66,12 +67,13 @@ impl Warden {
         wire::send_order(&self.pipe, &Order::Start, Some(program))
     }
 
-    /// Passes a signal on to the child.
+    /// Passes a signal that came `at` this time since boot on to the child, unless its group has had it from the sender: SIGCONT
+    /// to a child that was stopped before, and to no other.
     ///
     /// # Errors
     /// The warden is gone.
-    pub fn signal(&self, number: i32) -> io::Result<()> {
-        wire::send_order(&self.pipe, &Order::Signal(number), None)
+    pub fn signal(&self, number: i32, at: Duration) -> io::Result<()> {
+        wire::send_order(&self.pipe, &Order::Signal(number, at), None)
     }
 
     /// Ends the warden, and takes note of its end: a parent that reaps only what it knows would keep it as a zombie.

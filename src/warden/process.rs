@@ -15,7 +15,7 @@ use crate::sys::signal::Signals;
 
 /// What the terminal or a process group's sender may send to every process of the group. The child gets its own copy;
 /// the warden must neither die nor stop of it, because it has to see what the child does.
-const HANDLED: [i32; 11] = [
+const HANDLED: [i32; 10] = [
     libc::SIGCHLD,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -26,7 +26,6 @@ const HANDLED: [i32; 11] = [
     libc::SIGTSTP,
     libc::SIGTTIN,
     libc::SIGTTOU,
-    libc::SIGCONT,
 ];
 
 /// A signal to the group and the broker's order are moments apart; on a host that has too much to do, seconds.
@@ -51,8 +50,7 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
     let mut group = GroupSignals::default();
     loop {
         let [_, spoken] = wait_readable([signals.as_fd(), pipe.as_fd()], -1)?;
-        group.note(&mut signals, child.stopped);
-        // Each time, because a child's end may have been noted while an order was carried out.
+        group.note(&mut signals, child.stopped_since.is_some());
         if child.observe(pipe, broker)? == After::End {
             return Ok(());
         }
@@ -61,18 +59,19 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
         }
         match wire::receive_order(pipe)? {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
-            Some(Order::Signal(number)) => {
-                let has_it = child.is_in_our_group() && group.had(number, &mut signals, child.stopped);
-                if !has_it {
+            Some(Order::Signal(libc::SIGCONT, at)) => {
+                if child.is_continued(at) {
+                    child.signal(libc::SIGCONT);
+                }
+            }
+            Some(Order::Signal(number, _)) => {
+                let stopped = child.stopped_since.is_some();
+                if !(child.is_in_our_group() && group.had(number, &mut signals, stopped)) {
                     child.signal(number);
                 }
+                // Its end may have been among the signals that were noted for this.
                 if child.observe(pipe, broker)? == After::End {
                     return Ok(());
-                }
-                // The child may have gone on and stopped again, as of a read in the background, before the group's SIGCONT
-                // came to the broker, which now runs alone: the shell would take the job for running.
-                if has_it && number == libc::SIGCONT && child.stopped && std::mem::take(&mut child.stop_may_be_undone) {
-                    signal_broker(broker, libc::SIGSTOP);
                 }
             }
             None => {
@@ -101,9 +100,7 @@ impl GroupSignals {
         while let Some(signal) = signals.take() {
             // What the terminal sent is not passed on by the broker, so that nothing has to be held against it.
             let is_passed_on = signal.sent_by_process || PASSED_ON.contains(&signal.number);
-            // Nor does the broker count SIGCONT. Told of one too many is better than of one too few, which leaves a job stopped.
-            let is_single = stopped || signal.number == libc::SIGCONT;
-            let is_noted = is_single && self.0.iter().any(|(noted, _)| *noted == signal.number);
+            let is_noted = stopped && self.0.iter().any(|(noted, _)| *noted == signal.number);
             if signal.number != libc::SIGCHLD && is_passed_on && !is_noted {
                 self.0.push((signal.number, now));
             }
@@ -123,10 +120,8 @@ impl GroupSignals {
 struct Child {
     pid: Option<Pid>,
     wait_for_tree: bool,
-    stopped: bool,
-    /// The broker had not gone on when it was told to stop: a SIGCONT that is on its way undoes that. Who has stopped already is
-    /// never told twice, because the shell may have it go on in between.
-    stop_may_be_undone: bool,
+    /// Since when it has been stopped, if it is: time since boot.
+    stopped_since: Option<Duration>,
     ended: bool,
 }
 
@@ -146,8 +141,6 @@ impl Child {
         match started {
             Ok(child) => {
                 self.pid = Pid::new(child.id().cast_signed());
-                // A broker that is gone by now is noticed by its end of the pipe, and then the child is told.
-                let _gone = wire::send_report(pipe, Report::Started(child.id().cast_signed()));
                 Ok(())
             }
             Err(error) => wire::send_report(pipe, Report::CannotStart(error.raw_os_error().unwrap_or(libc::EINVAL))),
@@ -160,6 +153,15 @@ impl Child {
             // It may be a set-uid program, which may not be signalled: as without us.
             let _refused = process::signal(pid, number);
         }
+    }
+
+    /// Whether a SIGCONT that came to the broker at this time since boot continues the child.
+    ///
+    /// Not a child that runs: it had the group's own, or needs none. Not one that has been stopped since: the kernel lets each stop
+    /// take back the continuations before it, and what the group had may have been taken back from this process alone, so that
+    /// nothing noted here can decide.
+    fn is_continued(&self, at: Duration) -> bool {
+        self.stopped_since.is_some_and(|since| since <= at)
     }
 
     /// An interactive shell has a group of its own, which is signalled apart from ours.
@@ -190,20 +192,19 @@ impl Child {
                 ChildEvent::Exited(status) => Report::Exited(status),
                 ChildEvent::Killed(signal) => Report::Killed(signal),
                 ChildEvent::Stopped => {
-                    self.stopped = true;
-                    self.stop_may_be_undone = is_stopped(broker);
+                    // Read before the broker is told: a SIGCONT that undoes what it is told came later.
+                    self.stopped_since = Some(clock::boottime());
                     signal_broker(broker, libc::SIGSTOP);
                     continue;
                 }
                 ChildEvent::Continued => {
-                    self.stopped = false;
-                    self.stop_may_be_undone = false;
+                    self.stopped_since = None;
                     signal_broker(broker, libc::SIGCONT);
                     continue;
                 }
             };
             self.ended = true;
-            if self.stopped {
+            if self.stopped_since.is_some() {
                 // A stopped child can be killed. The broker has to say so.
                 signal_broker(broker, libc::SIGCONT);
             }
@@ -215,12 +216,6 @@ impl Child {
     }
 }
 
-/// Whether a process is stopped, as far as /proc shows it: the state follows the name, which may hold anything.
-fn is_stopped(pid: Pid) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-    stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
-}
-
 /// The broker stops and goes on with the child: the shell that started sentinel sees one job. All its stops come from here,
 /// so that they arrive in the order in which the child's came, and a quick continuation is not overtaken.
 fn signal_broker(broker: Pid, number: i32) {
@@ -228,5 +223,20 @@ fn signal_broker(broker: Pid, number: i32) {
     if std::os::unix::process::parent_id().cast_signed() == broker.as_raw() {
         // That it is gone is noticed by its end of the pipe.
         let _gone = process::signal(broker, number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_continuation_is_for_a_child_that_was_stopped_before_it() {
+        let [before, then, after] = [1, 2, 3].map(Duration::from_secs);
+        let child = |stopped_since| Child { stopped_since, ..Child::default() };
+        assert!(child(Some(then)).is_continued(after));
+        assert!(child(Some(then)).is_continued(then));
+        assert!(!child(Some(then)).is_continued(before));
+        assert!(!child(None).is_continued(after));
     }
 }

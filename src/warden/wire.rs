@@ -1,11 +1,13 @@
 //! What broker and warden say to each other. Both are one program, so there is no version; every length is checked.
 //!
-//! A message is one byte for its kind and four for a number, in native order. `Start` is followed by a [`Program`].
+//! A message is one byte for its kind and four for a number, in native order. `Start` is followed by a [`Program`], `Signal` by the
+//! nanoseconds since boot in eight bytes.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use zeroize::Zeroize;
 
@@ -29,15 +31,13 @@ pub struct Program {
 pub(super) enum Order {
     /// Start the child.
     Start,
-    /// Send the child this signal.
-    Signal(i32),
+    /// Send the child this signal, which came at this time since boot.
+    Signal(i32, Duration),
 }
 
 /// From the warden to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
-    /// The child runs, with this pid.
-    Started(i32),
     /// The child could not be started: errno.
     CannotStart(i32),
     /// The child called exit with this status.
@@ -48,48 +48,36 @@ pub enum Report {
     TreeEnded,
 }
 
-impl Order {
-    fn encode(self) -> (u8, i32) {
-        match self {
-            Self::Start => (1, 0),
-            Self::Signal(number) => (2, number),
-        }
-    }
-
-    fn decode(kind: u8, number: i32) -> Option<Self> {
-        match kind {
-            1 => Some(Self::Start),
-            2 => Some(Self::Signal(number)),
-            _ => None,
-        }
-    }
-}
-
 impl Report {
     fn encode(self) -> (u8, i32) {
         match self {
-            Self::Started(pid) => (1, pid),
-            Self::CannotStart(errno) => (2, errno),
-            Self::Exited(status) => (3, status),
-            Self::Killed(signal) => (4, signal),
-            Self::TreeEnded => (5, 0),
+            Self::CannotStart(errno) => (1, errno),
+            Self::Exited(status) => (2, status),
+            Self::Killed(signal) => (3, signal),
+            Self::TreeEnded => (4, 0),
         }
     }
 
     fn decode(kind: u8, number: i32) -> Option<Self> {
         match kind {
-            1 => Some(Self::Started(number)),
-            2 => Some(Self::CannotStart(number)),
-            3 => Some(Self::Exited(number)),
-            4 => Some(Self::Killed(number)),
-            5 => Some(Self::TreeEnded),
+            1 => Some(Self::CannotStart(number)),
+            2 => Some(Self::Exited(number)),
+            3 => Some(Self::Killed(number)),
+            4 => Some(Self::TreeEnded),
             _ => None,
         }
     }
 }
 
 pub(super) fn send_order(pipe: &UnixStream, order: &Order, program: Option<&Program>) -> io::Result<()> {
-    let mut message = head(order.encode());
+    let mut message = match *order {
+        Order::Start => head((1, 0)),
+        Order::Signal(number, at) => {
+            let mut message = head((2, number));
+            message.extend(u64::try_from(at.as_nanos()).map_err(io::Error::other)?.to_ne_bytes());
+            message
+        }
+    };
     if let Some(program) = program {
         message.extend(encode_program(program)?);
     }
@@ -99,9 +87,17 @@ pub(super) fn send_order(pipe: &UnixStream, order: &Order, program: Option<&Prog
     sent
 }
 
-pub(super) fn receive_order(pipe: &UnixStream) -> io::Result<Option<Order>> {
-    let Some((kind, number)) = receive_head(pipe)? else { return Ok(None) };
-    Order::decode(kind, number).map(Some).ok_or_else(malformed)
+pub(super) fn receive_order(mut pipe: &UnixStream) -> io::Result<Option<Order>> {
+    match receive_head(pipe)? {
+        None => Ok(None),
+        Some((1, _)) => Ok(Some(Order::Start)),
+        Some((2, number)) => {
+            let mut at = [0; 8];
+            pipe.read_exact(&mut at)?;
+            Ok(Some(Order::Signal(number, Duration::from_nanos(u64::from_ne_bytes(at)))))
+        }
+        Some(_) => Err(malformed()),
+    }
 }
 
 pub(super) fn send_report(pipe: &UnixStream, report: Report) -> io::Result<()> {
@@ -229,11 +225,10 @@ mod tests {
     #[test]
     fn every_order_and_report_arrives() {
         let (left, right) = UnixStream::pair().expect("socketpair");
-        send_order(&left, &Order::Signal(15), None).expect("sent");
-        assert_eq!(receive_order(&right).expect("received"), Some(Order::Signal(15)));
-        for report in
-            [Report::Started(7), Report::CannotStart(2), Report::Exited(3), Report::Killed(9), Report::TreeEnded]
-        {
+        let order = Order::Signal(15, Duration::new(7, 8));
+        send_order(&left, &order, None).expect("sent");
+        assert_eq!(receive_order(&right).expect("received"), Some(order));
+        for report in [Report::CannotStart(2), Report::Exited(3), Report::Killed(9), Report::TreeEnded] {
             send_report(&right, report).expect("sent");
             assert_eq!(receive_report(&left).expect("received"), Some(report));
         }

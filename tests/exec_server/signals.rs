@@ -7,7 +7,7 @@ use crate::harness::{Running, eventually};
 /// Names each signal that comes, and ends at SIGUSR2.
 const LISTENER: &str = r#"
 import signal, os
-wanted = {signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2}
+wanted = {getattr(signal, "SIG" + name) for name in ("TERM", "HUP", "INT", "QUIT", "USR1", "USR2", "CONT")}
 signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
 print(os.getpid())
 while True:
@@ -36,6 +36,11 @@ for line in sys.stdin:
 /// The child's pid, which it prints first.
 fn child(run: &mut Running) -> u32 {
     run.line().parse().expect("a pid")
+}
+
+#[track_caller]
+fn goes_on(run: &Running) {
+    eventually("sentinel to go on", || (process::state(run.pid()) != Some('T')).then_some(()));
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn sentinel_stops_and_goes_on_with_the_child() {
     process::signal(child, "STOP");
     wait_for_state(run.pid(), 'T');
     process::signal(child, "CONT");
-    eventually("sentinel to go on", || (process::state(run.pid()) != Some('T')).then_some(()));
+    goes_on(&run);
     run.send("count");
     assert_eq!(run.line(), "1");
     // The other way round: who stops the child and continues sentinel, continues the child.
@@ -108,10 +113,24 @@ fn sentinel_stops_and_goes_on_with_the_child() {
     assert_eq!(run.finish().code(), 0);
 }
 
-/// A child that reads in the background goes on with the group and stops again before sentinel, the last of the group, goes on: that
-/// undoes the stop that the warden has told it.
+/// That it goes on is all that a SIGCONT says: a second one would be a second stop undone, were the child being stopped just now.
 #[test]
-fn sentinel_stays_stopped_while_the_child_is() {
+fn a_child_that_runs_is_not_told_to_go_on() {
+    let setup = Setup::new();
+    let mut run = setup.python(LISTENER).spawn();
+    let child = child(&mut run);
+    run.signal("CONT");
+    run.signal("USR1");
+    assert_eq!(run.line(), "SIGUSR1");
+    // Both were on their way before this.
+    run.signal("USR2");
+    let done = run.finish();
+    assert_eq!((done.code(), done.stdout), (8, format!("{child}\nSIGUSR1\nSIGUSR2\n")));
+}
+
+/// The child stopped again before it was known to have gone on: what sentinel was told then, a SIGCONT takes back.
+#[test]
+fn who_undoes_the_stop_of_sentinel_continues_the_child() {
     let setup = Setup::new();
     let mut run = setup.python(COUNTER).spawn();
     let child = child(&mut run);
@@ -129,10 +148,9 @@ fn sentinel_stays_stopped_while_the_child_is() {
     let pending = || process::status_field(run.pid(), "ShdPnd");
     eventually("the stop that is undone", || (!pending()?.trim_start_matches('0').is_empty()).then_some(()));
     run.signal("CONT");
-    wait_for_state(run.pid(), 'T');
-    process::signal(child, "CONT");
     run.send("count");
     assert_eq!(run.line(), "2");
+    goes_on(&run);
     run.close_stdin();
     assert_eq!(run.finish().code(), 0);
 }
@@ -152,7 +170,7 @@ fn what_is_sent_to_a_stopped_job_reaches_the_child_once_and_the_next_one_too() {
         eventually("the warden's signal", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
     }
     process::signal_group(run.pid(), "CONT");
-    assert_eq!(run.line(), "SIGTERM");
+    assert_eq!([run.line(), run.line()], ["SIGTERM", "SIGCONT"]);
     for name in ["USR1", "TERM", "USR2"] {
         run.signal(name);
         assert_eq!(run.line(), format!("SIG{name}"));
@@ -171,6 +189,7 @@ fn a_quick_continuation_is_not_overtaken_by_its_stop() {
     process::signal(child, "STOP");
     wait_for_state(child, 'T');
     process::signal(child, "CONT");
+    goes_on(&run);
     run.send("count");
     assert_eq!(run.line(), "1");
     run.close_stdin();
