@@ -59,6 +59,18 @@ pub(crate) struct Build {
     pub(crate) goals: bool,
 }
 
+impl Build {
+    /// A copy, as people run it: of what a linker has just written the pages lie in memory in the order in which it wrote them, and a
+    /// start from there takes 0.4 ms longer.
+    fn installed(sandbox: &Sandbox, program: &Path, name: &'static str, goals: bool) -> Result<Self, Failure> {
+        let directory = sandbox.path("bin").join(name);
+        std::fs::create_dir_all(&directory)?;
+        let copy = directory.join("sentinel");
+        std::fs::copy(program, &copy).map_err(|error| format!("{}: {error}", program.display()))?;
+        Ok(Self { program: copy, name, goals })
+    }
+}
+
 /// The program as cargo built it for this run.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
 /// A policy file that changed less than 2 s ago is read again at every request.
@@ -108,8 +120,10 @@ fn bench(words: &[&str]) -> Result<(), Failure> {
     let mut report = Report::new();
     let sandbox = Sandbox::new()?;
     let fixed = fixed_program();
-    let mut builds = vec![Build { program: PROGRAM.into(), name: "dynamic", goals: fixed.is_none() }];
-    builds.extend(fixed.map(|program| Build { program, name: "static", goals: true }));
+    let mut builds = vec![Build::installed(&sandbox, Path::new(PROGRAM), "dynamic", fixed.is_none())?];
+    if let Some(program) = &fixed {
+        builds.push(Build::installed(&sandbox, program, "static", true)?);
+    }
 
     if wanted("server") {
         std::thread::sleep(SETTLED);

@@ -76,7 +76,8 @@ impl Report {
         let mut text = String::from(
             "# Speed and memory\n\n\
              Written by `make bench` (`cargo bench --locked --bench bench`). Every ratio and difference is of two things that were measured in turns\n\
-             in one run, and the median of the rounds decides; the machine's own speed is not in it. The bare responder reads a request\n\
+             in one run, and the median of the rounds decides; the machine's own speed is not in it. The programs are copies, as installed ones\n\
+             are. The bare responder reads a request\n\
              without looking at it and writes 700 bytes, one thread a connection. The promised calls alone are the same with the questions to the\n\
              kernel that are promised for every request (benches/floor.rs): what most of the difference is spent on. They are no bound:\n\
              that server makes a thread a connection. What runs keep is on the disk of the temporary directory; XDG_RUNTIME_DIR is in memory\n\
