@@ -19,7 +19,7 @@ pub struct Peer {
     process: Arc<Process>,
     uid: Uid,
     gid: Gid,
-    running: Running,
+    running: Arc<Running>,
     /// What TCP has to look at again; over a Unix socket the kernel names the writer of each byte instead.
     link: Option<tcp::Link>,
 }
@@ -57,7 +57,7 @@ impl Peer {
         if kernel.overflow().holds(facts.uid, facts.gid) {
             return Err(Unattested::FOREIGN_ID);
         }
-        let running = Running::of(&process, kernel);
+        let running = process.running(kernel);
         if !process.is_alive() {
             return Err(Unattested::Gone);
         }
@@ -139,7 +139,7 @@ impl Peer {
 
     /// Whether it runs, for certain, the program that it ran when the peer was established.
     pub(super) fn runs_the_same(&self) -> bool {
-        self.running.is_watched() && !self.running.has_ended() && self.process.is_alive()
+        self.running.is_current() && self.process.is_alive()
     }
 
     /// The process.

@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Unattested;
 use super::cgroup;
 use super::kernel::{Kernel, Tier};
+use super::running::Running;
 use super::text;
 use crate::sys::pidfd::{HeldSocket, PidFd};
 use crate::sys::process::{Pid, hold_proc_directory};
@@ -21,6 +23,7 @@ pub struct Process {
     handle: Handle,
     /// The pidfs inode, where there is one.
     inode: Option<u64>,
+    running: Mutex<Option<Arc<Running>>>,
 }
 
 #[derive(Debug)]
@@ -53,7 +56,7 @@ impl Process {
     /// There is none, or the kernel's refusal.
     pub fn open(kernel: &Kernel, pid: Pid) -> Result<Self, Unattested> {
         if kernel.tier() == Tier::ProcDirectory {
-            return Ok(Self { pid, handle: Handle::Directory(hold_proc_directory(pid)?), inode: None });
+            return Ok(Self::held(pid, Handle::Directory(hold_proc_directory(pid)?), None));
         }
         Self::from_pidfd(PidFd::open(pid)?, pid)
     }
@@ -61,7 +64,11 @@ impl Process {
     /// Takes a pidfd of the process that had this number when the kernel made the pidfd.
     pub(super) fn from_pidfd(pidfd: PidFd, pid: Pid) -> Result<Self, Unattested> {
         let inode = pidfd.inode()?;
-        Ok(Self { pid, handle: Handle::PidFd(pidfd), inode })
+        Ok(Self::held(pid, Handle::PidFd(pidfd), inode))
+    }
+
+    fn held(pid: Pid, handle: Handle, inode: Option<u64>) -> Self {
+        Self { pid, handle, inode, running: Mutex::default() }
     }
 
     /// Holds the same process once more.
@@ -158,6 +165,16 @@ impl Process {
         }
     }
 
+    /// What it runs now. Who is held from one connection to the next is asked for it once, while that is still so.
+    pub(super) fn running(&self, kernel: &Kernel) -> Arc<Running> {
+        // A panic aborts the process, so a poisoned lock is never seen.
+        let mut known = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(running) if running.is_current() => Arc::clone(running),
+            _ => Arc::clone(known.insert(Arc::new(Running::of(self, kernel)))),
+        }
+    }
+
     /// The program that it runs, as a path in its own mount namespace: to be shown, not to be trusted.
     pub fn executable(&self) -> Option<PathBuf> {
         fs::read_link(self.path("exe")).ok()
@@ -229,7 +246,7 @@ mod tests {
         let pid = Pid::new(i32::try_from(child.id()).expect("a pid")).expect("a pid");
         let by_pidfd = Process::open(&kernel, pid).expect("open");
         let directory = hold_proc_directory(pid).expect("open");
-        let by_directory = Process { pid, handle: Handle::Directory(directory), inode: None };
+        let by_directory = Process::held(pid, Handle::Directory(directory), None);
         assert!(by_pidfd.is_alive() && by_directory.is_alive());
         assert!(by_pidfd.is(&by_directory));
         drop(child.stdin.take());

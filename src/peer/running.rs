@@ -42,6 +42,11 @@ impl Running {
         self.image.is_some()
     }
 
+    /// Whether it is known not to have ended.
+    pub(super) fn is_current(&self) -> bool {
+        self.image.as_ref().is_some_and(Image::is_current)
+    }
+
     /// Whether it is known to have ended.
     pub(super) fn has_ended(&self) -> bool {
         self.image.as_ref().is_some_and(|image| !image.is_current())
@@ -75,6 +80,7 @@ impl Image {
 mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
+    use std::sync::Arc;
 
     use super::*;
     use crate::sys::process::Pid;
@@ -92,21 +98,22 @@ mod tests {
         hear();
         let pid = Pid::new(shell.id().cast_signed()).expect("a pid");
         let process = Process::open(&kernel, pid).expect("open");
-        let first = Running::of(&process, &kernel);
+        let first = process.running(&kernel);
         let by_environment = Image::Environment(process.file("environ").expect("its own user's"));
         assert!(first.is_watched() && !first.has_ended() && by_environment.is_current());
+        assert!(Arc::ptr_eq(&process.running(&kernel), &first));
 
         let mut input = shell.stdin.take().expect("stdin");
         input.write_all(b"\n").expect("written");
         hear();
         assert!(first.has_ended() && !by_environment.is_current());
-        let second = Running::of(&process, &kernel);
+        let second = process.running(&kernel);
         assert!(second.is_watched() && !second.has_ended());
         assert_eq!(second.executable(), first.executable());
 
         drop(input);
         shell.wait().expect("wait");
         assert!(second.has_ended());
-        assert!(!Running::of(&process, &kernel).is_watched());
+        assert!(!process.running(&kernel).is_watched());
     }
 }
