@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::fake_sts::{Fault, Keys, Sts};
-use crate::harness::{Finished, Invocation, Sandbox, World, eventually, process, python};
+use crate::harness::{Finished, Invocation, Sandbox, World, eventually, process, python, skip};
 
 /// A user with keys, as profile `base`.
 struct Setup {
@@ -324,4 +324,32 @@ fn a_duration_that_no_server_follows_is_told() {
     let told = "sentinel: --duration has no effect on a server: give --server-duration\n";
     assert_eq!((done.code(), done.stderr.as_str()), (0, told), "{done}");
     assert_eq!(setup.sts.calls_of("GetSessionToken")[0].parameters["DurationSeconds"], "1800");
+}
+
+/// From its second request on, so that each costs one look at what is held, and none on the way there.
+#[test]
+fn how_a_kept_connection_is_held_is_seen_on_without_a_way_through_proc() {
+    let setup = Setup::new();
+    let script = r#"
+import os, socket, sys
+host = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"].split("/")[2]
+address, port = host.split(":")
+connection = socket.create_connection((address, int(port)))
+for _ in range(2):
+    token = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\nAuthorization: {token}\r\n\r\n".encode())
+    print(connection.recv(65536).split(b"\r\n")[0].decode())
+print(f"/proc/{os.getpid()}/fd/{connection.fileno()}")
+sys.stdin.read()
+"#;
+    let run = setup.sandbox.sentinel(["exec", "--profile", "base", "--server", "--", python(), "-u", "-c", script]);
+    let mut run = run.spawn();
+    assert_eq!([run.line(), run.line()], ["HTTP/1.1 200 OK"; 2]);
+    let link = std::path::PathBuf::from(run.line());
+    match std::fs::read_dir(format!("/proc/{}/fd", run.pid())) {
+        Ok(held) => assert!(held.flatten().any(|held| std::fs::read_link(held.path()).is_ok_and(|held| held == link))),
+        Err(error) => skip("how_a_kept_connection_is_held_is_seen_on_without_a_way_through_proc", &error.to_string()),
+    }
+    run.close_stdin();
+    assert_eq!(run.finish().code(), 0);
 }

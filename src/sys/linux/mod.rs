@@ -2,12 +2,11 @@
 
 pub(super) mod socket;
 
-use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::ffi::{CString, OsStr};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::cerr;
@@ -69,7 +68,7 @@ pub(super) fn thread_count() -> io::Result<usize> {
 /// # Errors
 /// There is no such process, or the kernel's refusal.
 pub fn hold_proc_directory(pid: Pid) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(format!("/proc/{pid}"))
+    open_path(Path::new(&format!("/proc/{pid}")), libc::O_DIRECTORY)
 }
 
 /// Holds a symbolic link, and not what it leads to.
@@ -77,7 +76,17 @@ pub fn hold_proc_directory(pid: Pid) -> io::Result<File> {
 /// # Errors
 /// There is none, or the kernel's refusal.
 pub fn hold_link(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW).open(path)
+    open_path(path, libc::O_NOFOLLOW)
+}
+
+/// Opens what has this path, and not for reading (O_PATH). With musl, where that is an access mode, std would leave it out.
+fn open_path(path: &Path, flags: libc::c_int) -> io::Result<File> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let flags = libc::O_PATH | libc::O_CLOEXEC | flags;
+    // SAFETY: the path is a live C string; these flags make no file, so that no mode is read.
+    let opened = cerr(unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags) })?;
+    // SAFETY: the descriptor is new, and nobody else's.
+    Ok(unsafe { File::from_raw_fd(opened) })
 }
 
 /// Where a link that is held leads now (readlinkat(2) with an empty path, Linux 2.6.39).
