@@ -21,8 +21,7 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// An answer of under 8 KiB fits the socket's buffer: who does not read it within this time is not going to.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Room for a request as SDKs send it. The whole limit's is made when more comes: on the stacks of a thousand connections that rest
-/// it would be 8 MiB.
+/// Room for a request as SDKs send it.
 const USUAL_HEAD_BYTES: usize = 1024;
 
 /// Serves until the peer, a bound, a refusal or the server ends it. A peer that was not attested before is attested first.
@@ -34,7 +33,7 @@ pub(super) fn serve(stream: &Stream, slot: &Slot, service: &Service, visitor: Op
         slot,
         service,
         visitor,
-        buffer: vec![0; USUAL_HEAD_BYTES],
+        buffer: Buffer::default(),
         filled: 0,
         writers_agree: true,
         has_time_limit: false,
@@ -58,13 +57,46 @@ struct Connection<'a> {
     slot: &'a Slot,
     service: &'a Service,
     visitor: Visitor,
-    /// It holds tokens. The allocator wipes it when it is given back, at the end or because it grows.
-    buffer: Vec<u8>,
+    buffer: Buffer,
     filled: usize,
     /// Whether every byte so far was written by the process that connected. Never true again once it was not.
     writers_agree: bool,
     /// Whether a read ends after some time.
     has_time_limit: bool,
+}
+
+/// What comes is read into this. It holds tokens.
+struct Buffer {
+    /// Not from the allocator: with musl that asks the kernel for a page, and gives it back, for each connection.
+    usual: Zeroizing<[u8; USUAL_HEAD_BYTES]>,
+    /// The whole limit's room, once more comes: on the stacks of a thousand connections that rest it would be 8 MiB. The allocator
+    /// wipes what is given back.
+    whole: Vec<u8>,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self { usual: Zeroizing::new([0; USUAL_HEAD_BYTES]), whole: Vec::new() }
+    }
+}
+
+impl Buffer {
+    fn bytes(&self) -> &[u8] {
+        if self.whole.is_empty() { self.usual.as_slice() } else { &self.whole }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.whole.is_empty() { self.usual.as_mut_slice() } else { &mut self.whole }
+    }
+
+    /// Makes it as long as a head may be.
+    fn grow(&mut self) {
+        if self.whole.is_empty() {
+            self.whole.reserve_exact(HEAD_LIMIT_BYTES);
+            self.whole.extend_from_slice(self.usual.as_slice());
+        }
+        self.whole.resize(HEAD_LIMIT_BYTES, 0);
+    }
 }
 
 /// What one attempt to read brought.
@@ -94,7 +126,7 @@ impl Connection<'_> {
         let mut waits = !is_new;
         let mut parser = Parser::default();
         loop {
-            let bytes = self.buffer.get(..self.filled).unwrap_or_default();
+            let bytes = self.buffer.bytes().get(..self.filled).unwrap_or_default();
             match parser.parse(bytes, &self.service.hosts) {
                 Ok(Progress::Incomplete) => {}
                 Ok(Progress::Complete { request, head_bytes }) => {
@@ -107,7 +139,7 @@ impl Connection<'_> {
                     // Who does not read the answer may have to make room.
                     self.slot.waiting(self.service.clock.boot());
                     let keep = write(self.stream, &answer, request.method, keep)?;
-                    self.buffer.copy_within(head_bytes..self.filled, 0);
+                    self.buffer.bytes_mut().copy_within(head_bytes..self.filled, 0);
                     self.filled = self.filled.saturating_sub(head_bytes);
                     return Ok(keep);
                 }
@@ -153,10 +185,10 @@ impl Connection<'_> {
             self.stream.set_read_timeout(within.map(|within| within.max(Duration::from_millis(1))))?;
             self.has_time_limit = within.is_some();
         }
-        if self.filled == self.buffer.len() {
-            self.buffer.resize(HEAD_LIMIT_BYTES, 0);
+        if self.filled == self.buffer.bytes().len() {
+            self.buffer.grow();
         }
-        let room = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let room = self.buffer.bytes_mut().get_mut(self.filled..).unwrap_or_default();
         match self.stream.read(room) {
             Ok((0, _)) => Ok(Read::End),
             Ok((read, writer)) => {
