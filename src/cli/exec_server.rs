@@ -1,7 +1,7 @@
 //! `exec` with a server: the broker's side. Order matters and is the point of this file: the warden first, before anything
 //! secret is read; credentials before the child starts; the end of serving before this process ends.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -129,7 +129,9 @@ pub(super) fn serve(settings: &settings::Exec, server: &settings::Server, env: &
         // It is set once.
         let _first = closer.set(server.closer(None));
     }
-    let status = run(&warden, &mut signals, program);
+    warden.start(&program).map_err(lost)?;
+    drop(program);
+    let status = supervise(&warden, &mut signals, &settings.program, server.wait_tree);
     drop(serving);
     // Its last record takes the disk a while: what is left to be done here is done meanwhile.
     keeper.iter().for_each(Keeper::stop);
@@ -224,47 +226,52 @@ impl Drop for Serving {
     }
 }
 
-/// Starts the child, passes signals on and waits for its end. Returns the exit status that a shell would give.
-fn run(warden: &Warden, signals: &mut Signals, program: Program) -> Result<u8> {
-    if let Some(signal) = std::iter::from_fn(|| signals.take()).find(|signal| ends(signal.number)) {
-        return Ok(signal_status(signal.number));
-    }
-    // What comes from here on is passed on: the warden starts the child first, and may be slow to say so.
-    warden.start(&program).map_err(lost)?;
-    let Program { arguments, environment, wait_for_tree } = program;
-    // The token is in there.
-    drop(environment);
-    let mut ended = None;
+/// Passes signals on and waits for the child's end. Returns the exit status that a shell would give.
+fn supervise(warden: &Warden, signals: &mut Signals, program: &OsStr, wait_for_tree: bool) -> Result<u8> {
+    let mut child = Child::Starting;
     loop {
-        // A signal may also have ended the wait without having been seen by it.
-        let [_, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        // A wait that a signal has ended tells of neither.
+        let [signalled, reported] = wait_readable([signals.as_fd(), warden.as_fd()], -1).map_err(lost)?;
+        // First, because a signal that came after the child's start is the child's, also where there was no time to look before.
+        if reported {
+            match (warden.report().map_err(lost)?, child) {
+                (Some(Report::Started), _) => child = Child::Running,
+                (Some(Report::CannotStart(errno)), _) => {
+                    return Err(cannot_start(program, &io::Error::from_raw_os_error(errno)));
+                }
+                (Some(Report::Exited(status)), _) => {
+                    child = Child::Ended(u8::try_from(status).unwrap_or(u8::MAX));
+                }
+                (Some(Report::Killed(signal)), _) => child = Child::Ended(signal_status(signal)),
+                (Some(Report::TreeEnded) | None, Child::Ended(status)) => return Ok(status),
+                (Some(Report::TreeEnded) | None, Child::Starting | Child::Running) => {
+                    return Err(lost(io::Error::other("it ended before the command did"))
+                        .hint("no more credentials are served; the command itself may still run"));
+                }
+            }
+            if let (Child::Ended(status), false) = (child, wait_for_tree) {
+                return Ok(status);
+            }
+        }
+        if !signalled {
+            continue;
+        }
         while let Some(signal) = signals.take() {
-            match ended {
+            match child {
+                Child::Starting if ends(signal.number) => return Ok(signal_status(signal.number)),
                 // Only what the child left behind is still served.
-                Some(status) if ends(signal.number) => return Ok(status),
+                Child::Ended(status) if ends(signal.number) => return Ok(status),
                 _ => pass_on(warden, signal),
             }
         }
-        if !reported {
-            continue;
-        }
-        match (warden.report().map_err(lost)?, ended) {
-            (Some(Report::CannotStart(errno)), _) => {
-                let name = arguments.first().map(OsString::as_os_str).unwrap_or_default();
-                return Err(cannot_start(name, &io::Error::from_raw_os_error(errno)));
-            }
-            (Some(Report::Exited(status)), _) => ended = Some(u8::try_from(status).unwrap_or(u8::MAX)),
-            (Some(Report::Killed(signal)), _) => ended = Some(signal_status(signal)),
-            (Some(Report::TreeEnded) | None, Some(status)) => return Ok(status),
-            (Some(Report::TreeEnded) | None, None) => {
-                return Err(lost(io::Error::other("it ended before the command did"))
-                    .hint("no more credentials are served; the command itself may still run"));
-            }
-        }
-        if let (Some(status), false) = (ended, wait_for_tree) {
-            return Ok(status);
-        }
     }
+}
+
+#[derive(Clone, Copy)]
+enum Child {
+    Starting,
+    Running,
+    Ended(u8),
 }
 
 /// What the terminal sent has reached the child already.

@@ -22,7 +22,7 @@ use crate::sys::poll::wait_readable;
 use crate::sys::process::{Fork, Pid, fork_single_threaded, own_pid, reap};
 use wire::Order;
 
-/// Signals that the broker passes on whoever sent them. The terminal sends its own (SIGINT, SIGQUIT, SIGTSTP) to the child
+/// Signals that the broker passes on whoever sent them, SIGCONT to a child that is stopped. The terminal sends its own (SIGINT, SIGQUIT, SIGTSTP) to the child
 /// as well.
 pub const PASSED_ON: [i32; 5] = [libc::SIGTERM, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
 
@@ -59,7 +59,7 @@ impl Warden {
         self.pid
     }
 
-    /// Starts the child. If it cannot be started, the answer is [`Report::CannotStart`].
+    /// Starts the child. The answer is [`Report::Started`] or [`Report::CannotStart`].
     ///
     /// # Errors
     /// The warden is gone.
@@ -68,7 +68,7 @@ impl Warden {
     }
 
     /// Passes a signal that came `at` this time since boot on to the child, unless its group has had it from the sender: SIGCONT
-    /// to a child that was stopped before, and to no other.
+    /// to a child that was stopped, or told to stop, before, and to no other.
     ///
     /// # Errors
     /// The warden is gone.

@@ -61,13 +61,17 @@ fn supervise(pipe: &UnixStream, broker: Pid) -> io::Result<()> {
             Some(Order::Start) => child.start(pipe, wire::receive_program(pipe)?)?,
             Some(Order::Signal(libc::SIGCONT, at)) => {
                 if child.is_continued(at) {
+                    child.told_to_stop = None;
                     child.signal(libc::SIGCONT);
                 }
             }
-            Some(Order::Signal(number, _)) => {
+            Some(Order::Signal(number, at)) => {
                 let stopped = child.stopped_since.is_some();
                 if !(child.is_in_our_group() && group.had(number, &mut signals, stopped)) {
                     child.signal(number);
+                    if matches!(number, libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU) {
+                        child.told_to_stop = Some(at);
+                    }
                 }
                 // Its end may have been among the signals that were noted for this.
                 if child.observe(pipe, broker)? == After::End {
@@ -122,6 +126,8 @@ struct Child {
     wait_for_tree: bool,
     /// Since when it has been stopped, if it is: time since boot.
     stopped_since: Option<Duration>,
+    /// When the broker was sent the last stop that was passed on: it may take the child a while to stop.
+    told_to_stop: Option<Duration>,
     ended: bool,
 }
 
@@ -141,6 +147,8 @@ impl Child {
         match started {
             Ok(child) => {
                 self.pid = Pid::new(child.id().cast_signed());
+                // A broker that is gone by now is noticed by its end of the pipe, and then the child is told.
+                let _gone = wire::send_report(pipe, Report::Started);
                 Ok(())
             }
             Err(error) => wire::send_report(pipe, Report::CannotStart(error.raw_os_error().unwrap_or(libc::EINVAL))),
@@ -157,11 +165,11 @@ impl Child {
 
     /// Whether a SIGCONT that came to the broker at this time since boot continues the child.
     ///
-    /// Not a child that runs: it had the group's own, or needs none. Not one that has been stopped since: the kernel lets each stop
-    /// take back the continuations before it, and what the group had may have been taken back from this process alone, so that
+    /// Not a child that runs: it had the group's own, or needs none. Not one that was seen to have stopped since: the kernel lets each
+    /// stop take back the continuations before it, and what the group had may have been taken back from this process alone, so that
     /// nothing noted here can decide.
     fn is_continued(&self, at: Duration) -> bool {
-        self.stopped_since.is_some_and(|since| since <= at)
+        [self.stopped_since, self.told_to_stop].into_iter().flatten().any(|since| since <= at)
     }
 
     /// An interactive shell has a group of its own, which is signalled apart from ours.
@@ -192,13 +200,12 @@ impl Child {
                 ChildEvent::Exited(status) => Report::Exited(status),
                 ChildEvent::Killed(signal) => Report::Killed(signal),
                 ChildEvent::Stopped => {
-                    // Read before the broker is told: a SIGCONT that undoes what it is told came later.
-                    self.stopped_since = Some(clock::boottime());
-                    signal_broker(broker, libc::SIGSTOP);
+                    self.stopped_since = Some(signal_broker(broker, libc::SIGSTOP));
                     continue;
                 }
                 ChildEvent::Continued => {
                     self.stopped_since = None;
+                    self.told_to_stop = None;
                     signal_broker(broker, libc::SIGCONT);
                     continue;
                 }
@@ -217,13 +224,17 @@ impl Child {
 }
 
 /// The broker stops and goes on with the child: the shell that started sentinel sees one job. All its stops come from here,
-/// so that they arrive in the order in which the child's came, and a quick continuation is not overtaken.
-fn signal_broker(broker: Pid, number: i32) {
+/// so that they arrive in the order in which the child's came, and a quick continuation is not overtaken. Returns when: a SIGCONT that
+/// undoes a stop came later.
+fn signal_broker(broker: Pid, number: i32) -> Duration {
     // Once the broker is gone its number may be another's, and this process has another parent.
-    if std::os::unix::process::parent_id().cast_signed() == broker.as_raw() {
+    let is_there = std::os::unix::process::parent_id().cast_signed() == broker.as_raw();
+    let now = clock::boottime();
+    if is_there {
         // That it is gone is noticed by its end of the pipe.
         let _gone = process::signal(broker, number);
     }
+    now
 }
 
 #[cfg(test)]
@@ -238,5 +249,7 @@ mod tests {
         assert!(child(Some(then)).is_continued(then));
         assert!(!child(Some(then)).is_continued(before));
         assert!(!child(None).is_continued(after));
+        let told = Child { told_to_stop: Some(then), ..Child::default() };
+        assert!(told.is_continued(after) && !told.is_continued(before));
     }
 }

@@ -38,6 +38,8 @@ pub(super) enum Order {
 /// From the warden to the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Report {
+    /// The child runs.
+    Started,
     /// The child could not be started: errno.
     CannotStart(i32),
     /// The child called exit with this status.
@@ -51,19 +53,21 @@ pub enum Report {
 impl Report {
     fn encode(self) -> (u8, i32) {
         match self {
-            Self::CannotStart(errno) => (1, errno),
-            Self::Exited(status) => (2, status),
-            Self::Killed(signal) => (3, signal),
-            Self::TreeEnded => (4, 0),
+            Self::Started => (1, 0),
+            Self::CannotStart(errno) => (2, errno),
+            Self::Exited(status) => (3, status),
+            Self::Killed(signal) => (4, signal),
+            Self::TreeEnded => (5, 0),
         }
     }
 
     fn decode(kind: u8, number: i32) -> Option<Self> {
         match kind {
-            1 => Some(Self::CannotStart(number)),
-            2 => Some(Self::Exited(number)),
-            3 => Some(Self::Killed(number)),
-            4 => Some(Self::TreeEnded),
+            1 => Some(Self::Started),
+            2 => Some(Self::CannotStart(number)),
+            3 => Some(Self::Exited(number)),
+            4 => Some(Self::Killed(number)),
+            5 => Some(Self::TreeEnded),
             _ => None,
         }
     }
@@ -228,7 +232,8 @@ mod tests {
         let order = Order::Signal(15, Duration::new(7, 8));
         send_order(&left, &order, None).expect("sent");
         assert_eq!(receive_order(&right).expect("received"), Some(order));
-        for report in [Report::CannotStart(2), Report::Exited(3), Report::Killed(9), Report::TreeEnded] {
+        for report in [Report::Started, Report::CannotStart(2), Report::Exited(3), Report::Killed(9), Report::TreeEnded]
+        {
             send_report(&right, report).expect("sent");
             assert_eq!(receive_report(&left).expect("received"), Some(report));
         }

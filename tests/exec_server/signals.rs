@@ -113,7 +113,7 @@ fn sentinel_stops_and_goes_on_with_the_child() {
     assert_eq!(run.finish().code(), 0);
 }
 
-/// That it goes on is all that a SIGCONT says: a second one would be a second stop undone, were the child being stopped just now.
+/// That it goes on is all that a SIGCONT says.
 #[test]
 fn a_child_that_runs_is_not_told_to_go_on() {
     let setup = Setup::new();
@@ -126,6 +126,31 @@ fn a_child_that_runs_is_not_told_to_go_on() {
     run.signal("USR2");
     let done = run.finish();
     assert_eq!((done.code(), done.stdout), (8, format!("{child}\nSIGUSR1\nSIGUSR2\n")));
+}
+
+#[test]
+fn a_continuation_after_a_stop_that_is_on_its_way_is_not_lost() {
+    let setup = Setup::new();
+    let mut run = setup.python(COUNTER).spawn();
+    let child = child(&mut run);
+    let warden = process::parent(child).expect("the warden");
+    process::signal(warden, "STOP");
+    wait_for_state(warden, 'T');
+    run.signal("TSTP");
+    // What it has not yet taken a SIGCONT would take back.
+    let pending = || process::status_field(run.pid(), "ShdPnd");
+    eventually("the stop", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+    run.signal("CONT");
+    eventually("the continuation", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+    process::signal(warden, "CONT");
+    // It answers until it is stopped, and again from when it is continued.
+    eventually("the child to be continued", || {
+        run.send("count");
+        (run.line() == "1").then_some(())
+    });
+    goes_on(&run);
+    run.close_stdin();
+    assert_eq!(run.finish().code(), 0);
 }
 
 /// The child stopped again before it was known to have gone on: what sentinel was told then, a SIGCONT takes back.
