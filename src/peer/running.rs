@@ -19,7 +19,7 @@ pub(super) struct Running {
 ///
 /// These files of /proc/PID stay with the address space of the moment of opening: once nobody has it any more, reading gives
 /// nothing. So one pread(2) tells that another program was executed, where device and inode of the executable would miss a program
-/// that executes itself again. A child that shares its parent's address space (vfork(2), CLONE_VM) keeps it while it does.
+/// that executes itself again. Who shares another's address space (vfork(2), CLONE_VM) keeps it while they do.
 #[derive(Debug)]
 enum Image {
     /// `pagemap`. It is read in entries of eight bytes: one byte is refused, once the address space has been found to be there.

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::route::{Answer, Endpoint, Exchange};
 use super::slots::Slot;
@@ -94,6 +94,7 @@ impl Buffer {
         if self.whole.is_empty() {
             self.whole.reserve_exact(HEAD_LIMIT_BYTES);
             self.whole.extend_from_slice(self.usual.as_slice());
+            self.usual.zeroize();
         }
         self.whole.resize(HEAD_LIMIT_BYTES, 0);
     }

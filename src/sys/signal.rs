@@ -113,7 +113,7 @@ extern "C" fn note(number: libc::c_int, info: *mut libc::siginfo_t, _context: *m
     let [a, b, c, d, e, f, g, h] = u64::try_from(clock::boottime().as_nanos()).unwrap_or(u64::MAX).to_ne_bytes();
     let record = [u8::try_from(number).unwrap_or(0), u8::from(sent), a, b, c, d, e, f, g, h];
     // SAFETY: `record` is live and as long as is said; write is async-signal-safe. A full pipe loses the record, which takes
-    // thousands of unread signals.
+    // hundreds of unread signals.
     unsafe { libc::write(WRITER.load(Ordering::SeqCst), record.as_ptr().cast(), record.len()) };
     // SAFETY: as above; writing back the int that was there.
     unsafe { *errno = before };

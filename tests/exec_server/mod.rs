@@ -326,7 +326,7 @@ fn a_duration_that_no_server_follows_is_told() {
     assert_eq!(setup.sts.calls_of("GetSessionToken")[0].parameters["DurationSeconds"], "1800");
 }
 
-/// From its second request on, so that each costs one look at what is held, and none on the way there.
+/// From its second request on, so that each costs one look at what is held, and none on the way there. Root alone sees it.
 #[test]
 fn how_a_kept_connection_is_held_is_seen_on_without_a_way_through_proc() {
     let setup = Setup::new();
