@@ -38,6 +38,20 @@ fn child(run: &mut Running) -> u32 {
     run.line().parse().expect("a pid")
 }
 
+/// Waits until a process has taken every signal that it was sent.
+#[track_caller]
+fn wait_until_taken(pid: u32) {
+    let pending = || process::status_field(pid, "ShdPnd");
+    eventually("signals to be taken", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+}
+
+/// Stops a process.
+#[track_caller]
+fn stop(pid: u32) {
+    process::signal(pid, "STOP");
+    wait_for_state(pid, 'T');
+}
+
 #[track_caller]
 fn goes_on(run: &Running) {
     eventually("sentinel to go on", || (process::state(run.pid()) != Some('T')).then_some(()));
@@ -134,14 +148,12 @@ fn a_continuation_after_a_stop_that_is_on_its_way_is_not_lost() {
     let mut run = setup.python(COUNTER).spawn();
     let child = child(&mut run);
     let warden = process::parent(child).expect("the warden");
-    process::signal(warden, "STOP");
-    wait_for_state(warden, 'T');
+    stop(warden);
     run.signal("TSTP");
     // What it has not yet taken a SIGCONT would take back.
-    let pending = || process::status_field(run.pid(), "ShdPnd");
-    eventually("the stop", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+    wait_until_taken(run.pid());
     run.signal("CONT");
-    eventually("the continuation", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+    wait_until_taken(run.pid());
     process::signal(warden, "CONT");
     // It answers until it is stopped, and again from when it is continued.
     eventually("the child to be continued", || {
@@ -162,8 +174,7 @@ fn who_undoes_the_stop_of_sentinel_continues_the_child() {
     let warden = process::parent(child).expect("the warden");
     process::signal(child, "STOP");
     wait_for_state(run.pid(), 'T');
-    process::signal(warden, "STOP");
-    wait_for_state(warden, 'T');
+    stop(warden);
     process::signal(child, "CONT");
     // It has seen that and waits for a line: a stop drops a SIGCONT that nobody has taken yet.
     wait_for_state(child, 'S');
@@ -191,8 +202,7 @@ fn what_is_sent_to_a_stopped_job_reaches_the_child_once_and_the_next_one_too() {
     for _ in 0..3 {
         process::signal_group(run.pid(), "TERM");
         // Each for itself: what is pending takes no second of its kind.
-        let pending = || process::status_field(warden, "ShdPnd");
-        eventually("the warden's signal", || (pending()?.trim_start_matches('0').is_empty()).then_some(()));
+        wait_until_taken(warden);
     }
     process::signal_group(run.pid(), "CONT");
     assert_eq!([run.line(), run.line()], ["SIGTERM", "SIGCONT"]);
